@@ -26,7 +26,7 @@ type input struct {
 	r     io.Reader
 	buf   []byte
 	whole []byte // the last gathered record
-	err   error  // came with the last bytes, returned after them
+	err   error  // the error that came with the last bytes; returned after them
 }
 
 func newInput(r io.Reader) *input { return &input{r: r, buf: make([]byte, readBuffer)} }

@@ -11,7 +11,7 @@ const (
 // It keeps lists of one text, because most files have one component.
 type interner struct {
 	lists map[string][]string
-	last  []string // the last one returned: neighbours often have the same
+	last  []string // the list that was returned last, because neighbours often have the same components
 }
 
 func newInterner() *interner { return &interner{lists: make(map[string][]string)} }

@@ -11,7 +11,7 @@ func (d *jsonDecoder) str(most int) []byte {
 		return nil
 	}
 	start, ascii := d.pos, true
-	end := min(len(d.buf), start+most+1) // beyond it the text is too long
+	end := min(len(d.buf), start+most+1) // a text that continues beyond end is too long
 	for i := start; i < end; i++ {
 		switch c := d.buf[i]; {
 		case c == '"':

@@ -16,7 +16,7 @@ const (
 	msgpackBin
 	msgpackArray
 	msgpackMap
-	msgpackForeign // floats and extensions, which no record has
+	msgpackForeign // floats and extensions, which no record contains
 )
 
 var msgpackKindNames = [...]string{
@@ -96,7 +96,7 @@ func msgpackHead(b []byte) (code msgpackCode, n uint64, size int) {
 // because a map or array only adds to the count.
 type msgpackScanner struct {
 	pos  int
-	seen bool  // the record's own map
+	seen bool  // the record's own map has begun
 	open int64 // number of missing values
 }
 
@@ -117,7 +117,7 @@ func (s *msgpackScanner) closed(buf []byte) int {
 		case msgpackMap:
 			s.open += 2 * int64(n)
 		case msgpackUnused, msgpackForeign:
-			return s.pos + 1 // no record continues from here: the decoder reports the fault
+			return s.pos + 1 // no valid record continues like this; the decoder reports the fault
 		}
 		if s.seen {
 			s.open--

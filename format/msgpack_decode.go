@@ -11,8 +11,8 @@ import "unicode/utf8"
 type msgpackDecoder struct {
 	buf  []byte
 	pos  int
-	left [4]uint32 // elements left in the open maps and arrays
-	top  int       // number of open ones
+	left [4]uint32 // remaining elements in each open map or array
+	top  int       // number of open maps and arrays
 	err  error
 }
 

@@ -8,7 +8,7 @@ type order struct {
 	layers int64
 	// components is the number of component records.
 	components int
-	last       string // path of the last file of the section, "" for none
+	last       string // path of the last file in the section, or ""
 }
 
 func orderf(format string, args ...any) error { return faultf(ClassOrder, format, args...) }
@@ -16,7 +16,7 @@ func orderf(format string, args ...any) error { return faultf(ClassOrder, format
 func (o *order) check(rec Record) error {
 	if o.bare {
 		if _, ok := rec.(*Layer); ok {
-			o.layers++ // the index of the next layer without one
+			o.layers++ // the index of the next layer record without an index
 		}
 		return nil
 	}

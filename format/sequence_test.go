@@ -14,7 +14,7 @@ func TestSequenceReader(t *testing.T) {
 	const layer = `{"layer":{"components":["a"]}}`
 	tests := []struct {
 		name, in string
-		kinds    string // of the records before the end or the fault
+		kinds    string // kinds of the records before the end or the fault
 		class    Class  // empty if there is no fault
 	}{
 		{"nothing", "", "", ""},

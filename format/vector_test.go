@@ -19,8 +19,8 @@ const vectorDir = "testdata/v1"
 // vector is a test vector, see "Test vectors" in SPEC.md.
 type vector struct {
 	name      string
-	expect    Class // "ok" for none
-	record    int64 // the faulty record
+	expect    Class // "ok" if there is no fault
+	record    int64 // number of the faulty record
 	same      string
 	canonical bool
 	encoding  Encoding

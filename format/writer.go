@@ -33,7 +33,7 @@ type Writer struct {
 	out  *bufio.Writer
 	json *jsonEncoder
 	msgp *msgpackEncoder
-	bare bool // a sequence, without header and end
+	bare bool // the stream is a sequence, without header and end
 	seen bool // the header was written
 	err  error
 }
@@ -76,7 +76,7 @@ func (w *Writer) Write(rec Record) error {
 // without an end record is recognised as incomplete.
 func (w *Writer) Finish() error {
 	if w.err == nil && !w.bare {
-		_ = w.write(End{}) // w.err has its error
+		_ = w.write(End{}) // the error is in w.err
 	}
 	if w.err != nil {
 		return w.err
@@ -84,7 +84,7 @@ func (w *Writer) Finish() error {
 	if err := w.out.Flush(); err != nil {
 		return w.fail(err)
 	}
-	_ = w.fail(errFinished) // for later writes
+	_ = w.fail(errFinished) // later writes fail with this error
 	return nil
 }
 

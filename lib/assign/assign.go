@@ -65,20 +65,20 @@ type Claimant struct {
 
 // claims applies the claims of one repo to the tree.
 type claims struct {
-	name      string // of the repo
+	name      string // name of the repo
 	tree      *Tree
 	out       *Outcome
-	asked     int // the file to explain, -1 for none
+	asked     int // index of the file to explain, or -1
 	summary   Summary
 	packages  []*Package
 	next      func(context.Context) (*Result, error) // nil after the last round
-	fallback  bool                                   // the claims are those of a fallback
+	fallback  bool                                   // the claims come from a fallback
 	follows   []Follow
 	intervals []Interval
 	known     []KnownInterval
-	used      map[string]*format.Component // that own something, by name
-	owners    map[*format.Component]bool   // of the files of several components
-	shared    *format.Component            // of these files, nil if there are none
+	used      map[string]*format.Component // components that own at least one file, by name
+	owners    map[*format.Component]bool   // components of the files that several components own
+	shared    *format.Component            // component of these files, or nil
 }
 
 // Assign tags the tree's records. Records that have components keep them.

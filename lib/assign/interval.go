@@ -71,14 +71,14 @@ func (out *Outcome) setKnown(list []KnownInterval) {
 // replaces the history of a package. An interval from a repo takes precedence.
 func (out *Outcome) setIntervals(t *Tree, list []Interval) {
 	type shortest struct {
-		days, other int64 // other is a different number, 0 for none
+		days, other int64 // other is a different number, or 0
 	}
 	found := make(map[string]*shortest)
 	var order []string
 	for _, i := range list {
 		names := t.Files[i.File].Components
 		if len(names) != 1 {
-			continue // a directory with several components, or none
+			continue // the directory has several components, or none
 		}
 		switch s := found[names[0]]; {
 		case s == nil:

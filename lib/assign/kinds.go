@@ -11,7 +11,7 @@ import (
 // for example because a build removed the ecosystem's own records.
 type UnclaimedTree struct {
 	Dir   string
-	Kind  string // "a conda environment without conda-meta"
+	Kind  string // for example "a conda environment without conda-meta"
 	Files int
 	Bytes int64
 }
@@ -25,7 +25,7 @@ type kind struct {
 	// pattern uses the syntax of path.Match. With a leading slash it is an absolute path. Otherwise
 	// it is relative to the tree and can begin with the tree's own name.
 	pattern string
-	named   bool // the first name is that of the tree
+	named   bool // the first element of pattern is the name of the tree
 	text    string
 }
 

@@ -26,11 +26,11 @@ type Tree struct {
 	// Partial is set if layers of the root are kept. The files in those layers are not in Files.
 	Partial bool
 
-	claimed  []bool          // by index: has components
+	claimed  []bool          // by index: the record has components
 	links    map[int64][]int // hard-link group -> indexes
 	shared   map[int64]bool  // hard-link group -> all its names are claimed
 	resolver *rootfs.Resolver
-	targets  map[int]int // symlink -> record of its target, -1 for none
+	targets  map[int]int // symlink -> record of its target, or -1
 	// lastListed is the listed directory that was resolved last. lastFound is its physical path, or
 	// empty if it does not exist.
 	lastListed, lastFound string
@@ -150,7 +150,7 @@ func absoluteTarget(link, target string) string {
 // last result, because files in one directory are listed together.
 func (t *Tree) dir(listed string) (string, error) {
 	if t.lastFound == "" || listed != t.lastListed {
-		found, err := t.Resolve(listed + "/.") // it must be a directory
+		found, err := t.Resolve(listed + "/.") // the path must be a directory
 		if err != nil {
 			return "", err
 		}
@@ -172,7 +172,7 @@ func (t *Tree) peek(dir, name string) (kind uint32, target string, err error) {
 	case format.TypeSymlink:
 		return unix.S_IFLNK, f.Target, nil
 	default:
-		return unix.S_IFREG, "", nil // any type: nothing is below it
+		return unix.S_IFREG, "", nil // any type will do, because nothing is below it
 	}
 }
 

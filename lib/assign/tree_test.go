@@ -28,7 +28,7 @@ func TestFind(t *testing.T) {
 				"/usr/bin/tool", "/usr/sbin -> bin", "/usr/lib/link -> x", "/loop -> loop", "/dangling -> none", "/file", "/tofile -> file"),
 			map[string]string{
 				"/lib/x": "/usr/lib/x", "/bin/tool": "/usr/bin/tool", "/sbin/tool": "/usr/bin/tool", "/usr/sbin/tool": "/usr/bin/tool",
-				"/lib": "/lib", "/lib/": "/lib", // the last name is not followed
+				"/lib": "/lib", "/lib/": "/lib", // the last element is not followed
 				"/usr/lib/x": "/usr/lib/x", "/usr/lib/link": "/usr/lib/link", "/lib/link": "/usr/lib/link",
 				"/": "/", "": "/", "usr/bin/tool": "/usr/bin/tool", "bin/tool": "/usr/bin/tool", "usr": "/usr", "usr/": "/usr",
 				"//usr//bin//tool": "/usr/bin/tool", "/usr/./bin/tool": "/usr/bin/tool", "/lib/../bin/tool": "/usr/bin/tool",

@@ -19,7 +19,7 @@ const (
 	tagName = "CACHEDIR.TAG"
 	tag     = "Signature: 8a477f597d28d172789f06886806bc55\n" + tagLine + "\n# Whatever is in it can be removed: it is made again when it is needed.\n"
 	tagLine = "# This folder is a cache of compressed layers, made by chunkah."
-	maxTag  = 4096 // bytes to read of a tag
+	maxTag  = 4096 // largest number of bytes read from a tag
 )
 
 // errForeign is the error for a directory that is not a cache.

@@ -37,9 +37,9 @@ func (t *Tables) Check(blob io.Reader, w io.Writer) error {
 type checker struct {
 	w       io.Writer
 	split   *splitReader
-	chunks  []Chunk // that are not complete yet
-	inChunk bool    // the first of them has begun
-	size    int64   // of its contents so far
+	chunks  []Chunk // the chunks that are not complete yet
+	inChunk bool    // the first chunk has begun
+	size    int64   // bytes of its contents so far
 	part    hash.Hash
 	file    hash.Hash
 }

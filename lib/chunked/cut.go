@@ -80,8 +80,8 @@ type chunkSink interface {
 type cutter struct {
 	sink  chunkSink
 	sum   rollsum
-	size  int64 // of the chunk so far
-	hole  bool  // the chunk has only blocks of zeros
+	size  int64 // bytes in the chunk so far
+	hole  bool  // the chunk consists only of blocks of zeros
 	block []byte
 }
 

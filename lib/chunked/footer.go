@@ -36,7 +36,7 @@ const (
 // A region is the position of a compressed table in a blob.
 type region struct {
 	offset, size int64
-	unpacked     int64 // its size after decompression
+	unpacked     int64 // size after decompression
 }
 
 // Positions are the positions of a blob's tables.

@@ -13,9 +13,9 @@ import (
 // one frame.
 type frameReader struct {
 	in       *bufio.Reader
-	at       int64 // of the next byte
-	left     int64 // bytes until the next header of a block, or the end
-	last     bool  // the bytes left are of the last block, or follow it
+	at       int64 // offset of the next byte
+	left     int64 // bytes until the next block header, or until the end
+	last     bool  // the bytes left belong to the last block, or follow it
 	checksum bool  // a checksum follows the last block
 }
 
@@ -67,7 +67,7 @@ func (f *frameReader) Read(p []byte) (int, error) {
 
 // block reads the header of a block (RFC 8878, section 3.1.1.2).
 func (f *frameReader) block() error {
-	const rle = 1 // a block that is one byte, repeated
+	const rle = 1 // type of a block that repeats one byte
 	head, err := f.in.Peek(3)
 	if err != nil {
 		return unexpected(err)

@@ -49,15 +49,15 @@ func Obstacle(files []*format.File) (reason, path string) {
 func obstacle(f *format.File) string {
 	switch f.Type {
 	case format.TypeChar, format.TypeBlock:
-		return "a device" // not made
+		return "a device" // clients do not create it
 	case format.TypeFifo:
-		return "a FIFO" // not made
+		return "a FIFO" // clients do not create it
 	case format.TypeSymlink:
 		if f.UID != 0 || f.GID != 0 {
-			return "a symlink that root does not own" // made as root
+			return "a symlink that root does not own" // clients create it as root's
 		}
 		if len(f.Xattrs) > 0 {
-			return "a symlink with extended attributes" // made without
+			return "a symlink with extended attributes" // clients create it without them
 		}
 	}
 	for _, x := range f.Xattrs {

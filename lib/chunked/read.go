@@ -17,8 +17,8 @@ type Tables struct {
 	// Entries are the entries in the table of contents.
 	Entries []Entry
 
-	splitDigest digest.Digest // of the compressed tar-split
-	split       []byte        // compressed
+	splitDigest digest.Digest // digest of the compressed tar-split
+	split       []byte        // compressed tar-split
 }
 
 // maxEntries is the largest number of entries in a table of contents. Together with clients' limit
@@ -194,15 +194,15 @@ func expect(dec *json.Decoder, want json.Delim) error {
 
 // A Chunk is a part of a file in a blob.
 type Chunk struct {
-	Name   string // of the file
+	Name   string // name of the file
 	File   digest.Digest
-	Digest digest.Digest // of the chunk; the file's if it is the only one
-	Offset int64         // in the file
+	Digest digest.Digest // digest of the chunk, or of the file if the chunk is the whole file
+	Offset int64         // offset in the file
 	Size   int64
-	Start  int64 // in the blob
-	End    int64 // in the blob, possibly with headers of the tar after it
+	Start  int64 // offset in the blob
+	End    int64 // end offset in the blob; tar headers can precede it
 	Hole   bool  // only zeros, which clients do not fetch
-	Last   bool  // of the file
+	Last   bool  // the last chunk of its file
 }
 
 // Chunks returns the chunks of all files, in the order of the table.

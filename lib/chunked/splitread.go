@@ -23,13 +23,13 @@ import (
 type splitReader struct {
 	z       *zstd.Decoder
 	lines   *tarsplit.Reader
-	entries map[string]*Entry // that had no header yet
+	entries map[string]*Entry // entries whose header has not been read yet
 
 	line    tarsplit.Line
-	left    int64 // bytes of the line that were not compared yet
+	left    int64 // bytes of the line that have not been compared yet
 	crc     hash.Hash64
-	padding int64 // after the contents of the last header
-	at      int64 // in the tar
+	padding int64 // bytes of padding after the contents of the last header
+	at      int64 // offset in the tar
 }
 
 func newSplitReader(t *Tables) (*splitReader, error) {

@@ -27,13 +27,13 @@ type Entry struct {
 	Devmajor int64             `json:"devMajor,omitempty"`
 	Devminor int64             `json:"devMinor,omitempty"`
 	Xattrs   map[string]string `json:"xattrs,omitempty"` // values in base64
-	Digest   digest.Digest     `json:"digest,omitempty"` // of the contents; empty without contents
+	Digest   digest.Digest     `json:"digest,omitempty"` // digest of the contents; empty if there are none
 
-	Offset    int64 `json:"offset,omitempty"`    // of the first byte in the blob
-	EndOffset int64 `json:"endOffset,omitempty"` // of the end; in the last entry of a file
+	Offset    int64 `json:"offset,omitempty"`    // offset of the first byte in the blob
+	EndOffset int64 `json:"endOffset,omitempty"` // end offset in the blob; only in the last entry of a file
 
 	ChunkSize   int64         `json:"chunkSize,omitempty"`
-	ChunkOffset int64         `json:"chunkOffset,omitempty"` // in the file
+	ChunkOffset int64         `json:"chunkOffset,omitempty"` // offset in the file
 	ChunkDigest digest.Digest `json:"chunkDigest,omitempty"`
 	ChunkType   string        `json:"chunkType,omitempty"`
 }
@@ -112,7 +112,7 @@ func (i *item) entries(at []int64) []Entry {
 	}
 	first, offset := i.first, int64(0)
 	for n, c := range i.chunks {
-		list[n].Offset = at[first-1] // headers are before it
+		list[n].Offset = at[first-1] // tar headers come before it
 		if len(i.chunks) > 1 {
 			list[n].ChunkSize, list[n].ChunkOffset = c.size, offset
 			list[n].ChunkDigest = digest.NewDigestFromBytes(digest.SHA256, c.sum[:])

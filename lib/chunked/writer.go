@@ -32,13 +32,13 @@ type Writer struct {
 	tocBytes  int64
 	positions *Positions
 
-	contents bool // the bytes that are written are contents of the last item
-	whole    bool // which is one chunk
+	contents bool // the bytes being written are contents of the last item
+	whole    bool // the contents are one chunk
 	cutter   cutter
-	sum      hash.Hash // of the file
+	sum      hash.Hash // hash of the file
 	crc      hash.Hash64
-	part     hash.Hash // of the chunk
-	length   int64     // of the chunk
+	part     hash.Hash // hash of the chunk
+	length   int64     // bytes in the chunk
 }
 
 // crcTable is the table that tar-split uses.
@@ -51,7 +51,7 @@ func NewWriter(ctx context.Context, pool *compress.Pool, w io.Writer, s compress
 	z.newTable = func() (*table, error) {
 		t := &table{}
 		var err error
-		t.FrameWriter, err = pool.NewFrameWriter(ctx, &t.data, s, rank) // its buffers are of one size
+		t.FrameWriter, err = pool.NewFrameWriter(ctx, &t.data, s, rank) // all its buffers have the same size
 		return t, err
 	}
 	var err error

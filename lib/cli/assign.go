@@ -48,7 +48,7 @@ func repos(mapped *pathmap.Repo) []assign.Repo {
 		bigfiles.Repo{})
 }
 
-// passLayers passes the layers of the sources to the repo of image histories.
+// passLayers passes the layers of the sources to the repo for image histories.
 func passLayers(repos []assign.Repo, set *source.Set) {
 	for _, r := range repos {
 		if past, ok := r.(*history.Repo); ok && set.HasHistory() {
@@ -57,8 +57,8 @@ func passLayers(repos []assign.Repo, set *source.Set) {
 	}
 }
 
-// repoFlags select the component repos. Inspect and reuse need them for images that do not list the
-// components of their layers.
+// repoFlags select the component repos. Inspect and reuse need the repos for images that do not
+// list the components of their layers.
 type repoFlags struct {
 	Repos string `long:"repos" value-name:"LIST" unquote:"false" description:"component repos to ask, in this order, separated by commas: {repos} (default: all)" section:"Components" brief:"component repos to ask, in this order"`
 	Map   string `long:"map" value-name:"FILE" unquote:"false" description:"components by path or glob, in JSON"`

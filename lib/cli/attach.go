@@ -17,7 +17,7 @@ import (
 	"chunkah/lib/transport"
 )
 
-// attachTarget parses the name of the image that a document is attached to.
+// attachTarget parses the name of the image to which a document is attached.
 func attachTarget(option, name string) (image.Source, error) {
 	src, err := transport.ParseSource(name)
 	if err != nil {
@@ -49,7 +49,7 @@ func (f *imageFlags) repository(env *Env, at image.Source) (*registry.Repository
 	return transport.Repository(at.InRegistry(), f.registryOptions(env))
 }
 
-// attach uploads an SBOM as a referrer of its image, or of the image that at names.
+// attach uploads an SBOM as a referrer of its image, or of the image named at.
 func (f *imageFlags) attach(ctx context.Context, env *Env, at image.Source, doc *sbom.Document, form sbom.Format, data []byte) error {
 	repo, err := f.repository(env, at)
 	if err != nil {

@@ -50,7 +50,7 @@ type buildCommand struct {
 	rustFlags
 }
 
-// aliases merges the options that have two names.
+// aliases merges options that have two names.
 func (c *buildCommand) aliases(env *Env) error {
 	if c.Compressed {
 		if c.Compress != "" && c.Compress != "gzip" {
@@ -139,7 +139,7 @@ func (c *buildCommand) check(env *Env, h *format.Header) error {
 	return c.formatFlags.check()
 }
 
-// open validates the other flags, and opens the files and images that they name.
+// open validates the other flags, and opens the files and images that the flags refer to.
 func (c *buildCommand) open(ctx context.Context, env *Env, b *building) (err error) {
 	if b.pack, err = c.packFlags.options(ctx, env, &c.imageFlags, c.place(), &b.plan); err != nil {
 		return err

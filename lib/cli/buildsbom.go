@@ -10,10 +10,10 @@ import (
 	"chunkah/lib/sbom"
 )
 
-// attachSBOM is the value of --sbom that attaches the document to the image.
+// attachSBOM is the value of --sbom that attaches the SBOM to the image.
 const attachSBOM = "attach"
 
-// checkSBOM refuses an invalid value of --sbom, and an SBOM that this build cannot generate.
+// checkSBOM refuses invalid values of --sbom, and SBOMs that this build cannot generate.
 func (c *buildCommand) checkSBOM() error {
 	form, err := sbom.ParseFormat(c.SBOMFormat)
 	switch {
@@ -33,7 +33,7 @@ func (c *buildCommand) checkSBOM() error {
 	return nil
 }
 
-// writeSBOM writes the SBOM of --sbom.
+// writeSBOM writes the SBOM that --sbom requests.
 func (c *buildCommand) writeSBOM(ctx context.Context, env *Env, b *building, done *reports) error {
 	if c.SBOM == "" {
 		return nil
@@ -81,8 +81,8 @@ func (c *buildCommand) bill(ctx context.Context, b *building, done *reports) (*s
 	return doc, nil
 }
 
-// withKept returns the packages of an image with kept layers, and the layers of each component: the
-// kept ones, which the build has not scanned, and those that it has written.
+// withKept returns the packages in an image with kept layers, and the layers of each component.
+// These are kept layers, which the build has not scanned, and layers that the build has written.
 func (c *buildCommand) withKept(ctx context.Context, b *building, written map[string][]digest.Digest) ([]*assign.Package, map[string][]digest.Digest, error) {
 	assigning, err := c.assignFlags.options(ctx)
 	if err != nil {
@@ -92,7 +92,7 @@ func (c *buildCommand) withKept(ctx context.Context, b *building, written map[st
 	passLayers(assigning.Repos, b.set)
 	where := &sbom.Placement{LayerOf: b.set.Tree.Layer, Digests: make([]digest.Digest, len(b.set.Image.Layers))}
 	for i, l := range b.set.Kept {
-		where.Digests[i] = l.Descriptor.Digest // the others are not in the new image
+		where.Digests[i] = l.Descriptor.Digest // only kept layers are in the new image
 	}
 	p := &placing{root: b.set.Root, header: b.header, scan: b.scan, assign: assigning, where: where}
 	p.header.KeepLayers, p.scan.Whiteouts = 0, false

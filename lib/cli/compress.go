@@ -57,7 +57,7 @@ func (f *writeFlags) level(s compress.Settings) (int, error) {
 	return s.Level, nil
 }
 
-// warnUnmarked warns of layers that are not zstd:chunked.
+// warnUnmarked warns about layers that are not zstd:chunked.
 func (e *Env) warnUnmarked(list []write.Unmarked) {
 	if len(list) == 0 {
 		return

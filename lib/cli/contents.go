@@ -23,7 +23,7 @@ type packSource struct {
 // NewReader implements pack.Source.
 func (s packSource) NewReader() pack.Reader { return write.NewReader(s.root, s.scanned, s.small) }
 
-// openPackSource opens the source that a header names for pack.
+// openPackSource returns a function that opens, for pack, the source listed in a header.
 func (f *imageFlags) openPackSource(env *Env) func(context.Context, *format.Header) (pack.Source, error) {
 	return func(ctx context.Context, h *format.Header) (pack.Source, error) {
 		switch {
@@ -42,7 +42,7 @@ func (f *imageFlags) openPackSource(env *Env) func(context.Context, *format.Head
 	}
 }
 
-// packSource uses the source that the build has already opened.
+// packSource returns the source that the build has already opened.
 func (b *building) packSource() pack.Source {
 	return packSource{Closer: io.NopCloser(nil), root: b.set.Root, scanned: b.write.Scanned, small: b.write.Small}
 }

@@ -22,7 +22,7 @@ import (
 // commonSection is the heading of the flags of every command.
 const commonSection = "Common"
 
-// sectionOrder is the order of the headings. Headings that are not listed come first.
+// sectionOrder is the order of the headings. Headings that are not in the list come first.
 var sectionOrder = []string{
 	"Source", "Components", "Layers", "Image", "Output", "Comparison", "Answers",
 	"Images", "Stream", "Times", "Custom stages", "Run", commonSection,
@@ -109,7 +109,7 @@ func options(c *flags.Command, sections map[string]string) []manual.Option {
 var placeholders = strings.NewReplacer(
 	"{sources}", joinOr(transport.Forms((*image.Transport).IsSource)), "{destinations}", joinOr(transport.Purposes()))
 
-// joinOr joins words to an alternative for a sentence.
+// joinOr joins words into a list of alternatives for a sentence.
 func joinOr(words []string) string {
 	last := len(words) - 1
 	return strings.Join(words[:last], ", ") + " or " + words[last]

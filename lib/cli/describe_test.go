@@ -20,7 +20,7 @@ func everyCommand() []*manual.Command {
 }
 
 // The help of each command must fit on a screen of 80 columns and 24 lines, with one line left for
-// the shell's prompt. It must show all options that it is defined to show.
+// the shell's prompt. It must show all options that are marked for it.
 func TestHelpFitsScreen(t *testing.T) {
 	for _, c := range everyCommand() {
 		text := manual.Screen(c)

@@ -52,9 +52,9 @@ func runHere(t *testing.T, line, stdin, stdout string) error {
 	return cmd.run(t.Context(), env)
 }
 
-// A command must close all files that it opens, also when it fails: each stage, each kind of output
-// and source, with a cache and a previous image. A leaked descriptor per layer or file would make
-// large builds fail.
+// A command must close all files that it opens, even if it fails. The test runs each stage, and
+// each kind of output and source, with a cache and a previous image. If a descriptor leaked per
+// layer or file, large builds would fail.
 func TestDescriptorsAreClosed(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("XDG_STATE_HOME", filepath.Join(dir, "state"))

@@ -74,7 +74,7 @@ func (c *diffCommand) compare(ctx context.Context, env *Env) (found []diff.Diffe
 	if err != nil {
 		return nil, err
 	}
-	// A pattern that matches files in only one source is not reported as unmatched.
+	// A pattern is not reported as unmatched if it matches files in at least one source.
 	reports[0].Unmatched = slices.DeleteFunc(reports[0].Unmatched, func(p string) bool { return !slices.Contains(reports[1].Unmatched, p) })
 	reports[1].Unmatched = nil
 	env.reportScan(&reports[0])
@@ -82,7 +82,7 @@ func (c *diffCommand) compare(ctx context.Context, env *Env) (found []diff.Diffe
 	return append(found, files...), nil
 }
 
-// open opens a source. Digests of its files are enough, unless scan has to read their contents.
+// open opens a source. The digests of its files are enough, unless scan has to read the contents.
 func (c *diffCommand) open(ctx context.Context, env *Env, name string, work *metrics.Work) (*source.Set, error) {
 	opt := source.Options{Image: c.imageOptions(env), Sums: !c.SkipCaches, Removed: env.Verbose >= 1}
 	opt.Image.Platform, opt.Image.Work = c.Platform, work
@@ -104,7 +104,7 @@ func (c *diffCommand) open(ctx context.Context, env *Env, name string, work *met
 func (c *diffCommand) options(env *Env, sets [2]*source.Set) (scan.Options, error) {
 	root := sets[0].Root
 	if sets[1].Root.Path() == "/" {
-		root = sets[1].Root // only a part of / is compared
+		root = sets[1].Root // only part of / is compared
 	}
 	opt, err := c.scanFlags.options(env, root, nil)
 	if opt.Special == scan.SpecialRefuse {
@@ -116,13 +116,13 @@ func (c *diffCommand) options(env *Env, sets [2]*source.Set) (scan.Options, erro
 func (c *diffCommand) side(ctx context.Context, set *source.Set, opt scan.Options, report *scan.Report) diff.Side {
 	tree := set.Tree
 	if c.SkipCaches {
-		tree = nil // the root has the file contents
+		tree = nil // the file contents are read from the root
 	}
 	return diffSide(ctx, set.Root, tree, opt, report)
 }
 
-// diffSide returns a root as one side of a comparison. If tree is not nil, it has the digests of
-// the files.
+// diffSide returns a root as one side of a comparison. If tree is not nil, it contains the digests
+// of the files.
 func diffSide(ctx context.Context, root *rootfs.Root, tree *image.Tree, opt scan.Options, report *scan.Report) diff.Side {
 	side := diff.Side{Files: scan.Walk(ctx, root, opt, report), Root: root}
 	if tree != nil {
@@ -131,7 +131,7 @@ func diffSide(ctx context.Context, root *rootfs.Root, tree *image.Tree, opt scan
 	return side
 }
 
-// configs compares the configs of two images. A directory does not have a config.
+// configs compares the configs of two images. A directory has no config.
 func (c *diffCommand) configs(a, b *source.Set) ([]diff.Difference, error) {
 	if a.Config == nil || b.Config == nil {
 		return nil, nil
@@ -144,8 +144,8 @@ func (c *diffCommand) configs(a, b *source.Set) ([]diff.Difference, error) {
 	return append(found, healthDifference(a, b)...), err
 }
 
-// healthDifference reports that podman runs the health check of only one of the images: podman
-// reads health checks only from images in Docker format.
+// healthDifference reports that podman runs the health check of only one of the images. The reason
+// is that podman reads health checks only from images in Docker format.
 func healthDifference(a, b *source.Set) []diff.Difference {
 	var seen [2]*string
 	for i, set := range []*source.Set{a, b} {

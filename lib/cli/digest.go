@@ -9,7 +9,7 @@ import (
 	"chunkah/lib/image"
 )
 
-// digestFlags output the digest of the finished image for other programs.
+// digestFlags output the finished image's digest for other programs.
 type digestFlags struct {
 	DigestFile  string `long:"digest-file" value-name:"FILE" unquote:"false" description:"write the manifest's digest to FILE once the image is complete"`
 	PrintDigest bool   `long:"print-digest" description:"print the digest on standard output once the image is complete"`

@@ -40,7 +40,7 @@ func (c *doctorCommand) run(ctx context.Context, env *Env) error {
 	return comparisonResult(len(found), err)
 }
 
-// examine checks the sources for problems that a build would have.
+// examine checks the sources for problems that a build would run into.
 func (c *doctorCommand) examine(ctx context.Context, env *Env) (_ []doctor.Finding, err error) {
 	var header format.Header
 	if err := c.clockFlags.apply(&header); err != nil {
@@ -73,7 +73,7 @@ func (c *doctorCommand) examine(ctx context.Context, env *Env) (_ []doctor.Findi
 	if scanning, err = withSources(scanning, set, &header); err != nil {
 		return nil, err
 	}
-	scanning.Special = special // withSources would allow those in an image
+	scanning.Special = special // otherwise withSources would allow special files in an image
 	assigning.Root = set.Root
 	passLayers(assigning.Repos, set)
 	looking := doctor.Options{Root: set.Root, Dir: dirOf(set), Layers: layersOf(set), Ignore: ignore}
@@ -131,8 +131,9 @@ func dirOf(set *source.Set) string {
 // layersOf returns the layers of the image if it is the only source. It returns nil if the
 // stability of any layer is unknown.
 //
-// It also returns nil for an image of --max-stale: new layers are above those that are kept,
-// whatever their stability, and a kept layer does not change whenever one of its files does.
+// It also returns nil for an image built with --max-stale. In such an image, new layers are above
+// the kept layers, whatever their stability, and a kept layer can stay even if one of its files
+// changes.
 func layersOf(set *source.Set) []chain.Layer {
 	var h format.Header
 	if err := set.Header(&h); err != nil || len(h.Sources) != 1 || set.Image == nil {

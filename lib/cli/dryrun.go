@@ -15,7 +15,7 @@ import (
 	"chunkah/lib/quote"
 )
 
-// setting is a flag with its value, as words of a command line.
+// setting is a flag and its value, as words on a command line.
 type setting struct {
 	name  string
 	kind  reflect.Type
@@ -55,7 +55,8 @@ func settingWords(name string, value any) []string {
 	return nil
 }
 
-// valueWords returns an option and its value. They are one word if the value looks like an option.
+// valueWords returns an option and its value. They are joined into one word if the value looks like
+// an option.
 func valueWords(name, value string) []string {
 	if strings.HasPrefix(value, "-") && value != "-" {
 		return []string{"--" + name + "=" + value}
@@ -84,7 +85,7 @@ func (c *buildCommand) printPipeline(ctx context.Context, env *Env) error {
 	}
 	write := c.stageWords(env, "chunkah-write")
 	if c.Config == "-" {
-		write = replaceWord(write, "--config", "/dev/fd/3") // standard input is the stream
+		write = replaceWord(write, "--config", "/dev/fd/3") // standard input is used for the stream
 	}
 	assign := shellLine(c.stageWords(env, "chunkah-assign"))
 	if c.Assign != "" {
@@ -108,8 +109,8 @@ func (c *buildCommand) printPipeline(ctx context.Context, env *Env) error {
 	return err
 }
 
-// stageWords returns the command line of a stage, with the options of build that the stage also
-// has. Options with the same name but another type are different options.
+// stageWords returns the command line for a stage, with those options of build that the stage also
+// supports. Options with the same name but another type are different options.
 func (c *buildCommand) stageWords(env *Env, name string) []string {
 	words := append([]string{name}, env.commonWords()...)
 	own := settings(stages[name].new())
@@ -139,8 +140,9 @@ func (c *buildCommand) scanWords(env *Env) ([]string, error) {
 	return append(c.stageWords(env, "chunkah-scan"), sources...), err
 }
 
-// packWords replaces --previous auto by the image that it stands for, since pack does not know the
-// output. If that image does not exist, it uses an empty file, which pack treats as a first build.
+// packWords replaces --previous auto with the name of the image that it stands for, because pack
+// does not know the output. If that image does not exist, it uses an empty file, which pack treats
+// as a first build.
 func (c *buildCommand) packWords(ctx context.Context, env *Env) ([]string, error) {
 	words := c.stageWords(env, "chunkah-pack")
 	if c.Previous != previousAuto {

@@ -12,8 +12,8 @@ import (
 	"chunkah/lib/report"
 )
 
-// answer prints the result of --explain and --json. It uses standard error if standard output has
-// the image or stream.
+// answer prints the result of --explain and --json. It uses standard error if standard output
+// contains the image or stream.
 func (e *Env) answer(ctx context.Context, output *image.Source, lines []string) error {
 	if output == nil {
 		e.console().Answer(lines)
@@ -45,7 +45,7 @@ func (f *packFlags) explainPlan(ctx context.Context, env *Env, output *image.Sou
 	return env.answer(ctx, output, lines)
 }
 
-// discardSink discards the stream if standard output has the result of --explain instead.
+// discardSink discards the stream if standard output is used for the result of --explain.
 type discardSink struct{}
 
 func (discardSink) Write(format.Record) error { return nil }

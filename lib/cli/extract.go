@@ -99,13 +99,13 @@ func (c *extractCommand) run(ctx context.Context, env *Env) (err error) {
 	return nil
 }
 
-// extractTarget is where the files go. Nothing appears there before Commit.
+// extractTarget is the place to which files are extracted. Nothing appears there before Commit.
 type extractTarget interface {
 	Commit() error
 	Discard() error
 }
 
-// unfinishedStdout is standard output, where everything appears at once.
+// unfinishedStdout is standard output, where all data appears at once.
 type unfinishedStdout struct{}
 
 func (unfinishedStdout) Commit() error  { return nil }

@@ -26,7 +26,7 @@ type formatFlags struct {
 	Format string `long:"format" env:"CHUNKAH_FORMAT" value-name:"json|msgpack" unquote:"false" description:"encoding of the output stream (default: json for scan, otherwise that of the input)" section:"Stream" brief:"encoding of the output stream"`
 }
 
-// encoding returns the encoding of the option, or else of the input.
+// encoding returns the encoding that the option selects, or else the encoding of the input.
 func (f *formatFlags) encoding(in *format.Reader) (format.Encoding, error) {
 	if f.Format != "" {
 		enc, err := format.ParseEncoding(f.Format)
@@ -55,7 +55,7 @@ type clockFlags struct {
 	SourceDate string `long:"source-date-epoch" env:"SOURCE_DATE_EPOCH" value-name:"SECONDS" unquote:"false" description:"upper limit for the times of files that no package limits, and the time of the image, in Unix seconds" section:"Times" brief:"upper limit for times that no package limits"`
 }
 
-// apply sets the source date in a header that does not have one.
+// apply sets the source date in a header that contains none.
 func (c *clockFlags) apply(h *format.Header) error {
 	if c.SourceDate == "" || h.HasSourceDate {
 		return nil
@@ -71,8 +71,8 @@ func (c *clockFlags) apply(h *format.Header) error {
 // check validates the flag before the stage waits for input.
 func (c *clockFlags) check() error { return c.apply(&format.Header{}) }
 
-// clocked adds the source date to the header of a stream without one. Streams written by scripts
-// often lack it.
+// clocked adds the source date to the header of a stream if the header contains none. Streams
+// written by scripts often lack it.
 type clocked struct {
 	format.Source
 	clock *clockFlags

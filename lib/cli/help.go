@@ -53,7 +53,7 @@ func typedCommand(env *Env, parser *flags.Parser) *manual.Command {
 }
 
 // unknownOption suggests a similar option, if there is one. If the command is unknown, its options
-// are too, so only the command is reported.
+// are unknown too, so only the command is reported.
 func unknownOption(env *Env, parser *flags.Parser, args []string, name string) error {
 	if env.Name == wrapper && parser.Active == nil {
 		if word := misspeltCommand(args); word != "" {
@@ -83,7 +83,7 @@ func unknownOption(env *Env, parser *flags.Parser, args []string, name string) e
 }
 
 // unexpectedArgument refuses an unexpected argument. For build, it suggests --from or --rootfs,
-// since users often pass the source as an argument.
+// because users often pass the source as an argument.
 func unexpectedArgument(name string, cmd command, arg string) error {
 	if build, ok := cmd.(*buildCommand); ok && build.Rootfs == "" && len(build.From) == 0 {
 		if err := refuseName(arg, "chunkah build --from"); err != nil {
@@ -102,7 +102,7 @@ func unexpectedArgument(name string, cmd command, arg string) error {
 }
 
 // misspeltCommand returns the first argument that is neither an option nor the value of --log. It
-// is empty if there is none, or if a later argument is a command.
+// is empty if no such argument exists, or if a later argument is a command.
 func misspeltCommand(args []string) (word string) {
 	for i, arg := range args {
 		switch {
@@ -115,7 +115,7 @@ func misspeltCommand(args []string) (word string) {
 	return word
 }
 
-// otherCommand returns a subcommand that has the option, or an empty string.
+// otherCommand returns a subcommand that supports the option, or an empty string.
 func otherCommand(parser *flags.Parser, name string) string {
 	for _, sub := range parser.Commands() {
 		if sub.FindOptionByLongName(name) != nil {

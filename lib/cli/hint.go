@@ -13,7 +13,7 @@ import (
 	"chunkah/lib/registry"
 )
 
-// hint returns advice for errors whose cause is enough to know the fix, wherever they occur. It is
+// hint returns advice for errors whose cause alone determines the fix, wherever they occur. It is
 // empty for other errors, which can contain advice in their own text.
 func hint(err error, uid int) string {
 	is := func(targets ...error) bool {

@@ -14,8 +14,8 @@ import (
 	"chunkah/lib/transport"
 )
 
-// imageName matches image names with a host, tag or digest, as in podman and docker. shortName
-// matches names without these, which are usually directories.
+// imageName matches image names that contain a host, tag or digest, as in podman and docker.
+// shortName matches names without any of these, which are usually directories.
 var (
 	imageName = regexp.MustCompile(`^(` +
 		`(localhost|[a-z0-9-]+(\.[a-z0-9-]+)+|[a-z0-9.-]+:[0-9]+)(/[a-z0-9]+([._-]+[a-z0-9]+)*)+(:[\w][\w.-]{0,127})?(@sha256:[0-9a-f]{64})?` +
@@ -23,11 +23,11 @@ var (
 	shortName = regexp.MustCompile(`^[a-z0-9]+([._-]+[a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*$`)
 )
 
-// where lists the places where an image with a given name can be.
+// where lists the places that can contain an image with a given name.
 type where struct{ registry, local bool }
 
-// imagePlaces returns the places where an image with a name in another tool's syntax can be. The
-// name of an existing file is not an image name.
+// imagePlaces returns the places that can contain an image with a name in another tool's syntax.
+// The name of an existing file is not an image name.
 func imagePlaces(name string) (at where, found bool) {
 	if _, err := os.Lstat(name); err == nil || transport.HasTransport(name) || !imageName.MatchString(name) {
 		return where{}, false

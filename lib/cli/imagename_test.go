@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// An image name in another tool's syntax must give an error with a command that works.
+// An image name in another tool's syntax must give an error that suggests a working command.
 func TestImageNames(t *testing.T) {
 	t.Chdir(t.TempDir())
 	for _, path := range []string{"there", "registry.example"} {

@@ -75,7 +75,7 @@ func (c *inspectCommand) run(ctx context.Context, env *Env) (err error) {
 	return nil
 }
 
-// needsComponents reports whether the output has the components of single files.
+// needsComponents reports whether the output shows the components of single files.
 func (c *inspectCommand) needsComponents() bool {
 	return c.Components || c.Files != "" && c.JSON || c.HTML != ""
 }
@@ -117,8 +117,8 @@ func (f *viewFlags) open(ctx context.Context, env *Env, src image.Source) (*insp
 	return inspect.Open(ctx, src, opt)
 }
 
-// needsLayers reports whether to read the layers of an image: if they are local, if --download is
-// given, or if they are needed.
+// needsLayers reports whether to read the layers of an image. This is the case if they are local,
+// if --download is given, or if the output needs them.
 func (f *viewFlags) needsLayers(src image.Source, must bool) bool {
 	return must || f.Download || !src.Network
 }
@@ -137,7 +137,7 @@ func (f *viewFlags) read(ctx context.Context, env *Env, in *inspect.Image, opt i
 	return nil
 }
 
-// draw writes the page of --html. done is true if the page replaces the text output.
+// draw writes the page that --html requests. done is true if the page replaces the text output.
 func (f *viewFlags) draw(ctx context.Context, env *Env, page func(io.Writer) error) (done bool, err error) {
 	if f.HTML == "" {
 		return false, nil

@@ -13,8 +13,8 @@ import (
 )
 
 // nameLeftovers lists the unfinished files of killed runs in some directories. It does not remove
-// them: on a shared file system, a lock does not show whether a run on another machine is still
-// alive.
+// them, because on a shared file system a lock does not show whether a run on another machine is
+// still alive.
 func (e *Env) nameLeftovers(folders []string) {
 	slices.Sort(folders)
 	var paths []string
@@ -43,11 +43,11 @@ func (f *metricsFlags) folders() []string { return parentDir(f.Metrics) }
 
 func (f *planFlags) folders() []string { return parentDir(f.Plan) }
 
-// folders returns the directory where spooled files have a name for a short time.
+// folders returns the directory in which spooled files have a name for a short time.
 func (f *imageFlags) folders() []string { return []string{temp.SpoolDir(f.Spool)} }
 
-// folders returns the directories that can have unfinished files of an output: its parent, and a
-// layout directory.
+// folders returns the directories that can contain unfinished files of an output. These are its
+// parent and a layout directory.
 func (f *outputFlags) folders() []string {
 	folders := parentDir(f.DigestFile)
 	outputs, err := f.outputs()
@@ -78,7 +78,7 @@ func (f *writeFlags) folders() []string {
 	return folders
 }
 
-// databases returns the directory where component repos copy databases to.
+// databases returns the directory to which component repos copy databases.
 func databases() []string { return []string{temp.Dir("/tmp", "/var/tmp")} }
 
 func (c *buildCommand) leftovers() []string {

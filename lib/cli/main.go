@@ -1,11 +1,12 @@
 // Package cli implements the commands. It is the only package that uses flags, exit statuses and
 // the standard streams.
 //
-// Each message is one line on standard error. It starts with "chunkah-scan: ", is in lower case and
-// has no period at the end. With --log json it is an object. Errors are always printed; warnings
-// and the summary of build unless -q is given; milestones of all commands with -v; details with
-// -vv. An error describes its own context. Advice for a cause that can occur anywhere is a separate
-// line: "chunkah-scan: hint: ".
+// Each message is one line on standard error. It starts with the command's name ("chunkah-scan: "),
+// is in lower case and does not end with a period. With --log json it is an object. Errors are
+// always printed. Warnings and the summary of build are printed unless -q is given, milestones of
+// all commands with -v, and details with -vv. An error describes its own context. Advice for a
+// cause that can occur anywhere is printed on a separate line that starts with "chunkah-scan: hint:
+// ".
 package cli
 
 import (
@@ -32,8 +33,9 @@ import (
 const (
 	statusOK      = 0
 	statusFailure = 1
-	statusUsage   = 2 // for commands that compare: any failure, as in diff(1) and cmp(1)
-	// The number of the signal that ended the command is added to statusSignal.
+	statusUsage   = 2 // for commands that compare, the status of any failure, as in diff(1) and cmp(1)
+	// For a command that a signal ended, the exit status is statusSignal plus the number of the
+	// signal.
 	statusSignal = 128
 )
 
@@ -47,7 +49,7 @@ func usagef(format string, args ...any) error {
 	return &usageError{fmt.Errorf(format, args...)}
 }
 
-// signalError is the cause of a context that a signal cancelled.
+// signalError is the cause of a context that was cancelled by a signal.
 type signalError struct{ sig syscall.Signal }
 
 func (e *signalError) Error() string {
@@ -60,12 +62,12 @@ func (e *signalError) Error() string {
 	return "terminated"
 }
 
-// outcome ends a command whose result is its exit status, without a message.
+// outcome ends a command whose result is its exit status. No message is printed.
 type outcome int
 
 func (o outcome) Error() string { return fmt.Sprintf("status %d", int(o)) }
 
-// troubleError is the reason why a command could not compare.
+// troubleError is the reason why a command could not compare its sources.
 type troubleError struct{ err error }
 
 func (e *troubleError) Error() string { return e.err.Error() }
@@ -83,11 +85,11 @@ func comparisonResult(found int, err error) error {
 	return nil
 }
 
-// command is a command with its flags as fields.
+// command is a command whose fields are its flags.
 type command interface {
 	// run runs the command. It closes everything that it opens.
 	run(ctx context.Context, env *Env) error
-	// leftovers returns directories that can have unfinished files of killed runs.
+	// leftovers returns directories that can contain unfinished files of killed runs.
 	leftovers() []string
 }
 
@@ -98,30 +100,30 @@ type Env struct {
 	Stdin  *os.File
 	Stdout *os.File
 	Stderr *os.File
-	// Verbose is -1 for -q, 1 for -v, 2 for -vv, otherwise 0.
+	// Verbose is -1 for -q, 1 for -v, 2 for -vv, and otherwise 0.
 	Verbose int
 
-	common   *commonFlags // of the command line
+	common   *commonFlags // common flags on the command line
 	once     sync.Once    // creates messages
 	messages *console.Console
 }
 
-// console returns the writer of messages to standard error. It is created once, since concurrent
+// console returns the writer for messages on standard error. It is created once, because concurrent
 // uploads can print warnings at the same time.
 func (e *Env) console() *console.Console {
 	e.once.Do(func() { e.messages = console.New(e.Stderr, e.Name) })
 	return e.messages
 }
 
-// applyCommonFlags applies the flags that every command has. failed is a command line with an
-// error.
+// applyCommonFlags applies the flags that every command supports. failed is a command line that
+// contains an error.
 func (e *Env) applyCommonFlags(failed []string) error {
 	f := e.common
 	e.Verbose = len(f.Verbose)
 	if f.Quiet {
 		e.Verbose = -1
 	}
-	// The error can come before --log, which sets the format of its message.
+	// The error can come before --log, which sets the format of the error message.
 	at := slices.Index(failed, "--log")
 	if f.Log == "json" || slices.Contains(failed, "--log=json") || at >= 0 && at+1 < len(failed) && failed[at+1] == "json" {
 		e.console().JSON()
@@ -151,7 +153,7 @@ func (e *Env) warn(format string, args ...any) {
 	}
 }
 
-// warnLines prints a warning of several lines. Lines after the first are indented.
+// warnLines prints a warning with several lines. Lines after the first are indented.
 func (e *Env) warnLines(lines []string) {
 	if e.Verbose >= 0 {
 		e.console().Print(slog.LevelWarn, lines)
@@ -177,7 +179,8 @@ func (e *Env) say(level slog.Level, format string, args ...any) {
 	e.console().Print(level, console.ErrorLines(fmt.Errorf(format, args...)))
 }
 
-// Main runs the command of that name with the arguments of the process and returns its exit status.
+// Main runs the command with the given name and the arguments of the process. It returns the exit
+// status.
 func Main(name string) int {
 	if storage.RunChild() {
 		return statusOK
@@ -197,7 +200,7 @@ func Main(name string) int {
 	return env.fail(stopped(ctx, cmd.run(ctx, env)))
 }
 
-// stopped returns the cause of a cancelled context in place of an error that says only that it was
+// stopped returns the cause of a cancelled context instead of an error that only says that it was
 // cancelled.
 func stopped(ctx context.Context, err error) error {
 	if cause := context.Cause(ctx); cause != nil && errors.Is(err, context.Canceled) {
@@ -233,13 +236,13 @@ func (e *Env) fail(err error) int {
 	return statusFailure
 }
 
-// isReaderGone reports whether an error means that the reader of standard output is gone.
+// isReaderGone reports whether an error means that the reader of standard output has gone.
 func (e *Env) isReaderGone(err error) bool {
 	var pe *fs.PathError
 	return errors.As(err, &pe) && pe.Path == e.Stdout.Name() && errors.Is(pe, syscall.EPIPE)
 }
 
-// untilSignal returns a context that the first SIGINT, SIGTERM or SIGHUP cancels. The second signal
+// untilSignal returns a context that the first SIGINT, SIGTERM or SIGHUP cancels. A second signal
 // ends the process at once.
 func untilSignal() (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(context.Background())
@@ -249,8 +252,9 @@ func untilSignal() (context.Context, func()) {
 			signal.Notify(signals, sig)
 		}
 	}
-	// A closed pipe and the file size limit must be write errors, so that the command can clean up.
-	// The signals are caught rather than ignored, because child processes would inherit the latter.
+	// A closed pipe and the file size limit must cause write errors, so that the command can clean
+	// up. The signals are caught instead of ignored, because child processes would inherit ignored
+	// signals.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE, syscall.SIGXFSZ)
 	go func() {
 		sig, ok := <-signals
@@ -275,8 +279,8 @@ func unsetEmpty() {
 	}
 }
 
-// parse parses the command line of env's command. It returns neither a command nor an error if it
-// has printed help.
+// parse parses the command line of env's command. If it has printed help, it returns neither a
+// command nor an error.
 func parse(env *Env, args []string) (command, error) {
 	parser, pick := newParser(env)
 	parser.UnknownOptionHandler = func(name string, _ flags.SplitArgument, _ []string) ([]string, error) {

@@ -35,7 +35,7 @@ func (f *metricsFlags) measure(env *Env, command string) (*measurement, error) {
 	return &measurement{Run: metrics.Start(name), file: f.Metrics}, nil
 }
 
-// measureStage starts the measurement of a command that is one stage. If neither a file nor a
+// measureStage starts the measurement of a command that is a single stage. If neither a file nor a
 // progress bar needs it, the stage is nil and counts nothing.
 func (f *metricsFlags) measureStage(env *Env, name string, draws bool) (*measurement, *metrics.Stage, error) {
 	m, stage, err := f.startStage(env, name, draws)
@@ -45,7 +45,7 @@ func (f *metricsFlags) measureStage(env *Env, name string, draws bool) (*measure
 	return m, stage, err
 }
 
-// startStage is measureStage for a stage that draws later.
+// startStage does the same as measureStage for a stage that draws later.
 func (f *metricsFlags) startStage(env *Env, name string, draws bool) (*measurement, *metrics.Stage, error) {
 	if f.Metrics == "" && !draws {
 		return &measurement{}, nil, nil
@@ -57,7 +57,7 @@ func (f *metricsFlags) startStage(env *Env, name string, draws bool) (*measureme
 	return m, m.Stage(name), nil
 }
 
-// draw draws a progress bar until end.
+// draw draws a progress bar until end is called.
 func (m *measurement) draw(env *Env) { m.stopDrawing = env.console().Draw(m.Status) }
 
 // end removes the progress bar.
@@ -68,8 +68,9 @@ func (m *measurement) end() {
 	}
 }
 
-// write writes the file of --metrics. The image or stream is complete by then, so an error is only
-// a warning. It is printed with -q too, since the user asked for the file.
+// write writes the file that --metrics requests. The image or stream is complete by then, so an
+// error is only a warning. The warning is printed even with -q, because the user asked for the
+// file.
 func (m *measurement) write(ctx context.Context, env *Env) {
 	if m.file == "" {
 		return
@@ -82,7 +83,7 @@ func (m *measurement) write(ctx context.Context, env *Env) {
 // metricsFile returns the file of a previous run, which scan must exclude from the root.
 func (f *metricsFlags) metricsFile() []os.FileInfo { return existingFile(f.Metrics) }
 
-// existingFile returns the file that a run will replace, or nothing if it does not exist.
+// existingFile returns the file that a run will replace, or nothing if no such file exists.
 func existingFile(name string) []os.FileInfo {
 	info, err := os.Stat(name)
 	if err != nil || !info.Mode().IsRegular() {
@@ -91,7 +92,7 @@ func existingFile(name string) []os.FileInfo {
 	return []os.FileInfo{info}
 }
 
-// stage measures a stage of build. report adds metrics that the streams do not show.
+// stage measures a stage of build. report adds metrics that cannot be read from the streams.
 func (m *measurement) stage(s pipeline.Stage, told *milestones, report func(*metrics.Stage)) pipeline.Stage {
 	measured := m.Stage(s.Name)
 	return pipeline.Stage{Name: s.Name, Run: func(ctx context.Context, in format.Source, out format.Sink) error {

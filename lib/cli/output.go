@@ -22,7 +22,7 @@ import (
 	"chunkah/lib/transport"
 )
 
-// outputFlags are the location of an image and its name there.
+// outputFlags are the location of an image and its name at that location.
 type outputFlags struct {
 	Output  []string `short:"o" long:"output" value-name:"DEST" unquote:"false" description:"PATH for an archive, or {destinations}; PATH - is standard output (default: an archive on standard output). Repeatable: one build, several outputs" section:"Output" brief:"PATH, oci:DIR, docker-archive:PATH, docker://REF"`
 	Tag     []string `short:"t" long:"tag" value-name:"NAME[:TAG]" unquote:"false" description:"name of the image in the output (repeatable)"`
@@ -30,10 +30,10 @@ type outputFlags struct {
 	digestFlags
 }
 
-// output is one -o with the names of the image there.
+// output is one -o option with the names of the image in that output.
 type output struct {
 	image.Source
-	also []string // besides Ref
+	also []string // names in addition to Ref
 }
 
 // target returns the first output.
@@ -45,8 +45,8 @@ func (f *outputFlags) target() (image.Source, error) {
 	return outputs[0].Source, nil
 }
 
-// outputs parses -o and -t. A tag is for the registry that has its repository, or else a name of
-// the image in all other outputs.
+// outputs parses -o and -t. A tag applies to the registry output with the same repository, or else
+// to all outputs outside registries.
 func (f *outputFlags) outputs() ([]output, error) {
 	var outputs []output
 	for _, name := range f.Output {
@@ -84,7 +84,7 @@ func (f *outputFlags) outputs() ([]output, error) {
 	return outputs, nil
 }
 
-// addName adds a tag to the names of outputs, in registries first.
+// addName adds a tag to the names of outputs. Registries take precedence.
 func addName(outputs []output, names [][]string, tag string) error {
 	var refused error
 	for _, registry := range []bool{true, false} {
@@ -124,7 +124,8 @@ func (o output) name(tag string) (string, error) {
 	return tag, nil
 }
 
-// checkDistinct refuses two outputs in one place: one would replace the other, or wait for it.
+// checkDistinct refuses two outputs in one place, because one would replace the other or wait for
+// it.
 func checkDistinct(outputs []output) error {
 	at := map[string]output{}
 	for _, o := range outputs {
@@ -137,8 +138,8 @@ func checkDistinct(outputs []output) error {
 	return nil
 }
 
-// realPlace returns the same text for all names of the file or directory that is written. Symlinks
-// are followed as the outputs follow them.
+// realPlace returns the same text for all names of the file or directory that is written. It
+// follows symlinks in the same way as the outputs.
 func (o output) realPlace() string {
 	path := o.Path
 	switch {
@@ -160,8 +161,8 @@ func (o output) realPlace() string {
 	return target
 }
 
-// useOutputForTemp uses the directory of the output for temporary files if no other directory on
-// disk is writable, for example in a container with a read-only root.
+// useOutputForTemp uses the output's directory for temporary files if no other directory on disk is
+// writable, for example in a container with a read-only root.
 func (f *outputFlags) useOutputForTemp() {
 	outputs, err := f.outputs()
 	dir := temp.Dir("/var/tmp", "/tmp")
@@ -178,8 +179,8 @@ func (f *outputFlags) useOutputForTemp() {
 	}
 }
 
-// removableLayers returns a function that selects the layers whose blobs can be removed with the
-// replaced image, or nil to keep all blobs.
+// removableLayers returns a function that selects the layers whose blobs can be removed together
+// with the replaced image. It returns nil to keep all blobs.
 func (f *outputFlags) removableLayers() func(v1.History) bool {
 	if f.KeepOld {
 		return nil
@@ -188,7 +189,8 @@ func (f *outputFlags) removableLayers() func(v1.History) bool {
 }
 
 // create opens the outputs. convert allows a manifest in Docker's format for a registry that
-// refuses that of OCI, if it is the only output: all outputs have the same manifest.
+// refuses OCI manifests. This works only with a single output, because all outputs get the same
+// manifest.
 func (f *outputFlags) create(ctx context.Context, env *Env, images *imageFlags, readable, convert bool) (oci.Destination, error) {
 	outputs, err := f.outputs()
 	if err != nil {
@@ -224,8 +226,8 @@ func (o output) indexNames() (ref string, also []string) {
 	return o.Ref, o.also
 }
 
-// indexNames returns the names of the image in its index. If there are several outputs, each has an
-// index of its own.
+// indexNames returns the names of the image in its index. If there are several outputs, each has
+// its own index.
 func indexNames(outputs []output) (ref string, also []string) {
 	if len(outputs) > 1 {
 		return "", nil
@@ -233,7 +235,7 @@ func indexNames(outputs []output) (ref string, also []string) {
 	return outputs[0].indexNames()
 }
 
-// lockPause is the interval between attempts to get a lock of another process.
+// lockPause is the interval between attempts to get a lock that another process owns.
 const lockPause = 100 * time.Millisecond
 
 // waitForDir returns a function that waits for a directory that another process writes to. It
@@ -254,7 +256,7 @@ func (e *Env) waitForDir(ctx context.Context) func(path string) error {
 	}
 }
 
-// writer returns standard output with interruptible writes.
+// writer returns standard output with writes that can be interrupted.
 func (e *Env) writer(ctx context.Context) io.Writer {
 	if len(e.stdoutInfo()) > 0 {
 		return e.Stdout // writes to a file do not block
@@ -279,7 +281,7 @@ func (e *Env) existing(target image.Source) []os.FileInfo {
 	return infos
 }
 
-// store returns the directory of the store that a destination is in, if it has one.
+// store returns the directory of the store that contains a destination, if there is one.
 func store(target image.Source) []os.FileInfo {
 	if target.Dir == nil {
 		return nil
@@ -308,8 +310,8 @@ func (e *Env) checkArchive(target image.Source) error {
 	if err != nil || info.Mode()&os.ModeCharDevice == 0 {
 		return nil // the later open reports the error
 	}
-	// O_NONBLOCK keeps the open from blocking, and O_NOCTTY keeps the terminal from becoming the
-	// controlling one.
+	// O_NONBLOCK keeps the open from blocking. O_NOCTTY keeps the terminal from becoming the
+	// controlling terminal.
 	f, err := os.OpenFile(target.Path, os.O_WRONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
 	if err != nil {
 		return nil

@@ -28,10 +28,11 @@ import (
 	"chunkah/lib/write"
 )
 
-// percentDigits are the decimals of --max-stale: with them it is a number of parts per million.
+// percentDigits is the number of decimals in --max-stale. With four decimals, the percentage is a
+// whole number of parts per million.
 const percentDigits = 4
 
-// maxStale parses --max-stale, in parts per million.
+// maxStale parses --max-stale and returns parts per million.
 func (f *packFlags) maxStale(output *image.Source) (int64, error) {
 	if f.MaxStale == "" {
 		return 0, nil
@@ -100,9 +101,9 @@ func (f *packFlags) lastImage(ctx context.Context, env *Env, images *imageFlags,
 	return last, nil
 }
 
-// lastLayers returns the layers of the previous image with their files. These come from the file of
-// --plan, from a document attached to the image, from the tables of layers of zstd:chunked, or else
-// from the layers.
+// lastLayers returns the layers of the previous image with their files. The files come from the
+// plan of --plan, from a document attached to the image, from the tables of zstd:chunked layers, or
+// else from the layers.
 func (f *packFlags) lastLayers(ctx context.Context, env *Env, images *imageFlags, img *image.Image) (*pack.Image, error) {
 	last := &pack.Image{Name: img.Pinned(), Layers: make([]pack.ImageLayer, len(img.Layers))}
 	want := make(map[string][]int) // layers without files, by the digest of their entries
@@ -188,11 +189,11 @@ func (f *packFlags) plannedFiles(ctx context.Context, env *Env) (map[string][]*f
 	return found, nil
 }
 
-// maxAttached bounds the document with the files of an image, in bytes.
+// maxAttached is the largest size of the document that lists an image's files, in bytes.
 const maxAttached = 256 << 20
 
-// attachedFiles reads the files of an image from the document attached to the image. Without a
-// usable document it returns nil.
+// attachedFiles reads an image's files from the document attached to the image. Without a usable
+// document it returns nil.
 func (f *imageFlags) attachedFiles(ctx context.Context, env *Env, img *image.Image) (found map[string][]*format.File, err error) {
 	repo := img.Repository()
 	if repo == nil {
@@ -230,8 +231,8 @@ func readEntries(ctx context.Context, opt image.Options, img *image.Image, last 
 	return nil
 }
 
-// openPrevious opens the image whose layers a stream keeps. last is that image if it is open
-// already.
+// openPrevious returns a function that opens the image whose layers a stream keeps. last is that
+// image if it is already open.
 func (f *imageFlags) openPrevious(env *Env, to *outputFlags, last *lastImage) func(context.Context, string) (map[digest.Digest]write.Kept, io.Closer, error) {
 	return func(ctx context.Context, name string) (map[digest.Digest]write.Kept, io.Closer, error) {
 		outputs, err := to.outputs()
@@ -272,14 +273,15 @@ func (f *imageFlags) openPrevious(env *Env, to *outputFlags, last *lastImage) fu
 	}
 }
 
-// planFiles writes the plan of an image with patch layers, while its stream passes. It can be nil.
+// planFiles writes the plan of an image with patch layers while the image's stream passes. It can
+// be nil.
 type planFiles struct {
 	files *plan.FilesWriter
 	data  bytes.Buffer
 	done  func([]byte) error
 }
 
-// filesOf returns the writer of --plan, nil if it is not needed.
+// filesOf returns the writer for --plan, or nil if it is not needed.
 func (f *packFlags) filesOf(ctx context.Context, env *Env, to *pendingPlan, maxStale int64) (*planFiles, error) {
 	if f.Plan == "" || maxStale == 0 {
 		return nil, nil
@@ -310,8 +312,8 @@ type filesSink struct {
 	to *planFiles
 }
 
-// Write implements format.Sink. The record is written to the plan first: then it belongs to the
-// next stage.
+// Write implements format.Sink. It writes the record to the plan first, because afterwards the
+// record belongs to the next stage.
 func (s *filesSink) Write(rec format.Record) error {
 	var err error
 	switch rec := rec.(type) {
@@ -326,7 +328,7 @@ func (s *filesSink) Write(rec format.Record) error {
 	return s.Sink.Write(rec)
 }
 
-// Finish implements format.Sink. An error of the plan comes before the stream is complete.
+// Finish implements format.Sink. An error from the plan is returned before the stream is complete.
 func (s *filesSink) Finish() error {
 	err := s.to.files.Close()
 	if err == nil {
@@ -338,8 +340,9 @@ func (s *filesSink) Finish() error {
 	return s.Sink.Finish()
 }
 
-// attachFiles attaches the files of an image to it in its registry, so that the next build need not
-// read its layers. Without them that build is slower, so an error is only a warning.
+// attachFiles attaches the list of an image's files to the image in its registry, so that the next
+// build need not read its layers. Without the list that build is slower, so an error is only a
+// warning.
 func (f *imageFlags) attachFiles(ctx context.Context, env *Env, to *writeFlags, r *write.Report) {
 	place := to.registryPlace()
 	if r == nil || r.WriteFiles == nil || place == nil {

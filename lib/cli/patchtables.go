@@ -11,9 +11,10 @@ import (
 	"chunkah/lib/plan"
 )
 
-// tableFiles reads the files of layers of zstd:chunked from their tables of contents, by the digest
-// of their entries. Only these tables are downloaded. It leaves out layers whose tables cannot be
-// read, with a warning, or have other entries than the history says.
+// tableFiles reads the files in zstd:chunked layers from the layers' tables of contents. The result
+// is indexed by the digest of the layer's entries. Only the tables are downloaded. Layers whose
+// tables cannot be read are left out with a warning. So are layers whose tables list other entries
+// than the history.
 func tableFiles(ctx context.Context, env *Env, img *image.Image, last *pack.Image) (map[string][]*format.File, error) {
 	found := make(map[string][]*format.File)
 	for i, l := range img.Layers {

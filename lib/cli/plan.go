@@ -20,7 +20,7 @@ import (
 	"chunkah/lib/transport"
 )
 
-// planFlags name the previous plan and the file of the new one.
+// planFlags are the previous plan and the file for the new plan.
 type planFlags struct {
 	Previous   string `long:"previous" value-name:"FILE|IMAGE" unquote:"false" description:"reuse the layer layout of a plan or an image where it saves downloads (auto: the image that the output replaces)" section:"Layers" brief:"reuse this layout where it saves downloads"`
 	FreshTimes bool   `long:"fresh-times" description:"do not keep times of the previous image: files that no package limits get the time that they have in the source, or SOURCE_DATE_EPOCH if that is earlier" brief:"use the source's times, not the previous image's"`
@@ -31,7 +31,7 @@ type planFlags struct {
 const previousAuto = "auto"
 
 // checkPlan refuses invalid combinations before the build starts. A plan can go to standard output
-// only if the image goes elsewhere.
+// only if the image goes to another place.
 func (f *planFlags) checkPlan(output *image.Source) error {
 	switch {
 	case f.Plan == "":
@@ -50,7 +50,7 @@ func (f *planFlags) checkPlan(output *image.Source) error {
 // previous reads the previous layout, or returns nil without --previous. output is the image to be
 // replaced, or nil for standard output.
 //
-// A named file must exist. If a misspelt name were treated as a first build, every client would
+// The file must exist. If a misspelt name were treated as a first build, every client would
 // download the whole image again. A damaged layout is used as far as possible.
 func (f *planFlags) previous(ctx context.Context, env *Env, opt image.Options, output *image.Source) (*group.Previous, error) {
 	switch f.Previous {
@@ -77,7 +77,7 @@ func (f *planFlags) previous(ctx context.Context, env *Env, opt image.Options, o
 }
 
 // previousOutput reads the layout of the image that the output replaces. It returns an empty layout
-// for a first build, and nil if the image has no usable layout.
+// for a first build, and nil if the image contains no usable layout.
 func previousOutput(ctx context.Context, env *Env, opt image.Options, output *image.Source) (*group.Previous, error) {
 	if output == nil {
 		return nil, errNoPlace()
@@ -89,7 +89,7 @@ func previousOutput(ctx context.Context, env *Env, opt image.Options, output *im
 		return nil, context.Cause(ctx)
 	case errors.Is(err, fs.ErrNotExist):
 		env.info("no previous image at %q: this is the first build", output)
-		return &group.Previous{}, nil // the next build will have a layout: docs/grouping.md
+		return &group.Previous{}, nil // the next build will find a layout (docs/grouping.md)
 	case err != nil:
 		env.warn("previous layout: %w: planning without it", err)
 		return nil, nil
@@ -146,15 +146,15 @@ func readImage(ctx context.Context, src image.Source, opt image.Options) (prev *
 // planFile returns the plan of a previous run, which scan must exclude from the root.
 func (f *planFlags) planFile() []os.FileInfo { return existingFile(f.Plan) }
 
-// pendingPlan is the file of --plan under a temporary name, until the image or stream is complete.
+// pendingPlan is the file for --plan under a temporary name, until the image or stream is complete.
 type pendingPlan struct{ file *temp.Pending }
 
 func (p *pendingPlan) commit() error { return planError(p.file.Commit()) }
 
 func (p *pendingPlan) discard() { p.file.Discard() }
 
-// preparePlan returns a function that writes the plan to a temporary name. Its errors come before
-// the image or stream is complete.
+// preparePlan returns a function that writes the plan under a temporary name. So errors in writing
+// it occur before the image or stream is complete.
 func (f *planFlags) preparePlan(ctx context.Context, env *Env, to *pendingPlan) func([]pack.Planned) error {
 	if f.Plan == "" {
 		return nil

@@ -16,7 +16,7 @@ import (
 // platformAll stands for all platforms of an index.
 const platformAll = "all"
 
-// checkAll refuses options that a build of several images cannot have.
+// checkAll refuses options that cannot be used in a build of several images.
 func (c *buildCommand) checkAll() (src image.Source, err error) {
 	for _, o := range []struct {
 		given bool
@@ -99,7 +99,7 @@ func (c *buildCommand) runAll(ctx context.Context, env *Env) (err error) {
 	return c.writeDigest(ctx, env, report.Digest)
 }
 
-// platforms lists the images of an index. Everything else is left out.
+// platforms lists the images in an index. Everything else is left out.
 func (c *buildCommand) platforms(ctx context.Context, env *Env, src image.Source) (images []image.Entry, err error) {
 	l, err := image.List(ctx, src, c.imageOptions(env))
 	if err != nil {
@@ -131,7 +131,7 @@ func (c *buildCommand) platforms(ctx context.Context, env *Env, src image.Source
 // forPlatform returns the command that makes the image of one platform.
 func (c *buildCommand) forPlatform(src image.Source, e image.Entry, all *index.Collector) *buildCommand {
 	own := *c
-	if !src.ByConfig { // those have one image
+	if !src.ByConfig { // other sources contain one image
 		own.From = []string{src.Pinned(e.Manifest.Descriptor.Digest).Absolute().String()}
 	}
 	own.Platform, own.digestFlags = "", digestFlags{}

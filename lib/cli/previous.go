@@ -19,14 +19,14 @@ import (
 	"chunkah/lib/write"
 )
 
-// previousLayers opens the image of --previous, and returns its layers with the same compression,
-// which the new image can reuse. A plan does not contain layers. The image is nil if there is none
-// or if it cannot be opened; otherwise the caller must close it. Grouping reports a file that is
-// not an image.
+// previousLayers opens the image of --previous, and returns those of its layers that have the same
+// compression, which the new image can reuse. A plan does not contain layers. The image is nil if
+// there is none or if it cannot be opened. Otherwise the caller must close it. A file that is not
+// an image is reported by grouping.
 func (f *imageFlags) previousLayers(ctx context.Context, env *Env, name string, output *image.Source, algorithm compress.Algorithm) (map[digest.Digest]write.Kept, *image.Image, error) {
 	src, err := previousImage(name, output)
 	if src == nil || err != nil || algorithm == compress.None && src.DockerFormat {
-		return nil, nil, err // a docker archive can have to be decompressed to be opened
+		return nil, nil, err // opening a docker archive can require decompressing it
 	}
 	opt := f.imageOptions(env)
 	opt.Direct = name == previousAuto
@@ -40,7 +40,7 @@ func (f *imageFlags) previousLayers(ctx context.Context, env *Env, name string, 
 		env.info("not reusing layers of the previous image: %w", err)
 		return nil, nil, nil
 	case err != nil:
-		return nil, nil, nil //nolint:nilerr // it is only compared with the new image
+		return nil, nil, nil //nolint:nilerr // the image is only compared with the new one
 	case algorithm == compress.None:
 		return nil, img, nil
 	}
@@ -58,7 +58,7 @@ func (f *imageFlags) previousLayers(ctx context.Context, env *Env, name string, 
 	return layers, img, nil
 }
 
-// previousImage returns the image that --previous names, or nil.
+// previousImage returns the image that --previous refers to, or nil.
 func previousImage(name string, output *image.Source) (*image.Source, error) {
 	switch name {
 	case "":
@@ -80,8 +80,8 @@ func previousImage(name string, output *image.Source) (*image.Source, error) {
 	return &src, nil
 }
 
-// previousSource detects the kind of a path without a transport: a layout directory, an archive, or
-// a plan, which can be a pipe and is not an image.
+// previousSource detects what a path without a transport is: a layout directory, an archive, or a
+// plan. A plan can be a pipe and is not an image.
 func previousSource(src image.Source) (image.Source, error) {
 	if src.IsImage() {
 		return src, nil

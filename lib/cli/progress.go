@@ -10,8 +10,8 @@ import (
 	"chunkah/lib/metrics"
 )
 
-// heartbeat is the interval of progress lines without a terminal. Without output for some minutes,
-// a CI job looks dead and can be stopped.
+// heartbeat is the interval between progress lines without a terminal. A CI job without output for
+// some minutes looks dead and can be stopped.
 const heartbeat = 30 * time.Second
 
 // drawsProgress reports whether standard error is a terminal that can draw progress.
@@ -20,14 +20,15 @@ func (e *Env) drawsProgress() bool {
 	return e.Verbose >= 0 && e.common != nil && e.common.Log != "json" && term != "" && term != "dumb" && isTerminal(e.Stderr)
 }
 
-// drawsStage is draws for a stage that writes to standard output. Of several stages on one
-// terminal, only the last one draws. No stage draws over its own output.
+// drawsStage does the same as drawsProgress for a stage that writes to standard output. If several
+// stages share a terminal, only the last one draws. No stage draws over its own output.
 func (e *Env) drawsStage() bool {
 	info, err := e.Stdout.Stat()
 	return e.drawsProgress() && err == nil && info.Mode()&os.ModeNamedPipe == 0 && !isTerminal(e.Stdout)
 }
 
-// drawsBuild is draws for a build. It does not draw over a plan that is printed on the terminal.
+// drawsBuild does the same as drawsProgress for a build. A build does not draw over a plan that is
+// printed on the terminal.
 func (e *Env) drawsBuild(plan bool) bool { return e.drawsProgress() && !(plan && isTerminal(e.Stdout)) }
 
 // follow shows the progress of a build until the returned function is called. It draws a bar or
@@ -112,7 +113,7 @@ func (m *milestones) report() {
 	}
 }
 
-// describe describes the result of a stage. The summary has the time that it took.
+// describe describes the result of a stage. The time that it took is in the summary.
 func (r *reports) describe(s metrics.Status) string {
 	switch {
 	case s.Stage == "assign" && r.assigned != nil:

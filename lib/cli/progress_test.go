@@ -10,7 +10,7 @@ import (
 	"chunkah/lib/metrics"
 )
 
-// said returns an environment, and a function that returns its messages so far.
+// said returns an environment, and a function that returns the messages so far.
 func said(t *testing.T) (*Env, func() string) {
 	t.Helper()
 	name := filepath.Join(t.TempDir(), "stderr")

@@ -16,14 +16,14 @@ type imageFlags struct {
 
 	RegistryTimeout string `long:"registry-timeout" env:"CHUNKAH_REGISTRY_TIMEOUT" value-name:"TIME" unquote:"false" description:"end a request to a registry that makes no progress for TIME, such as 90s or 5m (default: 60s)" brief:"without progress, such as 90s or 5m (default: 60s)"`
 
-	like *v1.Platform // the image to choose from an index, if no option says; nil for this machine's
+	like *v1.Platform // preferred platform if no option selects one; nil means this machine's
 }
 
 func (f *imageFlags) imageOptions(env *Env) image.Options {
 	return image.Options{Like: f.like, Spool: f.Spool, Registry: f.registryOptions(env)}
 }
 
-// registryOptions returns a function that gives the options of a registry client. An invalid
+// registryOptions returns a function that returns the options of a registry client. So an invalid
 // timeout is an error only if a registry is used.
 func (f *imageFlags) registryOptions(env *Env) func() (registry.Options, error) {
 	return func() (registry.Options, error) {

@@ -80,7 +80,7 @@ func (c *reuseCommand) print(ctx context.Context, env *Env, series *reuse.Series
 	return nil
 }
 
-// failAbove returns the largest download, in bytes, that is not an error.
+// failAbove returns the size, in bytes, above which a download is an error.
 func (c *reuseCommand) failAbove() (int64, error) {
 	if c.FailAbove == "" {
 		return math.MaxInt64, nil
@@ -162,7 +162,7 @@ func (c *reuseCommand) compareAll(ctx context.Context, env *Env, sources []image
 }
 
 // compare compares two images, and their files if needed. asked is nil if the layers must not be
-// downloaded. All clients unpack the same files, so Podman represents all of them.
+// downloaded. All clients unpack the same files, so the result for Podman represents all of them.
 func (c *reuseCommand) compare(ctx context.Context, env *Env, old, next *inspect.Image, asked []assign.Repo) (*reuse.Step, error) {
 	wanted := c.Components || c.HTML != "" || len(c.Args.Images) == 2
 	step := reuse.Compare(old, next, c.client())

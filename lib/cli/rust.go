@@ -20,7 +20,7 @@ type rustFlags struct {
 	TraceLogfile    string `long:"trace-logfile" value-name:"FILE" unquote:"false" description:"has no effect: use -vv, which writes to standard error"`
 }
 
-// check warns of options and variables of the Rust chunkah that have no effect.
+// check warns about options and variables of the Rust chunkah that have no effect.
 func (f *rustFlags) check(env *Env) {
 	if f.TraceLogfile != "" {
 		env.warn("--trace-logfile has no effect: -vv 2>%s writes the same", shellLine([]string{f.TraceLogfile}))
@@ -30,7 +30,7 @@ func (f *rustFlags) check(env *Env) {
 	}
 }
 
-// manifestComponent is one component of --write-manifest-to.
+// manifestComponent is one component in the output of --write-manifest-to.
 type manifestComponent struct {
 	FileCount int      `json:"file_count"`
 	Size      int64    `json:"size"`

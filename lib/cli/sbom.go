@@ -84,8 +84,8 @@ func (e *Env) writeBill(ctx context.Context, name string, doc *sbom.Document, da
 	return nil
 }
 
-// sbomGC is the garbage collector's GOGC for lists of packages. A directory with 114,000 files then
-// needs 78 MB instead of 97 MB, for a tenth of a second more.
+// sbomGC is the value of GOGC for lists of packages. A directory with 114,000 files then needs 78
+// MB instead of 97 MB, and a tenth of a second more.
 const sbomGC = 40
 
 // list lists the packages of the sources.
@@ -140,7 +140,7 @@ func (c *sbomCommand) list(ctx context.Context, env *Env) (*sbom.Document, error
 	return doc, nil
 }
 
-// placing finds the packages of a root, and the layers of their components.
+// placing finds the packages in a root, and the layers of their components.
 type placing struct {
 	root   *rootfs.Root
 	header format.Header
@@ -185,8 +185,8 @@ func describeSource(set *source.Set, names []string) (*sbom.Document, *sbom.Plac
 	return doc, where, nil
 }
 
-// subjectName returns the name of the sources: the names of images, and the last element of
-// directory paths, so that the SBOM does not depend on where they are.
+// subjectName returns a name for the sources. It consists of the names of images and the last
+// elements of directory paths, so that the SBOM does not depend on the location of directories.
 func subjectName(sources []string) string {
 	var names []string
 	for _, name := range sources {

@@ -8,10 +8,10 @@ import (
 	"chunkah/lib/image"
 )
 
-// platformPlace is replaced by the platform in the name of -o, with dashes: linux-arm64-v8.
+// platformPlace is replaced in the value of -o by the platform, with dashes (linux-arm64-v8).
 const platformPlace = "{platform}"
 
-// runAll lists the packages of each image of an index, in a document of its own.
+// runAll lists the packages of each image in an index, in one document per image.
 func (c *sbomCommand) runAll(ctx context.Context, env *Env) error {
 	switch {
 	case len(c.Args.Sources) != 1:
@@ -38,7 +38,7 @@ func (c *sbomCommand) runAll(ctx context.Context, env *Env) error {
 	return nil
 }
 
-// images returns the images of an index.
+// images returns the images in an index.
 func (c *sbomCommand) images(ctx context.Context, env *Env, src image.Source) (images []image.Entry, err error) {
 	l, err := image.List(ctx, src, c.imageOptions(env))
 	if err != nil {
@@ -52,11 +52,11 @@ func (c *sbomCommand) images(ctx context.Context, env *Env, src image.Source) (i
 	return images, l.Close()
 }
 
-// forPlatform returns the command for one image of an index.
+// forPlatform returns the command for one image in an index.
 func (c *sbomCommand) forPlatform(src image.Source, e image.Entry) *sbomCommand {
 	own := *c
 	own.Platform = ""
-	if !src.DockerFormat { // those have one image
+	if !src.DockerFormat { // such sources contain one image
 		own.Args.Sources = []string{src.Pinned(e.Manifest.Descriptor.Digest).Absolute().String()}
 	}
 	name := strings.ReplaceAll(image.PlatformName(e.Platform), "/", "-")

@@ -32,7 +32,7 @@ type xattrFlags struct {
 	KeepXattrs []string `long:"keep-xattr" value-name:"NAME" unquote:"false" description:"keep an xattr that is dropped by default, such as security.selinux or user.component (repeatable)" brief:"keep an xattr dropped by default (repeatable)"`
 }
 
-// liveContents are paths of a running system that do not belong to an image.
+// liveContents are paths in a running system that do not belong in an image.
 var liveContents = []string{"/tmp/", "/var/tmp/", "/proc/", "/sys/", "/dev/", "/run/"}
 
 func (f *scanFlags) options(env *Env, root *rootfs.Root, outputs []os.FileInfo) (scan.Options, error) {
@@ -162,9 +162,9 @@ func (c *scanCommand) run(ctx context.Context, env *Env) error {
 	return nil
 }
 
-// warnEmpty warns of an empty root, which usually means that a mount is missing, for example a
-// volume of a container. write refuses an empty root unless it comes from an image. A set of
-// changes can be empty.
+// warnEmpty warns about an empty root, which usually means that a mount is missing, for example a
+// container's volume. write refuses an empty root unless it comes from an image. A set of changes
+// can be empty.
 func (f *sourceFlags) warnEmpty(env *Env, root *rootfs.Root, r *scan.Report) {
 	if r.Files <= 1 && f.KeepBase == "" {
 		env.warn("%q is empty, or everything in it is left out", root.Path())
@@ -180,7 +180,7 @@ func (e *Env) reportScan(r *scan.Report) {
 	e.reportWalk(r)
 }
 
-// warnUnmapped warns of files with owners that the user namespace does not map.
+// warnUnmapped warns about files whose owners are not mapped in the user namespace.
 func (e *Env) warnUnmapped(r *scan.Report) {
 	if r.Unmapped > 0 {
 		e.warn("%s owned by nobody (65534): the real owners may be unmapped in this user namespace, and the image would have nobody instead: run as root, or under podman unshare",
@@ -204,7 +204,7 @@ func (e *Env) reportWalk(r *scan.Report) {
 	e.info("%s, %s", plural(r.Files, "record"), bytesText(r.Bytes))
 }
 
-// warnCostly warns of files that make the following stages slow or the image large.
+// warnCostly warns about files that make the following stages slow or the image large.
 func (e *Env) warnCostly(r *scan.Report) {
 	e.warnSparse(r.Sparse)
 	if r.OSTree {
@@ -212,7 +212,7 @@ func (e *Env) warnCostly(r *scan.Report) {
 	}
 }
 
-// warnSparse warns of files that are much larger in an image than on disk.
+// warnSparse warns about files that are much larger in an image than on disk.
 func (e *Env) warnSparse(list []scan.Sparse) {
 	if len(list) == 0 {
 		return
@@ -225,7 +225,7 @@ func (e *Env) warnSparse(list []scan.Sparse) {
 		plural(int64(len(list)), "file"), bytesText(holes), list[0].Path, andOthers(len(list)-1))
 }
 
-// andOthers formats the number of items besides the example.
+// andOthers formats the number of items in addition to the example.
 func andOthers(n int) string {
 	if n == 0 {
 		return ""

@@ -37,8 +37,8 @@ func (f *sourceFlags) sourceOptions(env *Env) source.Options {
 	return opt
 }
 
-// openSources opens the sources that sourceNames returns, and prints notes about them. It shows the
-// progress, which draws allows to be drawn.
+// openSources opens the sources that sourceNames returns, and prints notes about them. It shows
+// progress. draws allows a progress bar.
 func (e *Env) openSources(ctx context.Context, sources []string, opt source.Options, draws bool) (*source.Set, error) {
 	set, err := e.openQuietly(ctx, sources, opt, draws)
 	if err != nil {
@@ -50,7 +50,7 @@ func (e *Env) openSources(ctx context.Context, sources []string, opt source.Opti
 	return set, nil
 }
 
-// openQuietly is openSources without the notes.
+// openQuietly does the same as openSources, but without the notes.
 func (e *Env) openQuietly(ctx context.Context, sources []string, opt source.Options, draws bool) (*source.Set, error) {
 	tuneCollector(sources)
 	work, stop := e.working("read", draws && slices.ContainsFunc(sources, inMemory))
@@ -60,7 +60,7 @@ func (e *Env) openQuietly(ctx context.Context, sources []string, opt source.Opti
 }
 
 // sourceNames returns the names of the sources to scan, or else the directory from the environment
-// or an option. how describes how to name a source.
+// or an option. how describes how to specify a source.
 func (f *sourceFlags) sourceNames(how string, sources []string, rootfs string) ([]string, error) {
 	if rootfs == "" {
 		rootfs = os.Getenv("CHUNKAH_ROOTFS")
@@ -96,15 +96,15 @@ func checkSource(name string) error {
 	return err
 }
 
-// copyNames are the file names in a directory written by skopeo's dir: transport, and copyForm
-// matches those of its blobs and signatures.
+// copyNames are the file names in a directory written by skopeo's dir: transport. copyForm matches
+// the names of its blobs and signatures.
 var (
 	copyNames = []string{"version", "manifest.json"}
 	copyForm  = regexp.MustCompile(`^([0-9a-f]{64}(\.manifest\.json)?|signature-[0-9]+)$`)
 )
 
-// refuseCopy refuses a directory with an image that skopeo wrote to its dir: transport. In chunkah,
-// dir: is a root directory.
+// refuseCopy refuses a directory that contains an image written with skopeo's dir: transport. In
+// chunkah, dir: is a root directory.
 func refuseCopy(path string) error {
 	names := namesIn(path, copyNames[0])
 	foreign := func(name string) bool { return !slices.Contains(copyNames, name) && !copyForm.MatchString(name) }
@@ -115,7 +115,8 @@ func refuseCopy(path string) error {
 		shellLine([]string{"skopeo", "copy", "dir:" + path, "oci:layout"}))
 }
 
-// namesIn returns the names in a directory, or nothing if it does not have that regular file.
+// namesIn returns the names in a directory, or nothing if the directory does not contain that
+// regular file.
 func namesIn(path, file string) []string {
 	if info, err := os.Lstat(filepath.Join(path, file)); err != nil || !info.Mode().IsRegular() {
 		return nil
@@ -132,8 +133,8 @@ func namesIn(path, file string) []string {
 // layoutNames are the names in a layout directory. Other tools write the last three.
 var layoutNames = []string{"oci-layout", "index.json", "blobs", "ingest", "manifest.json", "repositories"}
 
-// refuseLayout refuses a directory that is only a layout, unless the name has a transport for
-// directories: users usually mean the image in it, not its blobs.
+// refuseLayout refuses a directory that contains only a layout, unless the name starts with a
+// transport for directories. Users usually mean the image in the layout, not the layout's blobs.
 func refuseLayout(path string) error {
 	names := namesIn(path, layoutNames[0])
 	foreign := func(name string) bool { return !slices.Contains(layoutNames, name) }
@@ -144,12 +145,12 @@ func refuseLayout(path string) error {
 		shellLine([]string{"oci:" + path}), shellLine([]string{"dir:" + path}))
 }
 
-// imageGC is the garbage collector's GOGC for builds from images, whose file tree needs additional
-// memory. With Go's default of 100, such a build needs a third more memory than one from a
-// directory of 60,000 files. With this value it needs a sixth more, for 5% more CPU time.
+// imageGC is the value of GOGC for builds from images, whose file tree needs additional memory.
+// With Go's default of 100, such a build needs a third more memory than one from a directory of
+// 60,000 files. With this value it needs a sixth more, for 5% more CPU time.
 //
-// It is also that of builds with patch layers, which have the files of two images in memory: for
-// 45,000 files they need 89 MB, and 102 MB with the default.
+// It is also used for builds with patch layers, which keep the files of two images in memory. For
+// 45,000 files they need 89 MB instead of 102 MB.
 const imageGC = 60
 
 func parseImage(name string) (image.Source, error) {
@@ -169,7 +170,7 @@ func parseImage(name string) (image.Source, error) {
 	return src, usagef("source %q is not an image: want %s", name, joinOr(transport.Forms((*image.Transport).IsImage)))
 }
 
-// guessImage returns the name of the image that a path can mean, or an empty string.
+// guessImage returns the name of the image that a path could refer to, or an empty string.
 func guessImage(path string) string {
 	info, err := os.Stat(path)
 	if err == nil && info.Mode().IsRegular() {
@@ -236,8 +237,8 @@ func (f *sourceFlags) check(take string, sources []string) error {
 	return nil
 }
 
-// checkReadableAgain refuses images that only this process can read, and only once: later stages
-// open the sources that the header names.
+// checkReadableAgain refuses images that only this process can read, and only once, because later
+// stages open the sources listed in the header.
 func checkReadableAgain(sources []string) error {
 	for _, s := range sources {
 		src, err := transport.ParseSource(s)
@@ -257,7 +258,7 @@ func checkReadableAgain(sources []string) error {
 }
 
 // withSources completes the scan options for a set of sources. A device in a directory is usually
-// there by accident, but in an image it was added on purpose.
+// there by accident. In an image, it was added on purpose.
 func withSources(opt scan.Options, set *source.Set, h *format.Header) (scan.Options, error) {
 	opt.Components, opt.Whiteouts = set.Components, len(set.Kept) > 0
 	if opt.Special == scan.SpecialRefuse && set.Image != nil {
@@ -266,7 +267,7 @@ func withSources(opt scan.Options, set *source.Set, h *format.Header) (scan.Opti
 	return opt, set.Header(h)
 }
 
-// openContents opens the sources that a header names for write.
+// openContents returns a function that opens, for write, the sources listed in a header.
 func (c *writeCommand) openContents(env *Env) func(context.Context, *format.Header) (*write.Source, error) {
 	return func(ctx context.Context, h *format.Header) (*write.Source, error) {
 		if len(h.Sources) == 0 {
@@ -305,8 +306,8 @@ func openHeaderRoot(h *format.Header) (*rootfs.Root, error) {
 	return rootfs.Open(h.Root)
 }
 
-// openDatabases opens the sources that a header names for assign, and passes their layers to the
-// repos.
+// openDatabases returns a function that opens, for assign, the sources listed in a header. It
+// passes their layers to the repos.
 func (f *imageFlags) openDatabases(env *Env, repos []assign.Repo) func(context.Context, *format.Header) (*rootfs.Root, io.Closer, error) {
 	return func(ctx context.Context, h *format.Header) (*rootfs.Root, io.Closer, error) {
 		set, err := source.OpenHeader(ctx, h, source.Options{Image: f.imageOptions(env)})

@@ -7,14 +7,15 @@ type stage struct {
 	new                       func() command
 	short, long, usage, group string
 
-	alone    bool   // it is also a separate program
+	alone    bool   // the stage is also a separate program
 	compares bool   // the exit status is its result
-	often    string // the options on the help screen; if empty, the first ones
+	often    string // options on the help screen; if empty, the first options
 	examples []manual.Example
 	also     []string // related manual pages
 }
 
-// stages are the commands by the name of their program. The subcommands of chunkah have no prefix.
+// stages are the commands, by the name of their program. The subcommands of chunkah are listed
+// without the prefix.
 var stages = map[string]stage{
 	"chunkah-scan": {
 		new:   func() command { return &scanCommand{} },
@@ -209,7 +210,7 @@ var stages = map[string]stage{
 	},
 }
 
-// subcommands lists the subcommands of chunkah in the order of its help.
+// subcommands lists the subcommands of chunkah in the order in which the help shows them.
 var subcommands = []string{"build", "scan", "assign", "pack", "write", "index", "diff", "verify", "inspect", "reuse", "doctor", "sbom", "cat", "extract", "completion"}
 
 // missingCommand represents chunkah without a subcommand.
@@ -222,7 +223,7 @@ const (
 	wrapperLong  = "Makes OCI images whose layers follow the content: each layer holds one package, or a group of packages that change together."
 )
 
-// streamPage is the manual page of the stream between the stages.
+// streamPage is the manual page that describes the stream between the stages.
 const streamPage = "chunkah-stream(5)"
 
 var wrapperExamples = []manual.Example{
@@ -230,7 +231,7 @@ var wrapperExamples = []manual.Example{
 	{Text: "The same in four stages; your own program can replace each", Line: "chunkah-scan / | chunkah-assign | chunkah-pack | chunkah-write > out.oci"},
 }
 
-// statuses are the exit statuses. Commands that compare have comparingStatuses.
+// statuses are the exit statuses. Commands that compare use comparingStatuses.
 var (
 	statuses = []manual.Status{
 		{Code: "0", Text: "Done."},

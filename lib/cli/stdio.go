@@ -53,7 +53,8 @@ func isTerminal(f *os.File) bool {
 	return err == nil
 }
 
-// isFile matches given files in a scan, so that an output is never part of its own input.
+// isFile returns a function that matches the given files in a scan, so that an output is never part
+// of its own input.
 func isFile(infos ...os.FileInfo) func(rootfs.Stat) bool {
 	return func(st rootfs.Stat) bool {
 		for _, info := range infos {
@@ -81,7 +82,8 @@ func (e *Env) readAll(ctx context.Context, path string) ([]byte, error) {
 	return readBounded(interrupt.NewStream(ctx, e.Stdin))
 }
 
-// maxInput limits the size of a config or map in bytes, since a device can be endless.
+// maxInput is the largest size of a config or map, in bytes. It is needed because a device can be
+// endless.
 const maxInput = 64 << 20
 
 func readFile(path string) ([]byte, error) {
@@ -101,5 +103,5 @@ func readBounded(in io.Reader) ([]byte, error) {
 	return data, err
 }
 
-// errStdinTaken refuses "-" if standard input has the stream.
+// errStdinTaken is the error for "-" if the stream is read from standard input.
 var errStdinTaken = errors.New("standard input is used for the stream")

@@ -19,14 +19,15 @@ import (
 	"chunkah/lib/write"
 )
 
-// result describes where a written image is, and what it costs clients of the previous image.
+// result describes where an image was written, and how much clients of the previous image must
+// download.
 type result struct {
 	outputs  []output
-	previous *image.Source // nil if none is known, like costs
+	previous *image.Source // nil if unknown, like costs
 	costs    []reuse.Cost
-	bytes    int64    // of all blobs
-	options  []string // for a command that reads the image
-	part     bool     // it is one image of an index, which is not complete yet
+	bytes    int64    // total size of the blobs
+	options  []string // options for a command that reads the image
+	part     bool     // the image is part of an index that is not complete yet
 }
 
 // result returns the result of a build. previous is nil if there is none.
@@ -52,7 +53,7 @@ func (f *writeFlags) result(images *imageFlags, w *write.Report, previous *image
 	return r
 }
 
-// layersOnly returns an image without contents, to compare layers.
+// layersOnly returns an image without contents, for comparing layers.
 func layersOnly(config digest.Digest, layers []oci.Layer) *inspect.Image {
 	in := &inspect.Image{Config: v1.Descriptor{Digest: config}}
 	for _, l := range layers {
@@ -86,7 +87,7 @@ func (r *result) lines(w *write.Report) []string {
 	return lines
 }
 
-// place names the destinations, and the image there.
+// place describes the destinations, and the image in them.
 func (r *result) place() string {
 	var names []string
 	for _, o := range r.outputs {
@@ -95,7 +96,7 @@ func (r *result) place() string {
 	return strings.Join(names, "; ")
 }
 
-// place names the destination, and the image there.
+// place describes the destination, and the image in it.
 func (o output) place() string {
 	name := quote.Name(o.String())
 	if o.IsStdout() {
@@ -110,7 +111,8 @@ func (o output) place() string {
 	return name
 }
 
-// download says what an update from the previous image costs. Docker is listed if it differs.
+// download describes how much clients of the previous image download. Docker is listed separately
+// if it downloads a different amount.
 func (r *result) download() string {
 	line := fmt.Sprintf("a client of the previous image downloads %s of %s", bytesText(r.cost(reuse.Podman)), bytesText(r.bytes))
 	if docker := r.cost(reuse.Docker); docker != r.cost(reuse.Podman) {
@@ -119,7 +121,7 @@ func (r *result) download() string {
 	return line
 }
 
-// cost returns the bytes that a client of the previous image downloads.
+// cost returns the number of bytes that a client of the previous image downloads.
 func (r *result) cost(client reuse.Client) int64 {
 	for _, c := range r.costs {
 		if c.Client == client {
@@ -129,8 +131,8 @@ func (r *result) cost(client reuse.Client) int64 {
 	return 0
 }
 
-// next returns a command that shows the result: the difference from the previous image, or the
-// layers. It is empty if the image cannot be read again, for example from standard output.
+// next returns a command that shows the difference from the previous image, or else the layers. It
+// is empty if the image cannot be read again, for example from standard output.
 func (r *result) next() string {
 	target := r.outputs[0]
 	name := target.String()
@@ -145,10 +147,10 @@ func (r *result) next() string {
 	return shellLine(append(words, name))
 }
 
-// replaced reports whether the previous image is no longer at its place.
+// replaced reports whether the previous image no longer exists at its location.
 func (r *result) replaced() bool {
 	old, target := *r.previous, r.outputs[0]
-	if target.File { // it has one image, whatever its name
+	if target.File { // a file contains one image, whatever its name
 		old.Ref, target.Ref = "", ""
 	}
 	return old.String() == target.String()
@@ -239,7 +241,8 @@ func skippedText(c scan.Count) string {
 	return fmt.Sprintf("%s (%s)", plural(c.N, kind), quote.Name(why))
 }
 
-// longestList limits a line of the summary. With -v the whole list is printed.
+// longestList is the largest number of items in a list in the summary. With -v the whole list is
+// printed.
 const longestList = 5
 
 func listText(parts []string) string {

@@ -2,12 +2,12 @@ package cli
 
 import "strconv"
 
-// threadFlags bound the work in parallel.
+// threadFlags limit parallel work.
 type threadFlags struct {
 	Threads string `short:"T" long:"threads" env:"CHUNKAH_THREADS" value-name:"N" unquote:"false" description:"layers or files processed in parallel (default, and 0: number of cores); does not change the image" section:"Output" brief:"work in parallel (default: number of cores)"`
 }
 
-// maxThreads limits --threads. No machine has more cores.
+// maxThreads is the largest value of --threads. No machine has more cores.
 const maxThreads = 4096
 
 func (f *threadFlags) threads() (int, error) {

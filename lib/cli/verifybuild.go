@@ -89,7 +89,7 @@ func (c *buildCommand) verifyOutput(ctx context.Context, env *Env, b *building, 
 func (b *building) differences(ctx context.Context, made finished, img *image.Image, tree *image.Tree) ([]diff.Difference, error) {
 	want := *made.Config
 	if made.target.DockerFormat {
-		want.Annotations = nil // manifest.json has none
+		want.Annotations = nil // manifest.json contains no annotations
 	}
 	got, err := oci.ParseConfig(img.Config.Data)
 	if err != nil {
@@ -125,8 +125,8 @@ func (b *building) differences(ctx context.Context, made finished, img *image.Im
 	return append(found, files...), err
 }
 
-// outputs matches files in the source that belong to the image being written. An image is never
-// part of itself.
+// outputs returns a function that matches files in the source that belong to the image being
+// written. An image is never part of itself.
 func (b *building) outputs(made *write.Pending) (func(rootfs.Stat) bool, error) {
 	var infos []os.FileInfo
 	for _, at := range made.At {

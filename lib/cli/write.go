@@ -38,7 +38,7 @@ type writeFlags struct {
 	CacheSize    string `long:"cache-size" value-name:"SIZE" unquote:"false" description:"maximum size of the cache (default: 10GiB)"`
 	threadFlags
 
-	into func() (oci.Destination, error) // one image of several; nil for the output itself
+	into func() (oci.Destination, error) // destination for one of several images; nil means the output itself
 }
 
 type writeCommand struct {
@@ -102,7 +102,7 @@ func (c *writeCommand) run(ctx context.Context, env *Env) error {
 	return c.writeDigest(ctx, env, made.Report.Manifest)
 }
 
-// options parses the flags, and also returns the existing files of the output. readable requests an
+// options parses the flags, and also returns the existing files in the output. readable requests an
 // image that can be read before it appears.
 func (f *writeFlags) options(ctx context.Context, env *Env, images *imageFlags, previous string, readable bool) (write.Options, []os.FileInfo, error) {
 	var opt write.Options
@@ -212,7 +212,7 @@ func (f *writeFlags) openCache() (*cache.Cache, error) {
 	return cache.Open(f.Cache, size)
 }
 
-// checkOutput refuses an output that cannot take the image, before anything is read.
+// checkOutput refuses an output that cannot store the image, before anything is read.
 func (f *outputFlags) checkOutput(env *Env, o output) error {
 	if err := f.digestFlags.check(o.Source); err != nil {
 		return err
@@ -220,8 +220,8 @@ func (f *outputFlags) checkOutput(env *Env, o output) error {
 	return env.checkArchive(o.Source)
 }
 
-// spoolDir returns the directory for compressed layers: that of the first output with a path, whose
-// disk must have room for them anyway.
+// spoolDir returns the directory for compressed layers. It is the directory of the first output
+// with a path, because its disk needs room for the layers anyway.
 func spoolDir(outputs []output, spool string) string {
 	for _, o := range outputs {
 		if !o.IsLocalPath() {
@@ -239,7 +239,7 @@ func spoolDir(outputs []output, spool string) string {
 	return ""
 }
 
-// stdoutName returns the name of the file that standard output is, or "".
+// stdoutName returns the name of the file to which standard output is redirected, or "".
 func (e *Env) stdoutName() string {
 	name, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", e.Stdout.Fd()))
 	if err != nil {
@@ -282,10 +282,10 @@ func (f *writeFlags) edit(config *oci.Config) error {
 	return nil
 }
 
-// envConfig is the variable with the text of a config, used if neither flag is given.
+// envConfig is the variable that contains a config as text. It is used if neither flag is given.
 const envConfig = "CHUNKAH_CONFIG_STR"
 
-// config reads the requested config, or returns nil. Options override the environment.
+// config reads the requested config, or returns nil. Options take precedence over the environment.
 func (f *writeFlags) config(ctx context.Context, env *Env) (*oci.Config, error) {
 	var data []byte
 	var from string
@@ -320,8 +320,8 @@ func (f *writeFlags) config(ctx context.Context, env *Env) (*oci.Config, error) 
 	return config, nil
 }
 
-// warnConfig warns of missing settings for containers: the whole config if neither the user nor the
-// source has one, and fields of the config that podman does not read.
+// warnConfig warns about missing settings for containers. It reports a missing config if neither
+// the user nor the source provides one, and fields in the config that podman does not read.
 func (f *writeFlags) warnConfig(env *Env, given, source *oci.Config) {
 	config := cmp.Or(given, source)
 	if config == nil && f.executionFlags.given() {
@@ -340,7 +340,7 @@ func (f *writeFlags) warnConfig(env *Env, given, source *oci.Config) {
 	}
 }
 
-// warnWrite reports problems found while writing.
+// warnWrite prints warnings about problems found during writing.
 func (e *Env) warnWrite(r *write.Report) {
 	for _, p := range r.LeftOut {
 		e.warn("leaving out the output %q", p)

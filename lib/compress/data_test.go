@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// sample returns n fixed bytes that resemble a layer: runs of words, of machine words with small
-// steps, of zeros and of noise, and sometimes a copy of data up to 12 MiB earlier.
+// sample returns n fixed bytes that resemble a layer. They contain runs of words, of machine words
+// with small steps, of zeros and of noise, and sometimes a copy of data up to 12 MiB earlier.
 func sample(n int) []byte {
 	whole := wholeSample()
 	if n > len(whole) {
@@ -64,7 +64,7 @@ var wholeSample = sync.OnceValue(func() []byte {
 	return b[:sampleSize]
 })
 
-// pack compresses data through a pool, in writes of chunk bytes.
+// pack compresses data with a pool, in writes of chunk bytes.
 func pack(t testing.TB, p *Pool, s Settings, data []byte, chunk int) []byte {
 	t.Helper()
 	var out bytes.Buffer
@@ -92,8 +92,8 @@ func isDefault(s Settings) bool {
 	return s.Level == 0 || s == (Settings{Gzip, defaultGzipLevel}) || s == (Settings{Zstd, defaultZstdLevel})
 }
 
-// skipUnderRace runs only the default levels under the race detector, where others take minutes and
-// find nothing more.
+// skipUnderRace skips all but the default levels under the race detector, where other levels take
+// minutes and find nothing more.
 func skipUnderRace(t *testing.T, s Settings) {
 	t.Helper()
 	if raceEnabled && !isDefault(s) {
@@ -101,5 +101,5 @@ func skipUnderRace(t *testing.T, s Settings) {
 	}
 }
 
-// severalBlocks is more than two blocks with any settings, in bytes.
+// severalBlocks is a size in bytes that is larger than two blocks, with any settings.
 const severalBlocks = 2*zstdBlockSize + 1<<20

@@ -9,8 +9,8 @@ import (
 	"chunkah/lib/compress/deflate"
 )
 
-// TestSameBytes: the output is the same for any number of workers, any sizes of writes, and any
-// other work in the pool.
+// TestSameBytes checks that the output does not depend on the number of workers, the sizes of
+// writes, or other work in the pool.
 func TestSameBytes(t *testing.T) {
 	for _, c := range []struct {
 		s    Settings
@@ -65,9 +65,9 @@ func TestSharedPool(t *testing.T) {
 }
 
 // TestReusedCodec compares a used codec with a new one. The library keeps its tables between
-// blocks, and recognizes old entries by a position that grows up to 2^31 and then restarts, within
-// a block. Tiny blocks advance it by a known step, so some of the numbers below end just before
-// that point.
+// blocks. It recognises old entries by a position that grows up to 2^31 and then restarts within a
+// block. Tiny blocks advance the position by a known step, so some of the numbers below end just
+// before that point.
 func TestReusedCodec(t *testing.T) {
 	if raceEnabled || testing.Short() {
 		t.Skip("slow, and finds no races")

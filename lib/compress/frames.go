@@ -8,28 +8,29 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// Sizes of a FrameWriter's blocks, in bytes of input. A block of several frames is submitted at the
-// end of the frame that makes it frameBlockSize large, and in the middle of a frame if it gets
-// twice as large.
+// Sizes of a FrameWriter's blocks, in bytes of input. A block can contain several frames. It is
+// submitted at the end of the frame with which it reaches frameBlockSize, or in the middle of a
+// frame if it reaches twice that size.
 const (
 	frameBlockSize = 512 << 10          // changes every digest
 	maxFrameBlock  = 2 * frameBlockSize // changes every digest
 )
 
-// A FrameWriter compresses everything written to it to zstd frames that end where the caller says,
-// so that each of them can be read alone. A frame of more than 512 KiB can become several. Like a
-// [Writer], it is for one goroutine, and can be dropped without Close.
+// A FrameWriter compresses everything that is written to it to zstd frames. Frames end where the
+// caller wants, so that each part can be read separately. A frame of more than 512 KiB can become
+// several frames. Like a [Writer], a FrameWriter is for one goroutine, and can be dropped without
+// Close.
 type FrameWriter struct{ z *Writer }
 
 // framing is what a Writer knows about its frames.
 type framing struct {
-	cuts   []int   // where the frames of the buffer end
-	frames int     // ended so far
+	cuts   []int   // offsets in the buffer at which frames end
+	frames int     // number of frames ended so far
 	total  int64   // bytes written
-	ends   []int64 // where the frames written so far end
+	ends   []int64 // offsets at which the frames written so far end
 }
 
-// NewFrameWriter is like [Pool.NewWriter]. The algorithm must be zstd.
+// NewFrameWriter works like [Pool.NewWriter]. The algorithm must be zstd.
 func (p *Pool) NewFrameWriter(ctx context.Context, w io.Writer, s Settings, rank int) (*FrameWriter, error) {
 	if err := s.Validate(); err != nil {
 		return nil, err
@@ -41,7 +42,7 @@ func (p *Pool) NewFrameWriter(ctx context.Context, w io.Writer, s Settings, rank
 	return &FrameWriter{&Writer{ctx: ctx, w: w, pool: p, rank: rank, plan: pl}}, nil
 }
 
-// FramesKey is like [Settings.Key], for the frames of a FrameWriter.
+// FramesKey is the equivalent of [Settings.Key] for the frames from a FrameWriter.
 func (s Settings) FramesKey() string {
 	return fmt.Sprintf("zstd-%s-frames-block%d-klauspost-%s", s.zstdLevel(), frameBlockSize, libraryVersion)
 }
@@ -49,8 +50,7 @@ func (s Settings) FramesKey() string {
 // Write implements io.Writer.
 func (f *FrameWriter) Write(p []byte) (int, error) { return f.z.Write(p) }
 
-// EndFrame ends the frame, unless nothing was written since the last end, and returns the number of
-// frames so far.
+// EndFrame ends the frame and returns the number of frames so far. It does not end an empty frame.
 func (f *FrameWriter) EndFrame() (frames int, err error) {
 	f.z.endFrame()
 	if len(f.z.buf) >= frameBlockSize {
@@ -62,10 +62,11 @@ func (f *FrameWriter) EndFrame() (frames int, err error) {
 // Close compresses the remaining data and waits for all frames.
 func (f *FrameWriter) Close() error { return f.z.Close() }
 
-// Ends returns the sizes of the blob up to the end of each frame. It is complete after Close.
+// Ends returns, for each frame, the offset in the blob at which the frame ends. The list is
+// complete after Close.
 func (f *FrameWriter) Ends() []int64 { return f.z.ends }
 
-// endFrame ends the frame in the buffer, if there is one.
+// endFrame ends the frame in the buffer, if it contains a frame.
 func (z *Writer) endFrame() {
 	last := 0
 	if n := len(z.cuts); n > 0 {
@@ -77,7 +78,7 @@ func (z *Writer) endFrame() {
 	}
 }
 
-// wrote records where the frames of a written block end.
+// wrote records where the frames in a written block end.
 func (z *Writer) wrote(j *job) {
 	for _, end := range j.ends {
 		z.ends = append(z.ends, z.total+int64(end))
@@ -85,7 +86,7 @@ func (z *Writer) wrote(j *job) {
 	z.total += int64(len(j.out))
 }
 
-// frameCodec makes a frame of each block.
+// frameCodec makes one frame from each block.
 type frameCodec struct{ enc *zstd.Encoder }
 
 func newFrameCodec(level zstd.EncoderLevel) (*frameCodec, error) {

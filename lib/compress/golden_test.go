@@ -7,13 +7,14 @@ import (
 	"testing"
 )
 
-// TestGolden is a tripwire. If it fails, the digest of every layer of every image that anybody
-// built with these settings is about to change, and all of them will be downloaded again. If that
-// is meant, change the values here, make sure that Settings.Key changes with them, and say so under
-// "Digests" in CHANGELOG.md.
+// TestGolden detects changed output. If it fails, the digests of all layers that were built with
+// these settings will change, and clients will download all these layers again. If that is
+// intended, change the values here, make sure that Settings.Key changes with them, and mention it
+// under "Digests" in CHANGELOG.md.
 //
 // The values are the same on every processor and with the library's assembly left out (go test
-// -tags noasm). Those of gzip's levels from 6 on change with deflate.Version, not with the library.
+// -tags noasm). The values for gzip levels from 6 on change with deflate.Version, not with the
+// library.
 func TestGolden(t *testing.T) {
 	for _, c := range []struct {
 		s    Settings
@@ -49,7 +50,7 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// TestGoldenTiny pins whole blobs, so that a difference can be read.
+// TestGoldenTiny pins whole blobs, so that a difference can be seen.
 func TestGoldenTiny(t *testing.T) {
 	for _, c := range []struct {
 		s           Settings

@@ -9,15 +9,15 @@ import (
 	"chunkah/lib/compress/deflate"
 )
 
-// gzipHeader is that of RFC 1952 with no flags, no time, no hint of the level and an unknown
-// operating system (255).
+// gzipHeader is the header from RFC 1952 with no flags, no time, no hint about the level and an
+// unknown operating system (255).
 const gzipHeader = "\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff" // changes every digest
 
-// deflateEnd is an empty last block with fixed codes. It closes a stream of blocks which each end
+// deflateEnd is an empty last block with fixed codes. It closes a stream of blocks that each end
 // with a sync flush.
 const deflateEnd = "\x03\x00" // changes every digest
 
-// ownCodec has the levels from deflate.First on.
+// ownCodec implements the levels from deflate.First on.
 type ownCodec struct {
 	e *deflate.Encoder
 }
@@ -26,7 +26,7 @@ func (c ownCodec) appendBlock(dst, buf []byte, from int) ([]byte, error) {
 	return c.e.Append(dst, buf, from), nil
 }
 
-// deflateCodec has the levels below.
+// deflateCodec implements the levels below deflate.First.
 type deflateCodec struct {
 	w    *flate.Writer
 	sink appender
@@ -53,7 +53,7 @@ func (c *deflateCodec) appendBlock(dst, buf []byte, from int) ([]byte, error) {
 	return dst, nil
 }
 
-// An appender is an io.Writer to the end of a slice.
+// An appender is an io.Writer that appends to a slice.
 type appender []byte
 
 func (a *appender) Write(p []byte) (int, error) {

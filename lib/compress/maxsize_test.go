@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// alternating returns data that changes its alphabet every 1025 bytes and repeats no three bytes
-// nearby: deflate then starts a block for each part, and stores it.
+// alternating returns data whose alphabet changes every 1025 bytes and which repeats no three bytes
+// nearby. So deflate starts a block for each part, and stores it.
 func alternating(n int) []byte {
 	const part, alphabet = 1025, 185
 	rnd := rand.New(rand.NewPCG(3, alphabet))
@@ -47,7 +47,7 @@ func alternating(n int) []byte {
 	return out[:n]
 }
 
-// No input grows beyond MaxSize, which is reserved for a layer in an archive.
+// No input grows beyond MaxSize, which is the space that is reserved for a layer in an archive.
 func TestMaxSize(t *testing.T) {
 	pool := newPool(t, 2)
 	noise := make([]byte, 1<<20)

@@ -9,16 +9,17 @@ import (
 	"sync"
 )
 
-// ErrPoolClosed is the error of writers whose pool was closed.
+// ErrPoolClosed is the error from writers whose pool was closed.
 var ErrPoolClosed = errors.New("compressor pool is closed")
 
-// A Pool bounds how many blocks all writers of a process compress in parallel.
+// A Pool limits the number of blocks that all writers in a process compress in parallel.
 //
-// Memory: each worker needs the library's tables (under 2 MiB at the default levels), its current
-// block, the output and, for zstd, a copy of the block. Each writer needs the block being filled,
-// its queued blocks (plan.queueLength) and one finished output, or a few more while an earlier
-// block takes longer. With n workers and m writers at default levels, and data that compresses to
-// less than half, that is about 4n+6m MiB for gzip and 22n+12m MiB for zstd.
+// Each worker needs memory for the library's tables (under 2 MiB at the default levels), its
+// current block, the output and, for zstd, a copy of the block. Each writer needs memory for the
+// block being filled, its queued blocks (plan.queueLength) and one finished output, or a few
+// outputs while an earlier block takes longer. With n workers and m writers at default levels, and
+// data that compresses to less than half, that is about 4n+6m MiB for gzip and 22n+12m MiB for
+// zstd.
 //
 // Queued blocks of the writer with the lowest rank come first. So blobs are finished in the order
 // of their ranks, even if one is much larger than the next, and all workers are used for one blob
@@ -33,28 +34,28 @@ type Pool struct {
 	queue  []*job    // in order for each writer, at most plan.queueLength per writer
 	closed bool
 
-	// Blocks and outputs are separate: only the written part of an output buffer uses memory, which
-	// is a fraction of a block.
+	// Blocks and outputs are separate, because only the written part of an output buffer uses
+	// memory, and this is a fraction of a block.
 	blocks, outputs freeList
 }
 
 // A job is the compression of one block.
 type job struct {
 	plan    plan
-	rank    int           // of its writer: lower ranks come first
-	index   int           // of the block in its stream, from 0
+	rank    int           // rank of the writer; lower ranks come first
+	index   int           // number of the block in its stream, from 0
 	buf     []byte        // dictionary and block
 	dict    int           // bytes of dictionary at the start of buf
-	cuts    []int         // where the frames of buf end, for a FrameWriter
+	cuts    []int         // offsets in buf at which frames end, for a FrameWriter
 	out     []byte        // set by the worker
-	ends    []int         // where the frames of out end, set by the worker
+	ends    []int         // offsets in out at which frames end, set by the worker
 	err     error         // set by the worker
 	started chan struct{} // closed when a worker begins
 	done    chan struct{} // closed when it is finished
 }
 
-// NewPool starts a pool with this number of workers; below 1 it is GOMAXPROCS. The caller must
-// close it.
+// NewPool starts a pool with this number of workers. If the number is below 1, GOMAXPROCS is used.
+// The caller must close the pool.
 func NewPool(workers int) *Pool {
 	if workers < 1 {
 		workers = runtime.GOMAXPROCS(0)
@@ -71,7 +72,7 @@ func idlePool(workers int) *Pool {
 	p := &Pool{
 		workers: workers,
 		quit:    make(chan struct{}),
-		blocks:  freeList{most: 6*workers + 3}, // the queues of as many writers, at gzip's block size
+		blocks:  freeList{most: 6*workers + 3}, // enough for the queues of as many writers, at gzip's block size
 		outputs: freeList{most: 2*workers + 3},
 	}
 	p.more.L = &p.mu
@@ -79,7 +80,7 @@ func idlePool(workers int) *Pool {
 }
 
 // Close ends the workers and waits for them. Writers that are not closed yet fail with
-// [ErrPoolClosed] when they need a worker. It can be called twice.
+// [ErrPoolClosed] when they need a worker. Close can be called twice.
 func (p *Pool) Close() {
 	p.mu.Lock()
 	if !p.closed {
@@ -91,9 +92,9 @@ func (p *Pool) Close() {
 	p.wait.Wait()
 }
 
-// NewWriter returns a writer that compresses to w. Its blocks come before those of writers with a
-// higher rank. Only the goroutine that calls the writer's methods calls w. After ctx is done, the
-// writer fails with its cause.
+// NewWriter returns a writer that compresses to w. Its blocks come before the blocks of writers
+// with a higher rank. Only the goroutine that calls the writer's methods calls w. After ctx is
+// done, the writer fails with the cause of ctx.
 func (p *Pool) NewWriter(ctx context.Context, w io.Writer, s Settings, rank int) (*Writer, error) {
 	if err := s.Validate(); err != nil {
 		return nil, err
@@ -127,7 +128,7 @@ func (p *Pool) enqueue(j *job) {
 	p.more.Signal()
 }
 
-// next waits for a block and returns the first one in order, or nil if the pool is closed.
+// next waits for a block and returns the first block in order, or nil if the pool is closed.
 func (p *Pool) next() *job {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -160,8 +161,8 @@ func (p *Pool) run(codecs map[plan]codec, j *job) ([]byte, error) {
 	}
 	dst := p.outputs.get(j.plan)
 	if dst == nil {
-		// Room for incompressible data: unused memory costs nothing, but growing a buffer costs a
-		// copy.
+		// This leaves room for incompressible data. Unused memory costs nothing, but growing a
+		// buffer costs a copy.
 		dst = make([]byte, 0, outputSize(len(j.buf)))
 	}
 	if !j.plan.frames {
@@ -187,7 +188,7 @@ type freeList struct {
 	bufs [][]byte
 }
 
-// get returns an empty buffer that is large enough for a block of that plan, or nil.
+// get returns an empty buffer that is large enough for a block in that plan, or nil.
 func (f *freeList) get(pl plan) []byte {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -202,7 +203,7 @@ func (f *freeList) get(pl plan) []byte {
 	return nil
 }
 
-// put keeps a buffer, unless it is too small for a block of that plan.
+// put keeps a buffer unless it is too small for a block in that plan.
 func (f *freeList) put(pl plan, b []byte) {
 	if cap(b) < pl.bufferSize() {
 		return

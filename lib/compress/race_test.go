@@ -2,5 +2,5 @@
 
 package compress
 
-// raceEnabled skips tests that are slow under the race detector and find nothing there.
+// raceEnabled is used to skip tests that are slow under the race detector and find nothing there.
 const raceEnabled = true

@@ -9,7 +9,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// maxWindow bounds the memory of a zstd decoder, in bytes. It is the default limit of the zstd
+// maxWindow is the largest window of a zstd decoder, in bytes. It is the default limit of the zstd
 // command.
 const maxWindow = 128 << 20
 

@@ -18,8 +18,8 @@ func blobOf(t testing.TB, a Algorithm, text string) []byte {
 	return pack(t, pool, Settings{Algorithm: a}, []byte(text), max(len(text), 1))
 }
 
-// A reader returns the original data, also for several blobs in a row, and errors for truncated
-// data, trailing data and other formats.
+// A reader returns the original data, even if it consists of several blobs in a row. Truncated
+// data, trailing data and other formats cause errors.
 func TestReader(t *testing.T) {
 	text := strings.Repeat("some text\n", 1000)
 	for _, a := range []Algorithm{Gzip, Zstd} {
@@ -48,8 +48,8 @@ func TestReader(t *testing.T) {
 	}
 }
 
-// FuzzReader: a reader ends. If the standard library's gzip reader succeeds too, both return the
-// same data.
+// FuzzReader checks that every reader ends. If the standard library's gzip reader also succeeds,
+// both return the same data.
 func FuzzReader(f *testing.F) {
 	for _, a := range []Algorithm{Gzip, Zstd} {
 		for _, text := range []string{"", "text", strings.Repeat("x", 1<<16)} {
@@ -57,7 +57,7 @@ func FuzzReader(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, isZstd bool, blob []byte) {
-		const most = 1 << 20 // callers bound the size themselves
+		const most = 1 << 20 // callers limit the size themselves
 		bound.Memory(t, 2*maxWindow+4096*len(blob))
 		read := func(in io.ReadCloser, err error) ([]byte, error) {
 			if err != nil {

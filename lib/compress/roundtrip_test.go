@@ -104,7 +104,7 @@ func TestRoundTripKinds(t *testing.T) {
 	}
 }
 
-// TestOtherReaders decompresses blobs of several blocks with the usual tools.
+// TestOtherReaders decompresses blobs that consist of several blocks with the usual tools.
 func TestOtherReaders(t *testing.T) {
 	p := newPool(t, 2)
 	data := sample(severalBlocks)

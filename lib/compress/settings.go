@@ -11,7 +11,7 @@ import (
 // Algorithm is a compression algorithm. Its text is used in options and output.
 type Algorithm string
 
-// The algorithms with media types in the image specification.
+// The algorithms for which the image specification defines media types.
 const (
 	None Algorithm = "none"
 	Gzip Algorithm = "gzip"
@@ -24,25 +24,26 @@ const (
 	defaultZstdLevel = 3 // changes every digest
 )
 
-// Stored is a level of gzip without compression, for users who only need the format.
+// Stored is the gzip level without compression, for users who only need the format.
 const Stored = -1
 
 // Block sizes, in bytes of input. They do not depend on the machine.
 const (
-	// gzipBlockSize is a multiple of the library's inner blocks of 65535 bytes, so that no block
-	// ends with a small remainder. An eighth of it costs 0.1 % of size and a fifth of the speed,
-	// because each block reads its dictionary again. Four times as much gains nothing measurable.
+	// gzipBlockSize is a multiple of the size of the library's inner blocks, 65535 bytes, so that
+	// no block ends with a small remainder. With one eighth of this size, the output is 0.1 %
+	// larger and the speed a fifth lower, because each block reads its dictionary again. Four times
+	// this size gains nothing measurable.
 	gzipBlockSize = 16 * 65535 // changes every digest
 
-	// zstdBlockSize is also the window, since blocks are independent. On 400 MB of /usr, the output
-	// is larger than that of zstd -3 by 2.2 % at 2 MiB, 1.3 % at 4 MiB and 0.8 % at 8 MiB. Each
-	// worker needs two to three of these in memory, and at the end of an image the others wait for
-	// the last block, so 8 MiB is too much.
+	// zstdBlockSize is also the window size, because blocks are independent. On 400 MB of /usr, the
+	// output is larger than that of zstd -3 by 2.2 % at 2 MiB, 1.3 % at 4 MiB and 0.8 % at 8 MiB.
+	// Each worker keeps two to three blocks in memory. At the end of an image, all other workers
+	// wait for the last block. So 8 MiB is too much.
 	zstdBlockSize = 4 << 20 // changes every digest
 )
 
 // The module that writes the compressed bytes, and its version as in go.mod. Another version can
-// write other bytes and change every digest, so it is part of [Settings.Key].
+// write different bytes and change every digest, so the version is part of [Settings.Key].
 const (
 	libraryPath    = "github.com/klauspost/compress"
 	libraryVersion = "v1.20.3" // changes every digest
@@ -70,14 +71,15 @@ func (a Algorithm) MediaTypeSuffix() string {
 	}
 }
 
-// Settings select algorithm and level. Level 0 is the default: 6 for gzip, 3 for zstd. gzip also
-// accepts Stored.
+// Settings select the algorithm and the level. Level 0 is the default, which is 6 for gzip and 3
+// for zstd. gzip also accepts Stored.
 type Settings struct {
 	Algorithm Algorithm
 	Level     int
 }
 
-// Validate returns an error for an unknown algorithm, or for a level that it does not have.
+// Validate returns an error for an unknown algorithm, or for a level that the algorithm does not
+// support.
 func (s Settings) Validate() error {
 	switch s.Algorithm {
 	case None:
@@ -100,7 +102,7 @@ func (s Settings) Validate() error {
 	return nil
 }
 
-// HighestLevel returns the level with the smallest output, 0 if there are no levels.
+// HighestLevel returns the level with the smallest output, or 0 if the algorithm has no levels.
 func (a Algorithm) HighestLevel() int {
 	switch a {
 	case Gzip:
@@ -111,9 +113,9 @@ func (a Algorithm) HighestLevel() int {
 	return 0
 }
 
-// Key identifies the bytes that these settings produce: algorithm, level, block size, library and
-// its version. Caches use it: settings that produce the same bytes have the same key, and a key
-// never changes its meaning. It has no spaces or slashes. The settings must be valid.
+// Key identifies the bytes that these settings produce: the algorithm, level, block size, library
+// and library version. Caches use it. Settings that produce the same bytes have the same key, and a
+// key never changes its meaning. It contains no spaces or slashes. The settings must be valid.
 func (s Settings) Key() string {
 	switch s.Algorithm {
 	case Gzip:
@@ -128,8 +130,8 @@ func (s Settings) Key() string {
 	}
 }
 
-// gzipLevel returns the library's level, which has the same numbers. The mapping changes every
-// digest.
+// gzipLevel returns the library's level, which has the same number. A change to the mapping changes
+// every digest.
 func (s Settings) gzipLevel() int {
 	switch s.Level {
 	case 0:
@@ -140,8 +142,9 @@ func (s Settings) gzipLevel() int {
 	return s.Level
 }
 
-// zstdLevel returns the library's level for a level of the zstd command. The library has a similar
-// function, but says that it can change; this mapping changes every digest.
+// zstdLevel returns the library's level for a level of the zstd command. The library contains a
+// similar function, but documents that it can change. A change to this mapping changes every
+// digest.
 func (s Settings) zstdLevel() zstd.EncoderLevel {
 	level := s.Level
 	if level == 0 {

@@ -67,8 +67,8 @@ func errorText(err error) string {
 	return err.Error()
 }
 
-// TestKey pins the keys. A changed key makes every cache useless. A key that should have changed
-// but did not causes images with blobs that this version would not write.
+// TestKey pins the keys. A changed key makes every cache useless. If a key should have changed but
+// did not, images contain blobs that this version would not write.
 func TestKey(t *testing.T) {
 	for _, c := range []struct {
 		s    Settings
@@ -93,8 +93,8 @@ func TestKey(t *testing.T) {
 	}
 }
 
-// TestLibraryVersion fails if go.mod has another version of the library than the keys. Then run
-// TestGolden: if it fails, digests change and the changelog must say so.
+// TestLibraryVersion fails if go.mod lists a library version that differs from the one in the keys.
+// In that case run TestGolden. If it also fails, digests change and the changelog must say so.
 func TestLibraryVersion(t *testing.T) {
 	mod, err := os.ReadFile("../../go.mod")
 	if err != nil {

@@ -11,39 +11,39 @@ import (
 
 var errClosed = errors.New("writing after close")
 
-// smallBuffer is the initial capacity of a writer, in bytes, so that a small layer does not need a
-// whole block.
+// smallBuffer is the initial capacity of a writer's buffer, in bytes, so that a small layer does
+// not need a whole block.
 const smallBuffer = 64 << 10
 
-// A Writer compresses everything written to it, for one goroutine. The blob is complete once Close
-// has returned nil.
+// A Writer compresses everything that is written to it. Only one goroutine can use it. The blob is
+// complete once Close has returned nil.
 //
-// A writer can be dropped without Close: it has no goroutine, and the garbage collector frees
+// A writer can be dropped without Close. It has no goroutine, and the garbage collector frees its
 // blocks in the pool once they are finished.
 type Writer struct {
-	ctx   context.Context // of the blob, since io.Writer has no parameter for it
+	ctx   context.Context // context for the whole blob, because io.Writer has no parameter for it
 	w     io.Writer
 	pool  *Pool
 	rank  int // rank of its blocks
 	plan  plan
-	plain bool // no compression: bytes go straight to w
+	plain bool // no compression, so bytes go straight to w
 
 	buf     []byte // dictionary, then the block being filled
 	dict    int    // bytes of dictionary at the start of buf
-	blocks  int    // submitted so far
+	blocks  int    // number of blocks submitted so far
 	first   int    // bytes of input in the first block
 	pending []*job // submitted but not yet written, in order
 	started bool   // the header was written
 	closed  bool
 	err     error // the first error
-	framing       // of a FrameWriter
+	framing       // used for a FrameWriter
 
 	crc  uint32 // of the input, for gzip
 	size uint32 // of the input modulo 2^32, for gzip
 }
 
-// Write returns when p was copied, possibly long before it is compressed. An error can therefore
-// belong to an earlier call.
+// Write returns once p is copied, which can be long before p is compressed. So an error can belong
+// to an earlier call.
 func (z *Writer) Write(p []byte) (int, error) {
 	if z.closed {
 		return 0, errClosed
@@ -111,7 +111,7 @@ func (z *Writer) Close() error {
 	return z.emit(end)
 }
 
-// check returns the error that ended the writer. If the context is done, it ends the writer.
+// check returns the error that ended the writer. If the context is done, check ends the writer.
 func (z *Writer) check() error {
 	if z.err == nil && z.ctx.Err() != nil {
 		z.err = context.Cause(z.ctx)
@@ -119,7 +119,7 @@ func (z *Writer) check() error {
 	return z.err
 }
 
-// fill copies as much of p as fits into the block, and returns the number of bytes.
+// fill copies as many bytes from p as fit into the block, and returns their number.
 func (z *Writer) fill(p []byte) int {
 	p = p[:min(len(p), z.dict+z.plan.blockSize-len(z.buf))]
 	if need := len(z.buf) + len(p); need > cap(z.buf) {
@@ -137,10 +137,10 @@ func (z *Writer) fill(p []byte) int {
 	return len(p)
 }
 
-// submit gives the block to the pool, starts the next block and writes finished ones.
+// submit gives the block to the pool, starts the next block and writes finished blocks.
 func (z *Writer) submit() error {
-	// More blocks than workers, so that no worker is idle unless a block takes twice as long as its
-	// neighbours.
+	// There are more blocks than workers, so that no worker is idle unless a block takes twice as
+	// long as its neighbours.
 	for len(z.pending) >= z.pool.workers+z.plan.queueLength() {
 		if err := z.writeOldest(); err != nil {
 			return err
@@ -174,13 +174,13 @@ func (z *Writer) submit() error {
 	return nil
 }
 
-// queue adds the block to the pool's queue, and waits while too many blocks of this writer are
-// queued. Meanwhile it writes finished blocks to free their memory.
+// queue adds the block to the pool's queue. If too many blocks of this writer are queued, it waits,
+// and writes finished blocks to free their memory.
 func (z *Writer) queue(j *job) error {
 	z.pending = append(z.pending, j)
 	z.pool.enqueue(j)
 	for {
-		last := len(z.pending) - z.plan.queueLength() // must have been started: blocks start in order
+		last := len(z.pending) - z.plan.queueLength() // this block must have been started, because blocks start in order
 		if last < 0 {
 			return nil
 		}
@@ -235,7 +235,7 @@ func (z *Writer) writeOldest() error {
 	return nil
 }
 
-// emit writes compressed bytes, preceded once by the header.
+// emit writes compressed bytes. Before the first bytes, it writes the header.
 func (z *Writer) emit(b []byte) error {
 	if !z.started {
 		z.started = true

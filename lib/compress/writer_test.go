@@ -33,8 +33,8 @@ func (l *limited) Write(p []byte) (int, error) {
 	return n, errDiskFull
 }
 
-// TestWriterFails: the target fails after each number of bytes that matters. The error must be
-// returned unchanged, and again by every later call.
+// TestWriterFails lets the target fail after each number of bytes that matters. The error must be
+// returned unchanged, and every later call must return it again.
 func TestWriterFails(t *testing.T) {
 	p := newPool(t, 2)
 	for _, c := range []struct {

@@ -7,15 +7,16 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// zstdEnd is an empty last block: every block before it says that more follow.
+// zstdEnd is an empty last block. Every block before it is marked as not the last.
 const zstdEnd = "\x01\x00\x00" // changes every digest
 
-// zstdHeader starts a frame whose first block has n bytes of input. A blob with a smaller first
-// block has no other, so that readers of a small layer need little memory. There is no size of the
-// content, which a writer does not know, and no checksum: a blob has a digest.
+// zstdHeader returns the start of a frame whose first block consists of n bytes of input. If the
+// first block is smaller than a full block, it is the only block, so readers of a small layer need
+// little memory. The header contains no content size, because a writer does not know it, and no
+// checksum, because a blob has a digest.
 func zstdHeader(n int) []byte {
-	const smallest = 10                                                  // as a power of two; the format has none below
-	window := max(smallest, bits.Len(uint(max(n, 1)-1)))                 // of 2^window bytes
+	const smallest = 10                                                  // exponent of two; the format allows no smaller window
+	window := max(smallest, bits.Len(uint(max(n, 1)-1)))                 // the window is 2^window bytes
 	return []byte{0x28, 0xb5, 0x2f, 0xfd, 0, byte(window-smallest) << 3} // changes every digest
 }
 
@@ -31,20 +32,20 @@ func newZstdCodec(level zstd.EncoderLevel) (*zstdCodec, error) {
 	return &zstdCodec{enc: enc}, nil
 }
 
-// newZstdEncoder returns an encoder of frames with that window, in bytes.
+// newZstdEncoder returns an encoder for frames with that window, in bytes.
 func newZstdEncoder(level zstd.EncoderLevel, window int) (*zstd.Encoder, error) {
 	enc, err := zstd.NewWriter(nil, // each option, except the two noted ones, changes every digest
 		zstd.WithEncoderLevel(level),
 		zstd.WithWindowSize(window),
 		zstd.WithEncoderCRC(false),
-		// Huffman codes also for data without any match: 0.1 % smaller, at no time that could be
-		// measured.
+		// Use Huffman codes even for data without any match. This makes the output 0.1 % smaller,
+		// in no measurable time.
 		zstd.WithAllLitEntropyCompression(true),
-		// No goroutines inside the encoder, since the pool works in parallel. This does not change
-		// the bytes.
+		// Use no goroutines inside the encoder, because the pool works in parallel. This does not
+		// change the bytes.
 		zstd.WithEncoderConcurrency(1),
-		// History of one window instead of two: a block fits into it, so it never has to move. This
-		// does not change the bytes.
+		// Keep a history of one window instead of two. A block fits into it, so the history never
+		// has to move. This does not change the bytes.
 		zstd.WithLowerEncoderMem(true),
 	)
 	if err != nil {
@@ -53,10 +54,10 @@ func newZstdEncoder(level zstd.EncoderLevel, window int) (*zstd.Encoder, error) 
 	return enc, nil
 }
 
-// appendBlock lets the library make a frame, and appends the frame's blocks alone, none of them
-// marked as the last, so that they can follow those of another frame. They refer to nothing before
-// them: the first block of a frame has no tables to repeat, and this library repeats an offset only
-// after three sequences of the same block (TestJoinedFrames).
+// appendBlock lets the library make a frame, and appends only the frame's blocks. No block is
+// marked as the last, so that the blocks can follow those from another frame. They refer to nothing
+// before them, because the first block in a frame has no tables to repeat, and this library repeats
+// an offset only after three sequences in the same block (TestJoinedFrames).
 func (c *zstdCodec) appendBlock(dst, src []byte, _ int) ([]byte, error) {
 	start := len(dst)
 	dst = c.enc.EncodeAll(src, dst)
@@ -70,9 +71,9 @@ func (c *zstdCodec) appendBlock(dst, src []byte, _ int) ([]byte, error) {
 	return dst[:start+n], nil
 }
 
-// clearLast removes the mark of the last of a frame's blocks.
+// clearLast clears the last-block mark in a frame's blocks.
 func clearLast(blocks []byte) {
-	const rle = 1 // the type of a block that is one byte, repeated
+	const rle = 1 // type of a block that repeats one byte
 	for len(blocks) > 0 {
 		header := uint32(blocks[0]) | uint32(blocks[1])<<8 | uint32(blocks[2])<<16
 		blocks[0] &^= 1

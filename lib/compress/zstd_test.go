@@ -9,7 +9,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// zstdFrames counts the frames of a blob that has no skippable ones.
+// zstdFrames counts the frames in a blob without skippable frames.
 func zstdFrames(t testing.TB, blob []byte) int {
 	t.Helper()
 	n := 0
@@ -54,9 +54,9 @@ func TestOneFrame(t *testing.T) {
 	}
 }
 
-// TestJoinedFrames joins many small blocks that begin with what invites an encoder to repeat an
-// offset: where it thinks that a frame begins, the last offsets are 1, 4 and 8, and for a decoder
-// they are those of the block before.
+// TestJoinedFrames joins many small blocks whose first bytes invite an encoder to repeat an offset.
+// The encoder assumes that a frame begins, so its last offsets are 1, 4 and 8. The decoder uses the
+// last offsets of the previous block.
 func TestJoinedFrames(t *testing.T) {
 	var data []byte
 	noise := sample(1 << 20)

@@ -25,16 +25,17 @@ type Console struct {
 	bar *mpb.Progress // the progress bar, or nil
 }
 
-// New returns the console of the command with that name.
+// New returns the console for the command with the given name.
 func New(out io.Writer, name string) *Console { return &Console{out: out, name: name} }
 
-// JSON switches all further messages to JSON objects with time, level, msg, command and attributes.
+// JSON switches all further messages to JSON objects that contain time, level, msg, command and
+// attributes.
 func (c *Console) JSON() {
 	c.json = slog.New(slog.NewJSONHandler(lineWriter{c}, &slog.HandlerOptions{Level: slog.LevelDebug})).With("command", c.name)
 }
 
 // Print prints a message of one or more lines. In text form, the command's name precedes each line
-// that is not indented; indented lines belong to the line above. Attributes are only for programs.
+// that is not indented. Indented lines belong to the line above. Attributes appear only in JSON.
 //
 // Line ends and control characters inside a line are escaped.
 func (c *Console) Print(level slog.Level, lines []string, attributes ...slog.Attr) {
@@ -70,7 +71,7 @@ func (c *Console) object(level slog.Level, text string, attributes []slog.Attr) 
 	}
 }
 
-// Answer prints lines without the command's name. In JSON form they are one message.
+// Answer prints lines without the command's name. In JSON form, they become one message.
 func (c *Console) Answer(lines []string) {
 	if c.json != nil {
 		c.Print(slog.LevelInfo, lines)
@@ -83,7 +84,7 @@ func (c *Console) Answer(lines []string) {
 	c.write([]byte(b.String()))
 }
 
-// write writes whole lines. Errors are ignored, since standard error is the only place to report
+// write writes whole lines. It ignores errors, because standard error is the only place to report
 // them.
 func (c *Console) write(lines []byte) {
 	c.mu.Lock()
@@ -104,11 +105,11 @@ func (w lineWriter) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// longestLine bounds the stored part of another program's line, in bytes.
+// longestLine is the largest stored part of another program's line, in bytes.
 const longestLine = 64 << 10
 
-// Of returns the standard error for a program that runs as a stage. In text form its lines stay
-// unchanged, in JSON form they become messages of the stage.
+// Of returns the standard error for a program that runs as a stage. In text form, the program's
+// lines stay unchanged. In JSON form, they become messages from the stage.
 func (c *Console) Of(stage string) *Lines { return &Lines{c: c, stage: stage} }
 
 // Lines receives the output of another program, line by line.

@@ -23,7 +23,7 @@ func TestPrint(t *testing.T) {
 	}
 }
 
-// In JSON form every line is an object, whatever wrote it.
+// In JSON form, every line is an object, whatever wrote it.
 func TestJSON(t *testing.T) {
 	var out bytes.Buffer
 	c := New(&out, "tool")
@@ -54,7 +54,7 @@ func TestJSON(t *testing.T) {
 	}
 }
 
-// Output of another program is passed on in whole lines, with bounded memory.
+// Output from another program is passed on in whole lines, with limited memory.
 func TestLines(t *testing.T) {
 	var out bytes.Buffer
 	c := New(&out, "tool")

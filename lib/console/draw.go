@@ -11,12 +11,12 @@ import (
 	"chunkah/lib/metrics"
 )
 
-// refresh is the interval between updates of the terminal, short enough to look alive at no
+// refresh is the interval between updates of the terminal. It is short enough to look alive, at no
 // noticeable cost.
 const refresh = 200 * time.Millisecond
 
-// Draw shows the progress on a terminal until the returned function is called, which removes it.
-// Status can be called from any goroutine.
+// Draw shows the progress on a terminal until the returned function is called. That function
+// removes the progress. Status can be called from any goroutine.
 func (c *Console) Draw(status func() metrics.Status) (stop func()) {
 	p := mpb.New(mpb.WithOutput(c.out), mpb.WithRefreshRate(refresh))
 	pace := &pace{status: status, now: time.Now}
@@ -54,7 +54,7 @@ func (f filler) Fill(w io.Writer, st decor.Statistics) error {
 	if s.Expected == 0 || st.AvailableWidth < leastBar {
 		return nil
 	}
-	st.AvailableWidth-- // for the space after it
+	st.AvailableWidth-- // leaves a column for the space after the bar
 	st.Current, st.Total, st.RequestedWidth = s.Done, s.Expected, barWidth
 	if err := f.bar.Fill(w, st); err != nil {
 		return err
@@ -63,7 +63,7 @@ func (f filler) Fill(w io.Writer, st decor.Statistics) error {
 	return err
 }
 
-// pace computes how fast a stage is. Only one goroutine draws it.
+// pace computes how fast a stage is. It is used only by the drawing goroutine.
 type pace struct {
 	status func() metrics.Status
 	now    func() time.Time
@@ -82,7 +82,7 @@ func (p *pace) update() {
 	p.last = s
 }
 
-// left returns the text before the bar, with a trailing space, which is needed even without a bar.
+// left returns the text before the bar. It ends with a space, even if no bar follows.
 func (p *pace) left() string {
 	p.update()
 	s := p.last

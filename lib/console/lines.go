@@ -6,11 +6,11 @@ import (
 	"chunkah/lib/quote"
 )
 
-// lister is an error of several lines. Its text is the lines joined by newlines.
+// lister is an error with several lines. Its text consists of the lines joined by newlines.
 type lister interface{ Lines() []string }
 
-// ErrorLines returns the lines of an error's text. An error of several lines has a method Lines.
-// Any other newline comes from a name or a message from outside, and is quoted.
+// ErrorLines returns the lines of an error's text. Only an error with a method Lines has several
+// lines. Any other newline comes from a name or from an external message, and is quoted.
 func ErrorLines(err error) []string {
 	lines := split(err)
 	for i, line := range lines {
@@ -19,7 +19,7 @@ func ErrorLines(err error) []string {
 	return lines
 }
 
-// split splits an error if it, or an error it wraps, has several lines.
+// split splits an error if the error, or an error that it wraps, has several lines.
 func split(err error) []string {
 	if list, ok := err.(lister); ok {
 		return append([]string(nil), list.Lines()...)
@@ -59,7 +59,7 @@ func split(err error) []string {
 	return lines
 }
 
-// isJoin reports whether a text is the text of errors.Join.
+// isJoin reports whether a text was produced by errors.Join.
 func isJoin(text string, list []error) bool {
 	var texts []string
 	for _, err := range list {

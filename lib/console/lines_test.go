@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// several is an error of several lines.
+// several is an error with several lines.
 type several []string
 
 func (s several) Lines() []string { return s }

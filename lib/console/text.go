@@ -17,7 +17,7 @@ func Bytes(n int64) string {
 	return fmt.Sprintf("%.1f %s", x, []string{"", "kB", "MB", "GB", "TB"}[unit])
 }
 
-// Plural formats a count and a noun: 1 layer, 2 layers.
+// Plural formats a count and a noun, for example 1 layer or 2 layers.
 func Plural(n int64, what string) string {
 	if n == 1 {
 		return "1 " + what
@@ -25,6 +25,6 @@ func Plural(n int64, what string) string {
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
-// Percent formats parts per million with two decimals. It rounds down, so that only a certain event
-// has 100.00%.
+// Percent formats parts per million as a percentage with two decimals. It rounds down, so that only
+// a certain event is shown as 100.00%.
 func Percent(ppm int64) string { return fmt.Sprintf("%d.%02d%%", ppm/10_000, ppm/100%100) }

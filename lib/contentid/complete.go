@@ -15,7 +15,7 @@ type Completer struct {
 	file   File
 }
 
-// Complete returns the completer of a layer. It is nil if the record is complete.
+// Complete returns the completer for a layer. It is nil if the record is already complete.
 func Complete(rec *format.Layer) *Completer {
 	var c *Completer
 	for i, id := range rec.Contents {
@@ -31,7 +31,7 @@ func Complete(rec *format.Layer) *Completer {
 	return c
 }
 
-// Content returns the contents of the layer's files, and hashes what is read of them.
+// Content returns the contents of the layer's files, and hashes everything that is read from them.
 func (c *Completer) Content(of layer.Content) layer.Content {
 	if c == nil {
 		return of
@@ -39,8 +39,8 @@ func (c *Completer) Content(of layer.Content) layer.Content {
 	return &hashing{of, c}
 }
 
-// Done sets the IDs in the record, and the fingerprints of which they are a part. All files
-// must be written.
+// Done sets the IDs in the record, and the fingerprints that contain them. All files must have been
+// written.
 func (c *Completer) Done() {
 	if c == nil {
 		return

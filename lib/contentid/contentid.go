@@ -1,15 +1,15 @@
-// Package contentid identifies the contents of a component with a short text, its ID. In the next
-// image the component keeps its times if it has the same ID.
+// Package contentid identifies the contents of a component with a short text, its ID. If the ID
+// stays the same in the next image, the component keeps its times.
 //
-// An ID has two parts: the attributes of the component's tar entries, and a hash of its files.
-// Package pack computes the attributes. It reads files only if the component can have the ID that
-// it has in the last image. Otherwise package write completes the ID while it writes the files, so
-// that they are read once.
+// An ID consists of two parts: the attributes of the component's tar entries, and a hash of its
+// files. Package pack computes the attributes. It reads the files only if the component's ID could
+// be the same as in the last image. Otherwise package write completes the ID while it writes the
+// files, so that they are read once.
 //
-// The hash of files is not cryptographic: XXH3 costs 2 % of a SHA-256 on amd64. Somebody who makes
-// a collision only achieves that a changed file keeps its old time. Whoever can change a file can
-// set its time anyway. The bytes in the image are always those of the file, and layers, and files
-// that are compared with a kept layer, have SHA-256 digests.
+// The hash of files is not cryptographic, because XXH3 takes only 2 % of the time of SHA-256 on
+// amd64. With a collision, an attacker only achieves that a changed file keeps its old time. Anyone
+// who can change a file can set its time anyway. The image always contains the real bytes of the
+// file. Layers, and files that are compared with a kept layer, have SHA-256 digests.
 package contentid
 
 import (
@@ -23,16 +23,17 @@ import (
 	"github.com/zeebo/xxh3"
 )
 
-// Size is the number of bytes of a hash. Hashes are only compared with those of the same component
-// in the last image, so 64 bits are enough: a component that changes daily would be taken for
-// unchanged once in 10^16 years. Then it keeps its times, but no file is wrong.
+// Size is the number of bytes in a hash. A hash is only compared with the hash of the same
+// component in the last image, so 64 bits are enough. A component that changes daily would be
+// mistaken for an unchanged one once in 10^16 years. It would then keep its times, but no file
+// would be wrong.
 const Size = 8
 
-// Attributes are a hash of everything in the entries of a component's tar except times.
+// Attributes are a hash over everything in the entries of a component's tar except times.
 type Attributes [Size]byte
 
-// shownAttributes is the number of their bytes in an ID. If these differ, the contents differ, and
-// no file need be read.
+// shownAttributes is the number of attribute bytes in an ID. If these bytes differ, the contents
+// differ, and no file need be read.
 const shownAttributes = Size / 2
 
 // incomplete ends the ID of a component whose files are not hashed yet. It is also the fingerprint
@@ -43,7 +44,7 @@ const incomplete = "+"
 // complete IDs.
 func (a Attributes) Incomplete() string { return hex.EncodeToString(a[:]) + incomplete }
 
-// CanBe reports whether a component with these attributes can have an ID.
+// CanBe reports whether a component with these attributes could have the given ID.
 func (a Attributes) CanBe(id string) bool {
 	return strings.HasPrefix(id, hex.EncodeToString(a[:shownAttributes]))
 }
@@ -58,7 +59,7 @@ func parse(id string) (a Attributes, ok bool) {
 	return a, err == nil
 }
 
-// Component makes the ID of a component.
+// Component computes the ID of a component.
 type Component struct {
 	attributes Attributes
 	files      hash.Hash
@@ -71,7 +72,7 @@ func New(a Attributes) *Component {
 	return c
 }
 
-// Add adds the hash of a file. Files that are not empty are added in order, hard links once.
+// Add adds the hash of a file. Add the non-empty files in order, and hard links only once.
 func (c *Component) Add(sum uint64) {
 	c.files.Write(binary.BigEndian.AppendUint64(nil, sum))
 }
@@ -81,8 +82,8 @@ func (c *Component) ID() string {
 	return hex.EncodeToString(c.attributes[:shownAttributes]) + hex.EncodeToString(c.files.Sum(nil)[:Size])
 }
 
-// Fingerprint returns the fingerprint of a component with a time and contents. An incomplete ID
-// gives an incomplete fingerprint.
+// Fingerprint returns the fingerprint for a component's time and contents. An incomplete ID gives
+// an incomplete fingerprint.
 func Fingerprint(time int64, id string) string {
 	if _, partial := parse(id); partial {
 		return incomplete
@@ -99,7 +100,7 @@ type File struct {
 	hash xxh3.Hasher
 }
 
-// To starts a file that is written to w.
+// To starts a file. The returned writer passes everything on to w.
 func (f *File) To(w io.Writer) io.Writer {
 	f.to = w
 	f.hash.Reset()

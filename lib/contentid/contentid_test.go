@@ -12,7 +12,8 @@ import (
 	"chunkah/lib/layer"
 )
 
-// Every image has IDs, so the next build loses all times if their definition changes unnoticed.
+// Every image contains IDs. If their definition changed unnoticed, the next build would lose all
+// times.
 func TestPinned(t *testing.T) {
 	c := New(Attributes{1, 2, 3, 4, 5, 6, 7, 8})
 	for _, text := range []string{"a file\n", strings.Repeat("a large file\n", 10_000)} {
@@ -35,7 +36,7 @@ func TestPinned(t *testing.T) {
 	}
 }
 
-// A hash does not depend on the pieces in which a file is written, and a File can be used again.
+// A hash does not depend on the sizes of writes, and a File can be used again.
 func TestFile(t *testing.T) {
 	text := strings.Repeat("0123456789", 100_000)
 	var f File
@@ -53,7 +54,7 @@ func TestFile(t *testing.T) {
 	}
 }
 
-// The parts of an ID are the attributes and all files in order.
+// An ID consists of the attributes and the hash of all files in order.
 func TestID(t *testing.T) {
 	id := func(a Attributes, sums ...uint64) string {
 		c := New(a)
@@ -75,7 +76,7 @@ func TestID(t *testing.T) {
 	}
 }
 
-// texts are the contents of files: their paths, as often as their size says.
+// texts gives each file its path as contents, repeated up to its size.
 type texts struct{}
 
 func (texts) WriteFile(_ context.Context, w io.Writer, f *format.File) (int64, error) {
@@ -83,7 +84,7 @@ func (texts) WriteFile(_ context.Context, w io.Writer, f *format.File) (int64, e
 	return int64(n), err
 }
 
-// A completer sets what was incomplete, and nothing else.
+// A completer sets only what was incomplete.
 func TestComplete(t *testing.T) {
 	a, b := Attributes{1}, Attributes{2}
 	files := []*format.File{
@@ -127,7 +128,7 @@ func TestComplete(t *testing.T) {
 	}
 }
 
-// Texts in records can be anything.
+// Texts in records can contain anything.
 func TestCompleteIgnoresOthers(t *testing.T) {
 	for _, text := range []string{"", "+", "0123456789abcdef", "0123456789abcdeg+", "0123456789abcdef0+", "x+"} {
 		if Complete(&format.Layer{Components: []string{"a"}, Times: []int64{1}, Contents: []string{text}}) != nil {

@@ -17,7 +17,7 @@ import (
 	"strings"
 )
 
-// maxAnswer bounds responses other than images, in bytes.
+// maxAnswer is the largest size of responses other than images, in bytes.
 const maxAnswer = 4 << 20
 
 // Client is a client for one daemon.
@@ -26,7 +26,7 @@ type Client struct {
 	socket string
 }
 
-// Open returns a client for the daemon in DOCKER_HOST, or for the local one.
+// Open returns a client for the daemon in DOCKER_HOST, or else for the local daemon.
 func Open() (*Client, error) {
 	socket, err := socketOf(os.Getenv("DOCKER_HOST"), os.Getenv("XDG_RUNTIME_DIR"))
 	if err != nil {
@@ -94,12 +94,12 @@ func (c *Client) ID(ctx context.Context, name string) (string, error) {
 	return image.ID, nil
 }
 
-// Save returns a docker archive with the image.
+// Save returns a docker archive that contains the image.
 func (c *Client) Save(ctx context.Context, name string) (io.ReadCloser, error) {
 	return c.call(ctx, http.MethodGet, "/images/"+name+"/get", nil)
 }
 
-// Load loads the images of a docker archive into the daemon. They exist when it returns nil.
+// Load loads the images in a docker archive into the daemon. When it returns nil, the images exist.
 func (c *Client) Load(ctx context.Context, archive io.Reader) error {
 	answer, err := c.call(ctx, http.MethodPost, "/images/load?quiet=1", archive)
 	if err != nil {
@@ -109,7 +109,7 @@ func (c *Client) Load(ctx context.Context, archive io.Reader) error {
 	return loaded(answer)
 }
 
-// loaded reads the messages of a load. One of them can be an error.
+// loaded reads the messages that a load returns. Any of them can be an error.
 func loaded(answer io.Reader) error {
 	messages := json.NewDecoder(io.LimitReader(answer, maxAnswer))
 	for {
@@ -155,7 +155,7 @@ func (c *Client) unreachable(ctx context.Context, err error) error {
 	if wrapped, is := errors.AsType[*url.Error](err); is {
 		err = wrapped.Err
 	}
-	if errors.Is(err, fs.ErrNotExist) { // the socket, not an image
+	if errors.Is(err, fs.ErrNotExist) { // the socket is missing, not an image
 		return fmt.Errorf("no Docker daemon at %q: start it, or set DOCKER_HOST", c.socket)
 	}
 	return fmt.Errorf("calling the Docker daemon at %q: %w", c.socket, err)
@@ -170,7 +170,7 @@ func (e missingError) Is(target error) bool { return target == fs.ErrNotExist }
 // refused returns the error of an HTTP response.
 func refused(answer *http.Response) error {
 	var said struct{ Message string }
-	data, _ := io.ReadAll(io.LimitReader(answer.Body, maxAnswer)) // if this fails, the status must do
+	data, _ := io.ReadAll(io.LimitReader(answer.Body, maxAnswer)) // if this fails, only the status is reported
 	if json.Unmarshal(data, &said) != nil || said.Message == "" {
 		said.Message = answer.Status
 	}

@@ -37,7 +37,7 @@ func fake(t *testing.T, handler http.HandlerFunc) *Client {
 	return c
 }
 
-// Image names are sent unchanged, and errors of the daemon are passed on.
+// Image names are sent unchanged, and errors from the daemon are passed on.
 func TestCalls(t *testing.T) {
 	var got string
 	c := fake(t, func(w http.ResponseWriter, r *http.Request) {
@@ -109,7 +109,7 @@ type failing struct{ err error }
 
 func (f failing) Read([]byte) (int, error) { return 0, f.err }
 
-// Without a daemon, the error is not that of a missing image.
+// Without a daemon, the error is not the error for a missing image.
 func TestNoDaemon(t *testing.T) {
 	t.Setenv("DOCKER_HOST", "unix:///nonexistent")
 	c, err := Open()

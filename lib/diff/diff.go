@@ -55,7 +55,7 @@ type Field string
 
 // The fields.
 const (
-	FieldType     Field = "type" // nil if one side lacks the file
+	FieldType     Field = "type" // value is nil if one side lacks the file
 	FieldMode     Field = "mode" // octal
 	FieldUID      Field = "uid"
 	FieldGID      Field = "gid"

@@ -1,4 +1,4 @@
-// Package digests adds the digests of their contents to file records.
+// Package digests adds content digests to file records.
 package digests
 
 import (
@@ -17,22 +17,22 @@ import (
 // Empty is the digest of an empty file.
 const Empty = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
-// Of returns a SHA-256 as a digest.
+// Of returns a SHA-256 sum as a digest.
 func Of(sum [sha256.Size]byte) string { return "sha256:" + hex.EncodeToString(sum[:]) }
 
-// Reader reads the contents of files, for one goroutine.
+// Reader reads the contents of files. Only one goroutine can use it.
 type Reader interface {
 	layer.Content
 	Close() error
 }
 
-// queueLength bounds the records that are read ahead of the one to be written, so that a large file
-// does not stop the other cores.
+// queueLength is the number of records that are read ahead of the record to be written, so that a
+// large file does not stop the other cores.
 const queueLength = 4096
 
-// Sink passes records on, in order, with the digests of regular files. Close it after its use.
+// Sink passes records on in order, with the digests of regular files added. Close it after use.
 type Sink struct {
-	ctx    context.Context //nolint:containedctx // of all reading: Write has none
+	ctx    context.Context //nolint:containedctx // context for all reading, because Write has no parameter for it
 	cancel context.CancelCauseFunc
 	out    format.Sink
 	jobs   chan *job // for workers
@@ -46,14 +46,14 @@ type Sink struct {
 // job is one record.
 type job struct {
 	rec   format.Record
-	file  *format.File // to be read
-	first *job         // of whose inode this is a further name
+	file  *format.File // file to read
+	first *job         // the first name of the same inode
 	ready chan struct{}
 	// digest is set when the record is passed on.
 	digest string
 }
 
-// NewSink returns a sink that reads on all cores.
+// NewSink returns a sink that reads files on all cores.
 func NewSink(ctx context.Context, out format.Sink, newReader func() Reader) *Sink {
 	s := &Sink{out: out, jobs: make(chan *job, queueLength), order: make(chan *job, queueLength), links: make(map[int64]*job)}
 	s.ctx, s.cancel = context.WithCancelCause(ctx)
@@ -151,7 +151,7 @@ func (s *Sink) failed() error {
 	return s.err
 }
 
-// read reads files until there are no more.
+// read reads files until none are left.
 func (s *Sink) read(r Reader, jobs <-chan *job) error {
 	for j := range jobs {
 		h := sha256.New()

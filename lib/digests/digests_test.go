@@ -27,7 +27,7 @@ func (l *list) Write(rec format.Record) error {
 
 func (l *list) Finish() error { l.finished = true; return nil }
 
-// reader gives each file its path as contents, repeated to its size.
+// reader gives each file its path as contents, repeated up to its size.
 type reader struct{ broken string }
 
 var errBroken = errors.New("broken")
@@ -60,7 +60,8 @@ func records() (files []*format.File) {
 	return files
 }
 
-// Records keep their order, and regular files get their digest; names of one inode have the same.
+// Records keep their order, and regular files get their digests. All names of an inode get the same
+// digest.
 func TestSink(t *testing.T) {
 	out := &list{}
 	s := NewSink(t.Context(), out, func() Reader { return reader{} })
@@ -96,7 +97,8 @@ func TestSink(t *testing.T) {
 	}
 }
 
-// An error of a reader, a cancelled context and Close end the reading; the stream is not finished.
+// An error from a reader, a cancelled context and Close end the reading. The stream is not finished
+// then.
 func TestSinkFails(t *testing.T) {
 	stopped := errors.New("stopped")
 	ctx, cancel := context.WithCancelCause(t.Context())

@@ -27,7 +27,7 @@ const (
 type tree struct {
 	types   map[string]format.Type // of the paths in watched, if they exist
 	ostree  string                 // the target of /ostree
-	kernels []string               // their directories
+	kernels []string               // directories of the kernels
 }
 
 // watched are the paths whose types are recorded.

@@ -28,8 +28,8 @@ type Harm string
 // The kinds of harm.
 const (
 	HarmReuse  Harm = "reuse"  // layers change without need
-	HarmBoot   Harm = "boot"   // a bootable image does not start or update as it should
-	HarmSecret Harm = "secret" // the image gives away a secret of one machine
+	HarmBoot   Harm = "boot"   // a bootable image does not start or update correctly
+	HarmSecret Harm = "secret" // the image reveals a secret of one machine
 	HarmBuild  Harm = "build"  // chunkah build fails
 	HarmSize   Harm = "size"   // the image is far larger than its source
 )
@@ -53,7 +53,7 @@ type Finding struct {
 // Place is a file, or a directory with a slash at its end.
 type Place struct {
 	Path         string
-	Files, Bytes int64 // found in it
+	Files, Bytes int64 // totals of the files found in the place
 }
 
 // Options configure the checks. By default, all checks are made.
@@ -84,7 +84,7 @@ type Examiner struct {
 	// seen contains facts that change the advice.
 	seen struct {
 		kernelInUsr, kernelInBoot, wal bool
-		extractor                      string // of the first archive with others inside
+		extractor                      string // extractor of the first archive that contains other archives
 	}
 
 	header  format.Header

@@ -8,8 +8,8 @@ import (
 // rule is one pattern from a check.
 type rule struct {
 	check   *check
-	top     string // the first name, taken literally
-	pattern string // the rest, each name matched by path.Match
+	top     string // the first element, taken literally
+	pattern string // the other elements, each matched by path.Match
 	below   bool   // matches everything below the path
 }
 

@@ -28,7 +28,7 @@ type contents struct {
 
 // writeTo writes the contents. Blocks of zeros become holes.
 func (c contents) writeTo(ctx context.Context, fd int, buf *[copyBuffer]byte) error {
-	hole := false // at the end of the file so far
+	hole := false // the file ends in a hole so far
 	for left := c.size; left > 0; {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)

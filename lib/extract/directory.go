@@ -20,9 +20,9 @@ import (
 type Directory struct {
 	name   string   // as the user wrote it
 	path   string   // absolute
-	lock   *os.File // the directory with the temporary name; nil if an existing one is filled
+	lock   *os.File // the directory with the temporary name; nil if an existing directory is filled
 	stage  *stage
-	before unix.Stat_t // of the existing directory
+	before unix.Stat_t // metadata of the existing directory
 	done   bool
 	// finished lists the directories below it that have their final modes, parents first.
 	finished []string

@@ -108,14 +108,14 @@ func lossLines(losses []Loss, heading string, most int) []string {
 // extraction is one call of Into.
 type extraction struct {
 	tree *image.Tree
-	from *rootfs.Root // the same
+	from *rootfs.Root // root of the same tree
 	to   *rootfs.Root
 	dest *Directory
 	opt  Options
 
 	batches chan batch
-	dirs    []string // in the order of the walk
-	links   []link   // further names of inodes
+	dirs    []string // directories in the order of the walk
+	links   []link   // other names of inodes
 	first   map[inode]string
 
 	mu     sync.Mutex

@@ -20,8 +20,8 @@ import (
 type File struct {
 	buf    *bufio.Writer
 	file   *os.File
-	name   string // of the user
-	target string // where it appears; empty if it is written directly
+	name   string // name given by the user
+	target string // path at which the file appears; empty if it is written directly
 }
 
 // tarBuffer is the number of bytes per write.
@@ -51,7 +51,7 @@ func createFile(ctx context.Context, name string) (*File, error) {
 	case err == nil || errors.Is(err, fs.ErrNotExist):
 		f.target = target
 		if f.file, err = temp.Create(filepath.Dir(target), 0o666); err == nil && old != nil {
-			_ = f.file.Chmod(old.Mode().Perm()) // as if it were overwritten; otherwise the default mode
+			_ = f.file.Chmod(old.Mode().Perm()) // the mode stays as if the file were overwritten; on failure the default mode is used
 		}
 	}
 	if err != nil {

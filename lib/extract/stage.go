@@ -21,12 +21,12 @@ import (
 // numbers. The stage has a temporary name, so it also marks an unfinished directory.
 type stage struct {
 	dir  *os.File
-	bufs sync.Pool // of *[copyBuffer]byte
+	bufs sync.Pool // buffers of type *[copyBuffer]byte
 
 	mu    sync.Mutex
 	next  int64
-	owner *unix.Stat_t       // of new files
-	lost  map[int64][]string // what could not be restored, by number
+	owner *unix.Stat_t       // owner of new files
+	lost  map[int64][]string // losses by file number
 }
 
 func newStage(in string) (*stage, error) {

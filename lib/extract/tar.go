@@ -63,7 +63,7 @@ func (l *lister) list(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
-	defer d.Close() // virtual: open directories cost nothing
+	defer d.Close() // the root is virtual, so open directories cost nothing
 	if path == "/" {
 		st, err := d.Stat()
 		if err == nil {

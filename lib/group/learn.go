@@ -110,7 +110,7 @@ func explained(updates []int64, last int64) bool {
 	case len(updates) == 0:
 		return false
 	case last == 0:
-		return true // the last image does not say what was known
+		return true // the last image does not record which updates were known
 	}
 	return newestDay(updates) > last && slices.ContainsFunc(updates, func(u int64) bool { return floor(u, day)/day == last })
 }

@@ -47,11 +47,11 @@ func TestExplained(t *testing.T) {
 		want    bool
 	}{
 		{nil, 0, false},                // nothing can explain it
-		{days(100, 200), 0, true},      // nobody knows what was known
+		{days(100, 200), 0, true},      // the known updates are not recorded
 		{days(100, 200), 100, true},    // a new update
 		{days(200, 100), 200, false},   // no new update
 		{days(300), 200, false},        // only the last build is known
-		{days(100, 300), 200, false},   // a history that was written anew
+		{days(100, 300), 200, false},   // the history was rewritten
 		{days(-100), 5, false},         // before 1970
 		{[]int64{-1 << 62}, 5, false},  // absurd
 		{[]int64{1<<63 - 1}, 5, false}, // absurd

@@ -11,8 +11,8 @@ import (
 type offer struct {
 	size, lock int64
 	change     uint64
-	tail       uint64 // lower bound of the change of this unit and all later ones
-	best       int    // cheapest later partner, -1 = none
+	tail       uint64 // lower bound of the change of this unit and all later units
+	best       int    // cheapest later partner, or -1
 	price      int64  // cost of joining best
 	stale      bool   // best is gone or has changed
 	gone       bool   // merged into another unit

@@ -99,7 +99,7 @@ func (o *optimizer) move(c int, home []int, k int) bool {
 	from := o.units[home[c]]
 	left := o.without(from, c)
 	single := o.newUnit([]int{c})
-	base := o.horizon * single.cost // price is relative to this
+	base := o.horizon * single.cost // the price is relative to this cost
 	best, at := o.horizon*(from.cost-left.cost)-from.lock-base, -1
 	for i, u := range o.units {
 		if i == home[c] {

@@ -27,7 +27,7 @@ type height int
 // stay. The height falls by 1 for each half octave of size * stay / (1-stay).
 func newHeight(size int64, stay uint64) height {
 	if stay == 0 {
-		return 0 // above all others of any size
+		return 0 // above all other layers, whatever their size
 	}
 	odds := (stay << oneBits) / max(one-stay, 1)
 	hi, lo := bits.Mul64(uint64(max(size, 1)), max(odds, 1))

@@ -18,10 +18,10 @@ import (
 // Component is the input for one component.
 type Component struct {
 	Name         string  // unique; components with equal names are still planned
-	Size         int64   // bytes, as the tar will hold them; less than 1 counts as 1
+	Size         int64   // bytes in the tar; less than 1 counts as 1
 	Updates      []int64 // unix seconds of the known updates, any order, may be empty
-	IntervalDays int64   // days between updates, 0 = unknown; used where no update is known yet
-	Fingerprint  string  // "" = unknown; only a known one that differs means changed
+	IntervalDays int64   // days between updates, 0 = unknown; used if no update is known yet
+	Fingerprint  string  // "" = unknown; only a different known fingerprint means that the component changed
 	Surprises    Surprises
 }
 
@@ -48,14 +48,14 @@ type Dated struct {
 // Options are the other inputs of a plan.
 type Options struct {
 	Max      int       // maximum number of layers; less than 1 counts as 1
-	Now      int64     // unix seconds: the build's clock; less than 1 = the newest update
-	Previous *Previous // nil = none
+	Now      int64     // unix seconds of the build's clock; less than 1 = the newest update
+	Previous *Previous // nil = no previous image
 }
 
 // Layer is one layer of a plan.
 type Layer struct {
 	Members   []int // indexes into the input, ascending
-	Stability int64 // parts per million: the chance that it stays unchanged for a week
+	Stability int64 // chance that the layer stays unchanged for a week, in parts per million
 }
 
 // Plan puts every component into exactly one of at most opt.Max layers. No layer is empty. The
@@ -100,8 +100,8 @@ type input struct {
 	order []int   // canonical index -> the caller's
 	size  []int64 // bytes, scaled so that costs cannot overflow
 	limit int     // maximum number of layers
-	now   int64   // unix seconds: the clock, or the newest update where that is earlier
-	last  bool    // the histories hold only the last update (see lastOnly)
+	now   int64   // unix seconds: the clock, or the newest update if that is earlier
+	last  bool    // the histories contain only the last update (see lastOnly)
 }
 
 func newInput(components []Component, opt Options) *input {

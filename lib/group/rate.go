@@ -43,7 +43,7 @@ func (m *weekMask) has(w int) bool { return m[w/64]>>(w%64)&1 == 1 }
 // history is a component's past, as used by the estimator.
 type history struct {
 	hits  weekMask // weeks with a change
-	weeks int      // weeks observed, 0 = none
+	weeks int      // number of weeks observed, 0 = none
 }
 
 // weights contains the decayed weights of the weeks and their running sums.

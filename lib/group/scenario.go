@@ -49,7 +49,7 @@ func (o *odds) spans() {
 		for s := range 4 {
 			q = times(q, uint64(o[4*i+s]))
 		}
-		o[scenarios+i] = uint32(max(q, 1)) // never zero, since it is used as a divisor
+		o[scenarios+i] = uint32(max(q, 1)) // never zero, because it is used as a divisor
 	}
 }
 

@@ -73,7 +73,7 @@ func (in *input) blocks() []*block {
 	rs := in.releases(hs, turn)
 	all := families(order, in.apart(), rs)
 	if len(all) < in.limit {
-		all = families(order, in.limit, rs) // with a few large families, layers would be unused
+		all = families(order, in.limit, rs) // with a few large families, some layers would be unused
 	}
 	for _, members := range all {
 		var all odds

@@ -24,8 +24,8 @@ type area struct {
 	// The cheapest plan at the price in the last call of solve.
 	total  int64 // expected bytes and the layers' prices
 	layers int
-	cut    bool // into halves
-	alone  int  // how many of the largest have a layer each; only if it is not cut
+	cut    bool // the area is divided into halves
+	alone  int  // how many of the largest blocks have their own layer; only if the area is not cut
 }
 
 // newTree makes a tree from blocks, which are sorted by size, the largest first. Blocks that change

@@ -48,11 +48,11 @@ func addACLs(h *tar.Header) error {
 		}
 		isDefault := record == "SCHILY.acl.default"
 		if len(acl) <= 3 && !isDefault {
-			continue // the mode says the same
+			continue // the mode contains the same permissions
 		}
 		h.PAXRecords[format.XattrKey+xattr] = encodeACL(acl)
 		if i := slices.IndexFunc(acl, func(e aclEntry) bool { return e.tag == aclMask }); i >= 0 && !isDefault {
-			h.Mode = h.Mode&^0o070 | int64(acl[i].perm)<<3 // as stat reports it; not every tar does
+			h.Mode = h.Mode&^0o070 | int64(acl[i].perm)<<3 // stat reports the mode like this, but not every tar contains it
 		}
 	}
 	return nil

@@ -15,7 +15,7 @@ type ahead struct {
 	stopped    chan struct{}
 	stop       func()
 	now        chunk
-	rest       []byte // of now
+	rest       []byte // unread bytes in now
 }
 
 // chunk is the result of one read.

@@ -22,7 +22,7 @@ func Artifact(data []byte, d v1.Descriptor) (blobs []v1.Descriptor, isArtifact b
 		MediaType     string          `json:"mediaType"`
 		Config        *v1.Descriptor  `json:"config"`
 		Layers        []v1.Descriptor `json:"layers"`
-		Blobs         []v1.Descriptor `json:"blobs"` // of an artifact manifest, OCI 1.1-rc
+		Blobs         []v1.Descriptor `json:"blobs"` // blobs in an artifact manifest, OCI 1.1-rc
 		Manifests     json.RawMessage `json:"manifests"`
 	}
 	wellFormed := json.Unmarshal(data, &m) == nil

@@ -147,7 +147,7 @@ func (a *dockerArchive) config(img dockerImage) ([]byte, error) {
 
 // describe makes the manifest that the image would have in a registry.
 func (a *dockerArchive) describe(ctx context.Context, img dockerImage, config []byte) (*v1.Manifest, error) {
-	if len(img.Layers) > maxLayers { // each of them could have to be read
+	if len(img.Layers) > maxLayers { // each layer might have to be read
 		return nil, fmt.Errorf("has %d layers, more than %d", len(img.Layers), maxLayers)
 	}
 	var parsed v1.Image

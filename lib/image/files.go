@@ -92,7 +92,7 @@ type archive struct {
 // item is a file in an archive, or a symlink to one.
 type item struct {
 	offset, size int64
-	link         string // target of a link, else empty
+	link         string // target of a link, or empty
 }
 
 // openArchive finds the files in a tar. A pipe or a compressed tar is spooled first.
@@ -129,7 +129,7 @@ func openTar(ctx context.Context, path string, opt Options) (*os.File, error) {
 	}
 	info, err := os.Stat(path)
 	switch {
-	case err != nil: // the error of opening it is better
+	case err != nil: // the error from opening the file is more helpful
 	case info.IsDir():
 		return nil, &fs.PathError{Op: "open", Path: path, Err: unix.EISDIR}
 	case info.Mode().Type() == fs.ModeNamedPipe:
@@ -163,7 +163,7 @@ func (a *archive) unpack(ctx context.Context, opt Options) error {
 		return err
 	}
 	if st.Mode().IsRegular() {
-		opt.Work.Expect(st.Size()) // compressed: everything is read
+		opt.Work.Expect(st.Size()) // the archive is compressed, so all of it is read
 	}
 	var u unpacker
 	defer u.close()

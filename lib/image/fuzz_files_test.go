@@ -110,7 +110,7 @@ func FuzzUnpack(f *testing.F) {
 	for _, name := range []string{"layer.tar.xz", "layer.tar.bz2", "large-window.tar.xz"} {
 		f.Add(readFile(f, "testdata/packed/"+name))
 	}
-	brokenOff := []byte("\x1f\x8b\x08\x000044\x80\x00444d") // ends among the codes of a block
+	brokenOff := []byte("\x1f\x8b\x08\x000044\x80\x00444d") // ends within the codes of a block
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		bound.Memory(t, 2*maxWindow+16<<20)
 		fresh := &unpacker{}

@@ -159,7 +159,7 @@ func FuzzManifests(f *testing.F) {
 		checkOpened(t, opened)
 		l := &Listing{fetch: opened.fetch}
 		if err := l.list(context.Background()); err != nil {
-			return // this is another image of the index
+			return // this is another image in the index
 		}
 		if !slices.ContainsFunc(l.Entries, func(e Entry) bool { return e.Manifest.Descriptor.Digest == opened.Manifest.Descriptor.Digest }) {
 			t.Fatalf("%s is opened, and not listed", opened.Manifest.Descriptor.Digest)

@@ -58,8 +58,8 @@ func (r *layerReader) sparse(size int64) error {
 type layerReader struct {
 	layer    *layer
 	budget   *budget
-	dir      string // for spools
-	sums     bool   // instead of contents
+	dir      string // directory for spools
+	sums     bool   // sums are stored instead of contents
 	see      func(int, *tar.Header, [sha256.Size]byte)
 	store    Store
 	work     *metrics.Work
@@ -134,7 +134,7 @@ func times(free, size int64) int64 { return free + maxRatio*min(size, math.MaxIn
 // joined reads a blob in place, followed by contents that had to be spooled.
 type joined struct {
 	blob, spool io.ReaderAt
-	size        int64 // of the blob
+	size        int64 // size of the blob
 }
 
 func (j joined) ReadAt(p []byte, off int64) (int, error) {

@@ -142,7 +142,7 @@ func TestIndexOfMoreThanImages(t *testing.T) {
 	if got, err := text("linux/s390x"); err != nil || got != "s390x" {
 		t.Errorf("got %q, %v", got, err)
 	}
-	for i := range all { // only the configs have the platforms
+	for i := range all { // only the configs contain platforms
 		all[i].Platform = nil
 	}
 	if got, err := text("linux/s390x"); err != nil || got != "s390x" {

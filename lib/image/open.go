@@ -54,7 +54,7 @@ type Image struct {
 	// Annotations are the manifest's annotations.
 	Annotations map[string]string
 	Platform    v1.Platform
-	Created     *time.Time // nil for none
+	Created     *time.Time // nil if unknown
 	Layers      []Layer    // from the bottom up
 
 	fetch Fetcher
@@ -93,7 +93,7 @@ func OpenFetcher(ctx context.Context, src Source, opt Options) (Fetcher, error) 
 // OpenLayout opens an OCI layout in a directory.
 func OpenLayout(_ context.Context, src Source, _ Options) (Fetcher, error) {
 	if _, err := os.Stat(src.Path); err != nil {
-		return nil, err // better than the error that a file of the layout is missing
+		return nil, err // clearer than the error for a missing file in the layout
 	}
 	return layout{folder(src.Path)}, nil
 }
@@ -197,7 +197,7 @@ func (img *Image) loadParts(ctx context.Context, c *chooser, opt Options) error 
 	}
 	have := img.Platform
 	if have.Variant == "" {
-		have.Variant = c.want.variant // many configs leave it to the index
+		have.Variant = c.want.variant // many configs leave the variant to the index
 	}
 	if opt.Platform != "" && c.want.rank(have) == 0 {
 		return fmt.Errorf("is for %s, not for %s", PlatformName(img.Platform), opt.Platform)

@@ -210,7 +210,7 @@ func TestPlatforms(t *testing.T) {
 	nested := "oci:" + mk.LayoutFiles(blobs, list).WriteFolder(t)
 	silent := append([]v1.Descriptor(nil), manifests...)
 	for i := range silent {
-		silent[i].Platform = nil // only the configs have the platforms
+		silent[i].Platform = nil // only the configs contain platforms
 	}
 	quiet := "oci:" + mk.LayoutFiles(blobs, silent...).WriteFolder(t)
 	alone := "oci:" + mk.LayoutFiles(blobs, manifests[4]).WriteFolder(t)

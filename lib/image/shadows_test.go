@@ -157,7 +157,7 @@ type randomLayers struct {
 	rng   *rand.Rand
 	n     int
 	files map[string]string // contents by LAYER:PATH
-	names [][]string        // of regular files, by layer
+	names [][]string        // names of regular files, by layer
 	text  strings.Builder
 }
 

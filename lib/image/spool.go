@@ -42,7 +42,7 @@ func (s *spooled) add(r io.Reader) (int64, error) {
 func (s *spooled) finish() error {
 	err := s.buf.Flush()
 	if err == nil {
-		err = s.file.Truncate(s.size) // if it ends in a hole
+		err = s.file.Truncate(s.size) // needed if the file ends in a hole
 	}
 	s.buf = nil
 	return err

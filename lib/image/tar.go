@@ -50,7 +50,7 @@ func parseHeader(h *tar.Header) (entry, error) {
 	e.kind, e.path, err = readWhiteout(clean)
 	kind, known := types[h.Typeflag]
 	if err != nil || e.kind != kindNode && (e.kind != kindAUFS || kind != unix.S_IFREG) {
-		return e, err // whiteouts have any type, as in runtimes
+		return e, err // whiteouts can have any type, as in runtimes
 	}
 	if !known {
 		return e, fmt.Errorf("has the type %q, which a layer cannot contain", h.Typeflag)

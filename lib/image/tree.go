@@ -23,7 +23,7 @@ type Tree struct {
 	root   *node
 	last   atomic.Pointer[place] // the directory of the last find
 	layers []layer               // bottom up
-	bytes  int64                 // of regular files, hard links counted once
+	bytes  int64                 // size of regular files, with hard links counted once
 	// gone contains the paths that Gone returns.
 	gone []string
 	// Notes describe points on which runtimes disagree.
@@ -32,9 +32,9 @@ type Tree struct {
 
 // layer is the part of a layer that the tree needs.
 type layer struct {
-	unpacked int64               // bytes of its tar
-	contents io.ReaderAt         // nodes have offsets in it
-	sums     [][sha256.Size]byte // instead of contents; nodes have indexes in it
+	unpacked int64               // bytes in the layer's tar
+	contents io.ReaderAt         // nodes contain offsets in it
+	sums     [][sha256.Size]byte // stored instead of contents; nodes contain indexes into it
 	// checks contains the hashes of contents that are read in place and could change, sorted by
 	// offset.
 	checks  []check
@@ -60,11 +60,11 @@ type node struct {
 	ino      uint32
 	// data is the layer that contains the contents. from is the last layer that changed the inode.
 	data, from uint16
-	stored     bool // offset is the number of the file: see Store
-	relinked   bool // an entry of a hard link changed the metadata of a stored file
+	stored     bool // offset is the number of the file (see Store)
+	relinked   bool // a hard link's entry changed the metadata of a stored file
 	mtime      int64
 	size       int64
-	offset     int64 // of the contents
+	offset     int64 // offset of the contents
 	more       *more
 }
 
@@ -108,7 +108,7 @@ func (d *dir) seal() {
 	names := slices.Sorted(maps.Keys(d.byName))
 	d.names = strings.Join(names, "")
 	d.ends, d.nodes = make([]uint32, len(names)), make([]*node, len(names))
-	end := uint32(0) // fits: maxMetadata bounds all names together
+	end := uint32(0) // fits into 32 bits, because maxMetadata limits all names together
 	for i, name := range names {
 		end += uint32(len(name))
 		d.ends[i], d.nodes[i] = end, d.byName[name]

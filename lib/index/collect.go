@@ -12,8 +12,8 @@ import (
 	"chunkah/lib/oci"
 )
 
-// Collector writes images for several platforms to one destination, one after another, and then
-// their index. Nothing is visible before Commit.
+// Collector writes images for several platforms to one destination, one after another, and then an
+// index of them. Nothing is visible before Commit.
 type Collector struct {
 	create    func() (oci.Destination, error)
 	dest      oci.Destination // nil before the first image
@@ -22,12 +22,13 @@ type Collector struct {
 	report    Report
 }
 
-// NewCollector returns a Collector. create opens the destination, once the first image is known.
+// NewCollector returns a Collector. create opens the destination as soon as the first image is
+// known.
 func NewCollector(create func() (oci.Destination, error)) *Collector {
 	return &Collector{create: create, from: platforms{}}
 }
 
-// Image returns a destination for the image that takes the place of one in a source.
+// Image returns a destination for an image that replaces one from a source.
 func (c *Collector) Image(source image.Source, was image.Entry) (oci.Destination, error) {
 	if c.dest == nil {
 		var err error
@@ -38,8 +39,8 @@ func (c *Collector) Image(source image.Source, was image.Entry) (oci.Destination
 	return &member{c.dest, c, source, was}, nil
 }
 
-// Commit writes the index of the images and makes it visible. docker makes it a Docker manifest
-// list.
+// Commit writes the index of the images and makes it visible. If docker is set, the index is a
+// Docker manifest list.
 func (c *Collector) Commit(ctx context.Context, opt Options, docker bool) (report *Report, err error) {
 	defer func() {
 		if err != nil {
@@ -72,8 +73,9 @@ func (c *Collector) Discard() error {
 	return c.dest.Discard()
 }
 
-// member is the destination of one image. Blobs go to that of all images, which knows by the digest
-// if it has one already. So space in a file is never reserved before the digest is known.
+// member is the destination of one image. It passes blobs to the common destination, which
+// recognises by digest the blobs that it already contains. So no space in a file is reserved before
+// the digest is known.
 type member struct {
 	oci.Destination
 	collector *Collector
@@ -98,9 +100,9 @@ func (m *member) NewBlob(size int64, open bool) (oci.BlobWriter, error) {
 	return m.Destination.NewBlob(size, open)
 }
 
-// Finish implements oci.Destination. It keeps the entry of the image for the index of all.
+// Finish implements oci.Destination. It keeps the image's entry for the common index.
 func (m *member) Finish(index []byte) (oci.Location, error) {
-	parsed, err := oci.CheckIndex(index, func(digest.Digest) bool { return true }) // the end of all checks it
+	parsed, err := oci.CheckIndex(index, func(digest.Digest) bool { return true }) // blobs are checked when the common index is finished
 	if err != nil {
 		return oci.Location{}, err
 	}
@@ -119,5 +121,5 @@ func (m *member) Finish(index []byte) (oci.Location, error) {
 	return oci.Location{}, nil
 }
 
-// Commit implements oci.Destination: the image appears with the index.
+// Commit implements oci.Destination. It does nothing, because the image appears with the index.
 func (m *member) Commit() error { return nil }

@@ -1,5 +1,5 @@
 // Package index joins images for several platforms into one image index. Manifests, configs and
-// layers are copied byte for byte and verified; shared blobs are copied once. The same sources in
+// layers are verified and copied byte for byte. Shared blobs are copied once. The same sources in
 // the same order give the same bytes.
 package index
 
@@ -17,11 +17,11 @@ import (
 	"chunkah/lib/oci"
 )
 
-// Options set what to write and where.
+// Options configure what is written, and where.
 type Options struct {
-	// Create opens the destination. It is called after the images were checked.
+	// Create opens the destination. It is called after the images have been checked.
 	Create func() (oci.Destination, error)
-	// Ref is the name of the index in the destination; it can be empty.
+	// Ref is the name of the index in the destination. It can be empty.
 	Ref string
 	// Also are additional names.
 	Also []string
@@ -83,8 +83,8 @@ type joiner struct {
 	report  *Report
 }
 
-// describe returns the descriptors of the index. Two images for the same platform are an error,
-// since clients would choose one at random.
+// describe returns the descriptors for the index. Two images for the same platform are an error,
+// because clients would choose one of them at random.
 func (j *joiner) describe() ([]v1.Descriptor, error) {
 	var manifests []v1.Descriptor
 	from := platforms{}
@@ -106,10 +106,10 @@ func (j *joiner) describe() ([]v1.Descriptor, error) {
 	return manifests, nil
 }
 
-// nameAnnotations are the annotations with an image's name in its old store.
+// nameAnnotations are the annotations that contain an image's name in its old store.
 var nameAnnotations = []string{v1.AnnotationRefName, oci.AnnotationContainerdName}
 
-// descriptor returns the entry for a manifest, without its old name.
+// descriptor returns the index entry for a manifest, without the manifest's old name.
 func descriptor(e image.Entry) v1.Descriptor {
 	was := e.Manifest.Descriptor
 	d := v1.Descriptor{MediaType: was.MediaType, Digest: was.Digest, Size: was.Size, Platform: was.Platform, ArtifactType: was.ArtifactType}
@@ -126,7 +126,7 @@ func descriptor(e image.Entry) v1.Descriptor {
 	return d
 }
 
-// copy writes each image: its blobs, then its manifest.
+// copy writes each image, first its blobs and then its manifest.
 func (j *joiner) copy(ctx context.Context) error {
 	for _, src := range j.sources {
 		for _, e := range src.Entries {
@@ -143,8 +143,8 @@ func (j *joiner) copy(ctx context.Context) error {
 	return nil
 }
 
-// copyBlob writes a blob, which the destination verifies. The destination can read it again from
-// the start.
+// copyBlob writes a blob, which the destination verifies. The destination can read the blob again
+// from the start.
 func (j *joiner) copyBlob(ctx context.Context, src *image.Listing, d v1.Descriptor) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)

@@ -20,8 +20,8 @@ import (
 	mk "chunkah/tests/mkimage"
 )
 
-// made returns an image for an architecture, with one layer that all images share and one of its
-// own.
+// made returns an image for an architecture. One of its layers is the same in all images, and the
+// other is different.
 func made(t testing.TB, arch string) *mk.Image {
 	return &mk.Image{Arch: arch, Name: "old/" + arch, Layers: []mk.Layer{
 		{Tar: mk.Tar(t, mk.File("shared", strings.Repeat("x", 5000))), Packing: mk.Plain},
@@ -123,8 +123,8 @@ func read(t testing.TB, path string) []byte {
 	return data
 }
 
-// TestJoinDocuments: index.json has one entry, with the name. It is the index, which has the
-// annotations.
+// TestJoinDocuments checks that index.json contains one entry with the name. The entry is the
+// index, which contains the annotations.
 func TestJoinDocuments(t *testing.T) {
 	img := made(t, "amd64")
 	src, err := transport.ParseSource("oci:" + img.Layout(t))
@@ -159,7 +159,7 @@ func TestJoinDocuments(t *testing.T) {
 	}
 }
 
-// TestJoinIndexes: an index as a source contributes everything in it, including descriptions and
+// TestJoinIndexes checks that everything in a source index is copied, including descriptions and
 // artifacts.
 func TestJoinIndexes(t *testing.T) {
 	blobs := mk.Blobs{}
@@ -293,7 +293,7 @@ func TestPlatform(t *testing.T) {
 }
 
 // Artifacts in an index are copied byte for byte. Missing platforms, and layers that clients fetch
-// from elsewhere, are left out.
+// from another place, are left out.
 func TestJoinArtifacts(t *testing.T) {
 	blobs := mk.Blobs{}
 	amd, arm := made(t, "amd64").Manifest(t, blobs), made(t, "arm64").Manifest(t, blobs)

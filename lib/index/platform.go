@@ -10,11 +10,12 @@ import (
 	"chunkah/lib/oci"
 )
 
-// usualVariants are the default variants: clients treat a platform with and without them as equal.
+// usualVariants are the default variants. Clients treat a platform with its default variant like
+// the platform without a variant.
 var usualVariants = map[string]string{"amd64": "v1", "arm": "v7", "arm64": "v8"}
 
-// platform returns the platform in an image's config, in the form that clients compare. Fields
-// missing in older configs are taken from the image's index, if that has the same architecture.
+// platform returns the platform in an image's config, in the form that clients compare. Fields that
+// older configs lack are taken from the image's index if it lists the same architecture.
 func platform(config v1.Platform, listed *v1.Platform) v1.Platform {
 	p := config
 	if arch, variant, err := oci.ParseArch(p.Architecture); err == nil {
@@ -47,7 +48,7 @@ func platformName(p v1.Platform) string {
 	return strings.Join(append([]string{name}, p.OSFeatures...), " ")
 }
 
-// platformKey is equal for platforms that clients treat as equal.
+// platformKey returns the same key for all platforms that clients treat as equal.
 func platformKey(p v1.Platform) string {
 	if p.Variant == usualVariants[p.Architecture] {
 		p.Variant = ""
@@ -55,11 +56,11 @@ func platformKey(p v1.Platform) string {
 	return platformName(p)
 }
 
-// platforms are the images of an index by their platforms.
+// platforms maps platforms to the images in an index.
 type platforms map[string]string
 
-// add adds an image of a source and returns the name of its platform. Two images for the same
-// platform are an error, since clients would choose one at random.
+// add adds an image from a source and returns the name of its platform. Two images for the same
+// platform are an error, because clients would choose one of them at random.
 func (p platforms) add(d v1.Descriptor, source string) (name string, err error) {
 	if d.Platform.Architecture == "" || d.Platform.OS == "" {
 		return "", fmt.Errorf("image %q of %q has a config without architecture or os", d.Digest, source)

@@ -22,7 +22,7 @@ const (
 
 // Entry is an entry in a layer's tar.
 type Entry struct {
-	Path string // absolute path in the tree; of a whiteout the removed path
+	Path string // absolute path in the tree; for a whiteout, the removed path
 	Link string // target of a symlink or hard link
 	// Size is the size of a regular file, in bytes.
 	Size, MTime int64

@@ -138,8 +138,8 @@ func (in *Image) assignComponents(claimed map[string][]string) {
 
 // recordedNames is a layer's content according to its history.
 type recordedNames struct {
-	only  string            // its only component
-	known map[string]string // by the name that repos use; nil if the history has none
+	only  string            // name of the only component
+	known map[string]string // by the name that repos use; nil if the history contains no components
 }
 
 func newRecordedNames(names []string) recordedNames {

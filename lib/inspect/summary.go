@@ -31,9 +31,9 @@ type LayerSummary struct {
 	Digest     string `json:"digest"`
 	DiffID     string `json:"diff_id"`
 	MediaType  string `json:"media_type"`
-	Bytes      *int64 `json:"bytes,omitempty"` // of its tar
+	Bytes      *int64 `json:"bytes,omitempty"` // size of the layer's tar
 	Compressed int64  `json:"compressed_bytes"`
-	Chunked    bool   `json:"chunked,omitempty"` // as zstd:chunked
+	Chunked    bool   `json:"chunked,omitempty"` // the layer is zstd:chunked
 	// Stale is the size in the tar of those files in the layer that upper layers hide. It is
 	// omitted if no files are hidden.
 	Stale int64 `json:"stale_bytes,omitempty"`
@@ -54,7 +54,7 @@ type LayerSummary struct {
 type ComponentSummary struct {
 	// Name is empty for files of unknown components.
 	Name   string `json:"name"`
-	Bytes  int64  `json:"bytes"` // of its files' contents
+	Bytes  int64  `json:"bytes"` // size of the contents of its files
 	Files  int64  `json:"files"`
 	Layers []int  `json:"layers"`
 	// Stability is the stability of the component's layer if the component is in only one layer.

@@ -25,7 +25,7 @@ func (w *Waste) Efficiency() int64 {
 // Waste finds the hidden files in an image that was read.
 func (in *Image) Waste() *Waste {
 	w := &Waste{Hidden: make([][]bool, len(in.Layers))}
-	above := map[string]*Entry{} // of all higher layers, the highest of each path
+	above := map[string]*Entry{} // by path, the entry in the highest layer above
 	covers := map[string]bool{}  // paths that hide everything below them
 	for i := len(in.Layers) - 1; i >= 0; i-- {
 		entries := in.Layers[i].Entries

@@ -1,4 +1,4 @@
-// Package interrupt ends readers, and calls without a context parameter, when a context ends.
+// Package interrupt ends reads, and calls without a context parameter, when a context ends.
 package interrupt
 
 import (
@@ -6,12 +6,12 @@ import (
 	"io"
 )
 
-// Reader reads from in until ctx ends, and then returns its cause.
+// Reader reads from in until ctx ends. Then it returns the cause of ctx.
 func Reader(ctx context.Context, in io.Reader) io.Reader { return reader{ctx, in} }
 
-// Call calls f. If ctx ends first, it returns without waiting for f, which keeps running until the
-// process ends. Use it for system calls that no signal interrupts, and for work in memory. After an
-// early return the caller must not use data that f uses.
+// Call calls f. If ctx ends first, it returns without waiting for f, which keeps running in the
+// background. Use Call for system calls that no signal interrupts, and for work in memory. After an
+// early return, the caller must not use data that f uses.
 func Call[T any](ctx context.Context, f func() (T, error)) (T, error) {
 	type result struct {
 		value T

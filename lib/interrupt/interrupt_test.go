@@ -36,7 +36,7 @@ type readerFunc func([]byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
-// A call that does not return is abandoned; the result of a finished call is returned.
+// A call that does not return is abandoned. The result of a finished call is returned.
 func TestCall(t *testing.T) {
 	why := errors.New("enough")
 	ctx, cancel := context.WithCancelCause(t.Context())

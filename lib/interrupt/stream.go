@@ -5,7 +5,7 @@ import (
 	"os"
 )
 
-// Stream is a file whose reads and writes end with a context, since an idle pipe must not keep a
+// Stream is a file whose reads and writes end with a context, because an idle pipe must not keep a
 // command from ending.
 type Stream struct {
 	ctx  context.Context // of all reads and writes
@@ -24,8 +24,8 @@ func (s Stream) Write(b []byte) (int, error) { return s.call(s.file.Write, b) }
 // Name returns the file's name, for messages.
 func (s Stream) Name() string { return s.file.Name() }
 
-// call abandons a call that does not return. The caller must not use b any more, so after this
-// error the process should end.
+// call abandons a call that does not return. Afterwards the caller must not use b, so the process
+// should end after this error.
 func (s Stream) call(f func([]byte) (int, error), b []byte) (int, error) {
 	if s.ctx.Err() != nil {
 		return 0, context.Cause(s.ctx)

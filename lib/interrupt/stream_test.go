@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// Reading from and writing to an idle pipe ends with the context.
+// Reading from an idle pipe and writing to it end with the context.
 func TestStreamEndsWithItsContext(t *testing.T) {
 	stopped := errors.New("stopped")
 	for name, call := range map[string]func(Stream, []byte) (int, error){"read": Stream.Read, "write": Stream.Write} {

@@ -6,20 +6,19 @@ import (
 	"slices"
 )
 
-// The longest codes of the format, in bits.
+// The longest codes in the format, in bits.
 const (
 	maxCode       = 15
-	maxLengthCode = 7 // of the code for code lengths
+	maxLengthCode = 7 // in the code for code lengths
 )
 
-// A sequence is a number of literals followed by a match. A length of 0 means that there is no
-// match.
+// A sequence is a number of literals followed by a match. If the length is 0, there is no match.
 type sequence struct {
 	literals         uint32
 	length, distance uint16
 }
 
-// A bitWriter appends bits, the lowest first. At most 56 can be added between two flushes.
+// A bitWriter appends bits, the lowest first. At most 56 bits can be added between two flushes.
 type bitWriter struct {
 	out  []byte
 	held uint64
@@ -40,7 +39,7 @@ func (w *bitWriter) flush() {
 	w.n &= 7
 }
 
-// put is flush with the state in variables, for speed.
+// put does the same as flush, but keeps the state in variables for speed.
 func put(out []byte, at int, held uint64, n uint) (int, uint64, uint) {
 	binary.LittleEndian.PutUint64(out[at:at+8], held)
 	return at + int(n/8), held >> (n &^ 7), n & 7
@@ -58,7 +57,7 @@ type blockWriter struct {
 	huffman   huffman
 	symbols   [symbols]code
 	distances [distances]code
-	lengths   [19]code               // of the code for code lengths
+	lengths   [19]code               // lengths in the code for code lengths
 	runs      []run                  // the code lengths of both codes
 	match     [maxMatch + 1]struct { // the symbol of a match length, with its extra bits
 		bits uint32
@@ -73,7 +72,7 @@ const (
 	dynamicBlock = 2
 )
 
-// block writes the sequences, which stand for data, as the smallest of the three types.
+// block writes data as the smallest of the three block types. sequences represent the data.
 func (w *blockWriter) block(data []byte, sequences []sequence, h *histogram) {
 	h.symbol[endOfBlock] = 1
 	extra := h.extraBits()
@@ -100,7 +99,7 @@ func (w *blockWriter) block(data []byte, sequences []sequence, h *histogram) {
 	w.sequences(data, sequences)
 }
 
-// size returns the number of bits for the symbols of h, without their extra bits.
+// size returns the number of bits for the symbols in h, without their extra bits.
 func (w *blockWriter) size(h *histogram) int {
 	size := 0
 	for i, n := range h.symbol {
@@ -112,7 +111,7 @@ func (w *blockWriter) size(h *histogram) int {
 	return size
 }
 
-// extraBits returns the number of extra bits of the symbols.
+// extraBits returns the number of extra bits that the symbols need.
 func (h *histogram) extraBits() int {
 	size := 0
 	for i, g := range lengthGroups {

@@ -1,18 +1,18 @@
 package deflate
 
-// A run is one symbol of the code for code lengths, with its extra bits.
+// A run is a symbol in the code for code lengths, with its extra bits.
 type run struct {
 	symbol, value uint8
 }
 
-// Symbols of that code that are not a length.
+// The symbols in that code that are not lengths.
 const (
 	repeatLast  = 16 // 3 to 6 times
 	repeatZero  = 17 // 3 to 10 times
 	repeatZeros = 18 // 11 to 138 times
 )
 
-// extraOfRun is the number of extra bits of such a symbol.
+// extraOfRun is the number of extra bits for such a symbol.
 var extraOfRun = [19]uint8{repeatLast: 2, repeatZero: 3, repeatZeros: 7}
 
 // lengthOrder is the order in which the lengths of that code itself are written.
@@ -123,7 +123,7 @@ func (w *blockWriter) fixedCodes() {
 	copy(w.distances[:], fixed.distances[:])
 }
 
-// fixed has the fixed codes of the format. Two of its symbols never occur.
+// fixed contains the fixed codes of the format. Two of their symbols never occur.
 var fixed = func() (w struct {
 	symbols   [symbols + 2]code
 	distances [distances + 2]code

@@ -1,18 +1,18 @@
 package deflate
 
-// Version changes whenever the same input and level give different bytes.
+// Version must change whenever the same input and level give different bytes.
 const Version = 1 // changes every digest
 
-// A level bounds the search for matches.
+// A level limits the search for matches.
 type level struct {
-	depth int // places that are tried for a match
-	ahead int // the same for a match that begins one byte later
+	depth int // positions that are tried for a match
+	ahead int // positions that are tried for a match that begins one byte later
 	lazy  int // length of a match that is used without checking the next byte
 	nice  int // length of a match that ends the search
 }
 
-// The levels. The first takes 1.3 times as long as level 6 of the library, and its output is about
-// as small as that of zlib's level 6. Each further level takes longer and gains less.
+// The levels. The first level takes 1.3 times as long as level 6 in the library, and its output is
+// about as small as that of zlib's level 6. Each further level takes longer and gains less.
 const (
 	First = 6
 	Last  = 9
@@ -25,14 +25,15 @@ var levels = [Last - First + 1]level{ // changes every digest
 	{depth: 1000, ahead: 500, lazy: maxMatch, nice: maxMatch},
 }
 
-// Parameters for dividing data into blocks. All of them change every digest.
+// Parameters for dividing data into blocks. Changing one of them changes every digest.
 const (
-	// segment is the number of symbols after which a block can end. Four times as many give 0.4 %
-	// more bytes, half as many too.
+	// segment is the number of symbols after which a block can end. With four times this number, or
+	// half of it, the output is 0.4 % larger.
 	segment = 1024
-	// mostSequences bounds the memory of an encoder.
+	// mostSequences limits the memory of an encoder.
 	mostSequences = 1 << 16
-	// headerBits is the minimum gain of a new block, in bits. Its codes take about as much.
+	// headerBits is the minimum gain, in bits, that justifies a new block. The codes of a new block
+	// take about as many bits.
 	headerBits = 80 * 8
 )
 
@@ -42,21 +43,22 @@ type Encoder struct {
 	finder finder
 	writer blockWriter
 
-	sequences []sequence // of the block, then of the segment
-	block     histogram  // of the block without its last segment
-	blockSize uint64     // of these symbols, as returned by histogram.size
-	inBlock   int        // sequences of the block
+	sequences []sequence // sequences in the block, followed by those in the segment
+	block     histogram  // histogram of the block without its last segment
+	blockSize uint64     // size of these symbols, as returned by histogram.size
+	inBlock   int        // number of sequences in the block
 	segment   histogram
-	start     int // where the block begins in the input
-	middle    int // where the segment begins
-	symbols   int // in the segment
+	start     int // offset in the input at which the block begins
+	middle    int // offset in the input at which the segment begins
+	symbols   int // number of symbols in the segment
 }
 
-// NewEncoder returns an encoder of a level from First to Last.
+// NewEncoder returns an encoder for a level from First to Last.
 func NewEncoder(n int) *Encoder { return &Encoder{level: levels[n-First]} }
 
-// Append compresses buf[from:] and appends the result to dst. Matches can point to buf[:from]. The
-// piece ends on a byte boundary, so that another one can follow. buf has at most MaxPiece bytes.
+// Append compresses buf[from:] and appends the result to dst. Matches can refer to buf[:from]. The
+// output ends on a byte boundary, so that another piece can follow. buf must not be longer than
+// MaxPiece.
 func (e *Encoder) Append(dst, buf []byte, from int) []byte {
 	e.finder.reset(buf)
 	e.finder.skip(max(0, from-window), min(from, window))
@@ -72,7 +74,7 @@ func (e *Encoder) Append(dst, buf []byte, from int) []byte {
 	return out
 }
 
-// parse finds the matches. If one begins at the next byte too, it uses the better one.
+// parse finds the matches. If the next byte also begins a match, it uses the better match.
 func (e *Encoder) parse(buf []byte, pos int) {
 	f, depth, lazy, nice := &e.finder, e.level.depth, e.level.lazy, e.level.nice
 	for literals := pos; ; {
@@ -91,7 +93,7 @@ func (e *Encoder) parse(buf []byte, pos int) {
 				break
 			}
 		}
-		next := pos + 1 // the first place that is not inserted
+		next := pos + 1 // the first position that is not inserted
 		for length > 0 && length < lazy && next < len(buf) {
 			n, d := f.find(next, length-1, e.level.ahead, nice)
 			next++
@@ -118,8 +120,8 @@ func (e *Encoder) parse(buf []byte, pos int) {
 	}
 }
 
-// better reports whether a match that begins one byte later is worth the literal before it: it is
-// longer, or as long and at a much smaller distance.
+// better reports whether a match that begins one byte later is worth the literal before it. This is
+// true if the match is longer, or equally long and at a much smaller distance.
 func better(length, distance, oldLength, oldDistance int) bool {
 	return 8*(length-oldLength)+distanceSymbol(oldDistance)-distanceSymbol(distance) > 4
 }
@@ -135,7 +137,8 @@ func (e *Encoder) startSegment(at int) {
 	e.segment = histogram{}
 }
 
-// endSegment joins the segment to the block, or ends the block before it if that takes fewer bits.
+// endSegment joins the segment to the block. If that takes more bits than a separate block, it ends
+// the block before the segment instead.
 func (e *Encoder) endSegment(at int) {
 	size, joined := e.block.sizes(&e.segment)
 	if e.inBlock > 0 && (joined > e.blockSize+size+headerBits*logUnit || len(e.sequences) > mostSequences) {

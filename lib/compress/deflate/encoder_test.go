@@ -26,7 +26,7 @@ func inflate(t testing.TB, piece, before []byte) []byte {
 	return got
 }
 
-// kinds are inputs that compress in different ways: as stored, fixed and dynamic blocks, with
+// kinds returns inputs that compress in different ways: as stored, fixed and dynamic blocks, with
 // matches of all lengths and distances, and with codes of the maximum length.
 func kinds() map[string][]byte {
 	rnd := rand.New(rand.NewPCG(1, 2))
@@ -84,7 +84,7 @@ func TestLargest(t *testing.T) {
 	}
 }
 
-// TestLevels: a higher level is smaller on data with many matches.
+// TestLevels checks that a higher level gives smaller output on data with many matches.
 func TestLevels(t *testing.T) {
 	data, last := kinds()["copies"], 1<<30
 	for n := First; n <= Last; n++ {
@@ -96,7 +96,8 @@ func TestLevels(t *testing.T) {
 	}
 }
 
-// TestBlocks: a new block begins where the data changes, so both parts have short codes.
+// TestBlocks checks that a new block begins where the data changes, so that both parts get short
+// codes.
 func TestBlocks(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	parts := [2][]byte{make([]byte, 100_000), make([]byte, 100_000)}
@@ -113,7 +114,7 @@ func TestBlocks(t *testing.T) {
 	}
 }
 
-// TestHuffman builds codes for counts that lead to trees deeper than the limit.
+// TestHuffman builds codes for counts that give trees deeper than the limit.
 func TestHuffman(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	var h huffman
@@ -140,7 +141,8 @@ func TestHuffman(t *testing.T) {
 	}
 }
 
-// FuzzAppend: another decoder reads back the same bytes, with any input before them.
+// FuzzAppend checks that another decoder returns the original bytes, whatever input comes before
+// them.
 func FuzzAppend(f *testing.F) {
 	for _, data := range kinds() {
 		f.Add(data[:min(len(data), 5000)], uint16(min(len(data), 100)), uint16(100))

@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// A code has the bits of one symbol, the lowest first, and their number.
+// A code contains the bits for one symbol, the lowest first, and their number.
 type code struct {
 	bits uint16
 	n    uint8
@@ -17,15 +17,15 @@ type counted struct {
 	count  uint32
 }
 
-// A huffman makes codes. It reuses its memory.
+// A huffman builds codes. It reuses its memory.
 type huffman struct {
 	leaves []counted
 	nodes  []uint32 // counts of inner nodes, then their depths
-	parent []uint16 // of leaves, then of inner nodes
+	parent []uint16 // parents of leaves, then of inner nodes
 }
 
-// build fills codes, as many as counts, with a prefix code of at most limit bits per symbol.
-// Symbols that do not occur get no code. Deflate requires a code for at least two symbols.
+// build fills codes, which must be as long as counts, with a prefix code of at most limit bits per
+// symbol. Symbols that do not occur get no code. Deflate requires codes for at least two symbols.
 func (h *huffman) build(codes []code, counts []uint32, limit int) {
 	clear(codes)
 	h.leaves = h.leaves[:0]
@@ -63,8 +63,8 @@ func (h *huffman) build(codes []code, counts []uint32, limit int) {
 	assign(codes)
 }
 
-// assign gives each symbol its code: shorter ones come first, and among codes of one length symbols
-// are in order.
+// assign gives each symbol its code. Shorter codes come first. Codes with the same length are
+// assigned in the order of the symbols.
 func assign(codes []code) {
 	var next [maxCode + 2]uint16
 	for _, c := range codes {
@@ -110,7 +110,7 @@ func (h *huffman) lengths(limit int) (lengths [16]int) {
 	for i := root - 1; i >= 0; i-- {
 		h.nodes[i] = h.nodes[h.parent[leaves+i]] + 1
 	}
-	used := 0 // of the 2^limit codes of the full length
+	used := 0 // codes that are used, out of the 2^limit codes of the full length
 	for i := range leaves {
 		n := min(int(h.nodes[h.parent[i]])+1, limit)
 		lengths[n]++

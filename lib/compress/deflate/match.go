@@ -5,15 +5,15 @@ import (
 	"math/bits"
 )
 
-// Bounds of the format, in bytes.
+// Limits of the format, in bytes.
 const (
 	minMatch = 3
 	maxMatch = 258
 	window   = 1 << 15
 )
 
-// maxShortDistance is the maximum distance of a match of three bytes. Beyond it, the distance takes
-// about as many bits as three literals.
+// maxShortDistance is the maximum distance of a match of three bytes. A larger distance takes about
+// as many bits as three literals.
 const maxShortDistance = 1 << 12
 
 const (
@@ -24,8 +24,8 @@ const (
 // MaxPiece is the maximum size of buf in Append, in bytes.
 const MaxPiece = 1 << 21
 
-// A text is a buffer of a fixed size, so that accesses need no bounds check. That saves an eighth
-// of the time.
+// A text is a buffer with a fixed size, so that accesses need no bounds check. That saves one
+// eighth of the time.
 type text [MaxPiece + 8]byte
 
 // load returns the four bytes at i.
@@ -40,15 +40,16 @@ func (t *text) load8(i int) uint64 {
 	return binary.LittleEndian.Uint64(t[i : i+8])
 }
 
-// A finder has the places of all four-byte strings in a text, in chains from the newest to the
-// oldest, and the last place of each three-byte string. Only the lowest 16 bits of a place are
-// stored. A place that is too old looks like another one, which costs only a comparison.
+// A finder stores the positions of all four-byte strings in a text, in chains from the newest to
+// the oldest, and the last position of each three-byte string. It stores only the lowest 16 bits of
+// a position. A position that is too old looks like another position, which only costs a
+// comparison.
 type finder struct {
 	text  text
 	size  int
-	head  [1 << hashBits]uint16      // the newest place of the hash
-	short [1 << shortHashBits]uint16 // the same for three bytes
-	prev  [window]uint16             // distance from a place to the next older one
+	head  [1 << hashBits]uint16      // newest position for each hash of four bytes
+	short [1 << shortHashBits]uint16 // newest position for each hash of three bytes
+	prev  [window]uint16             // distance from a position to the next older position
 }
 
 func (f *finder) reset(buf []byte) {
@@ -57,8 +58,8 @@ func (f *finder) reset(buf []byte) {
 	clear(f.short[:])
 }
 
-// insert adds the place pos, which begins with v. It returns the distances to the last places with
-// the same hash of four bytes and of three bytes.
+// insert adds the position pos, at which v begins. It returns the distances to the last positions
+// with the same hash of four bytes and of three bytes.
 func (f *finder) insert(pos int, v uint32) (distance, shortDistance uint16) {
 	head, short := &f.head[v*0x9e3779b1>>(32-hashBits)], &f.short[v<<8*0x9e3779b1>>(32-shortHashBits)]
 	place := uint16(pos)
@@ -68,15 +69,15 @@ func (f *finder) insert(pos int, v uint32) (distance, shortDistance uint16) {
 	return distance, shortDistance
 }
 
-// skip adds n places, beginning with pos, without a search.
+// skip adds n positions, starting at pos, without a search.
 func (f *finder) skip(pos, n int) {
 	for end := min(pos+n, f.size-3); pos < end; pos++ {
 		f.insert(pos, f.text.load(pos))
 	}
 }
 
-// find adds the place pos and returns its longest match that is longer than least, or a length of
-// 0. It tries depth places, and returns a match of nice bytes at once.
+// find adds the position pos and returns its longest match that is longer than least, or a length
+// of 0 if there is none. It tries depth positions, and returns a match of nice bytes at once.
 func (f *finder) find(pos, least, depth, nice int) (length, distance int) {
 	most := min(maxMatch, f.size-pos)
 	if most < 4 {
@@ -96,7 +97,7 @@ func (f *finder) find(pos, least, depth, nice int) (length, distance int) {
 	}
 	nice = min(nice, most)
 	reach := min(pos, window-1)
-	last := least - 3 // a longer match has these four bytes too, so they are compared first
+	last := least - 3 // a longer match also contains these four bytes, so they are compared first
 	want := f.text.load(pos + last)
 	for total := int(d); d != 0 && total <= reach; total += int(d) {
 		at := pos - total

@@ -2,16 +2,17 @@ package deflate
 
 import "math/bits"
 
-// Symbols of the format. One code has literals, the end of a block and lengths, another distances.
+// Symbols in the format. One code is for literals, the end of a block and lengths, and another code
+// is for distances.
 const (
 	endOfBlock = 256
-	lengths    = 257 // the first of them
+	lengths    = 257 // the first length symbol
 	symbols    = 286
 	distances  = 30
 )
 
-// A group is a range of lengths or distances with the same symbol: the first one, and the number of
-// extra bits that select one of them.
+// A group is a range of lengths or distances with the same symbol. It contains the first value of
+// the range and the number of extra bits that select a value.
 type group struct {
 	first uint16
 	extra uint8
@@ -20,7 +21,7 @@ type group struct {
 var (
 	lengthGroups   [symbols - lengths]group
 	distanceGroups [distances]group
-	lengthSymbol   [maxMatch + 1]uint8 // without lengths
+	lengthSymbol   [maxMatch + 1]uint8 // symbol minus the constant lengths
 )
 
 func init() {
@@ -46,8 +47,8 @@ func init() {
 	}
 }
 
-// distanceSymbol returns the symbol of a distance. There are two for each power of two: the second
-// highest bit selects one.
+// distanceSymbol returns the symbol for a distance. There are two symbols for each power of two.
+// The second highest bit selects between them.
 func distanceSymbol(distance int) int {
 	d := uint(distance - 1)
 	if d < 2 {
@@ -72,8 +73,9 @@ func (h *histogram) add(o *histogram) {
 	}
 }
 
-// sizes estimates the sizes of the symbols of o with their own code, and of the symbols of h and o
-// with a common code: their entropy, in units of 1/logUnit bits.
+// sizes estimates the sizes of two sets of symbols: the symbols in o with their own code, and the
+// symbols in h and o with a common code. The estimates are their entropies, in units of 1/logUnit
+// bits.
 func (h *histogram) sizes(o *histogram) (own, joined uint64) {
 	own1, joined1 := entropies(h.symbol[:], o.symbol[:])
 	own2, joined2 := entropies(h.distance[:], o.distance[:])
@@ -104,7 +106,7 @@ func timesLog(n uint32) uint64 {
 	return uint64(n) * log2(n)
 }
 
-// smallLogs is a table of timesLog for small numbers, which are frequent.
+// smallLogs is a table of timesLog for small numbers, because these are frequent.
 var smallLogs = func() (logs [512]uint32) {
 	for n := range logs[1:] {
 		logs[n+1] = uint32(uint64(n+1) * log2(uint32(n+1)))
@@ -112,20 +114,20 @@ var smallLogs = func() (logs [512]uint32) {
 	return logs
 }()
 
-// logUnit is the number of units of log2 in 1.
+// logUnit is the fixed-point representation of 1 in results of log2.
 const logUnit = 1 << 10
 
-// log2 is the logarithm of n > 0. It is exact for powers of two; between them there are 256 steps.
-// It does not use floating point, which processors round differently.
+// log2 returns the logarithm of n > 0. It is exact for powers of two. Between two powers it uses
+// 256 steps. It does not use floating point, which processors round differently.
 func log2(n uint32) uint64 {
 	k := bits.Len32(n) - 1
 	return uint64(k)*logUnit + uint64(logSteps[n<<(31-k)>>23&0xff])
 }
 
-// logSteps has logUnit * log2(1 + i/256).
+// logSteps contains logUnit * log2(1 + i/256).
 var logSteps = func() (steps [256]uint16) {
 	for i := range steps {
-		x, log := uint64(256+i)<<22, uint64(0) // x/2^30 is from 1 to 2
+		x, log := uint64(256+i)<<22, uint64(0) // x/2^30 is between 1 and 2
 		for range 10 {
 			x = x * x >> 30
 			log <<= 1
