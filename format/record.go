@@ -39,8 +39,9 @@ type Header struct {
 	// KeepLayers is the number of layers that the image keeps from the last source. The records
 	// describe the differences from those layers.
 	KeepLayers int64
-	// Previous is the image that contains the layers whose records have a DiffID. It is a reference
-	// as for chunkah-scan, with the image's digest. It is empty if no layer has a DiffID.
+	// Previous is the image that contains the layers whose records contain a DiffID. It is a
+	// reference as for chunkah-scan, with the image's digest. It is empty if no record contains a
+	// DiffID.
 	Previous string
 	// SourceDate is the upper bound of every mtime, in unix seconds. It is valid only if
 	// HasSourceDate is set.
@@ -220,9 +221,8 @@ type Sink interface {
 
 // Names of components that do not come from a repo.
 const (
-	// Unclaimed is the component of files that have no other component. Files in an application
-	// directory have a component whose name starts with this one, for example
-	// chunkah/unclaimed/opt/x.
+	// Unclaimed is the component of files that have no other component. Each application directory
+	// gets its own component below it, for example chunkah/unclaimed/opt/x.
 	Unclaimed = "chunkah/unclaimed"
 	// EmptyDirectories is the component of empty directories that have no other component. As soon
 	// as a directory contains a file, it leaves this component. So the component is separate,

@@ -17,7 +17,7 @@ type stub struct {
 func (s *stub) Name() string                                 { return s.name }
 func (s *stub) Load(context.Context, *Tree) (*Result, error) { return &s.result, nil }
 
-// of returns a package that has its own component.
+// of returns a package whose component is not shared.
 func of(component string) *Package {
 	return &Package{Component: &format.Component{Name: component}}
 }

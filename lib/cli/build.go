@@ -23,7 +23,7 @@ import (
 	"chunkah/lib/write"
 )
 
-// buildFlags are the options that only build has.
+// buildFlags are the options that only build supports.
 type buildFlags struct {
 	Rootfs           string   `long:"rootfs" value-name:"DIR" unquote:"false" description:"root directory to make an image of" variable:"CHUNKAH_ROOTFS" section:"Source"`
 	From             []string `long:"from" value-name:"SOURCE" unquote:"false" description:"read {sources} (repeatable: later ones are applied on top)" brief:"an image: oci:DIR, docker://REF ... (repeatable)"`

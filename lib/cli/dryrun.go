@@ -123,7 +123,7 @@ func (c *buildCommand) stageWords(env *Env, name string) []string {
 	return words
 }
 
-// commonWords returns the options that every command has.
+// commonWords returns the common options, which every command supports.
 func (e *Env) commonWords() []string {
 	var words []string
 	switch {

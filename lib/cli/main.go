@@ -236,7 +236,7 @@ func (e *Env) fail(err error) int {
 	return statusFailure
 }
 
-// isReaderGone reports whether an error means that the reader of standard output has gone.
+// isReaderGone reports whether an error means that standard output is no longer being read.
 func (e *Env) isReaderGone(err error) bool {
 	var pe *fs.PathError
 	return errors.As(err, &pe) && pe.Path == e.Stdout.Name() && errors.Is(pe, syscall.EPIPE)

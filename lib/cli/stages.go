@@ -216,7 +216,7 @@ var subcommands = []string{"build", "scan", "assign", "pack", "write", "index", 
 // missingCommand represents chunkah without a subcommand.
 type missingCommand struct{}
 
-// wrapper is the command that has all others as subcommands.
+// wrapper is the name of the command that contains all others as subcommands.
 const (
 	wrapper      = "chunkah"
 	wrapperShort = "make OCI images whose layers follow the content"

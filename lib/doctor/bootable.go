@@ -48,7 +48,7 @@ func (t *tree) observe(f *format.File) {
 	}
 }
 
-// is reports whether a path exists and has a type.
+// is reports whether a path exists with the given type.
 func (t *tree) is(path string, want format.Type) bool {
 	got, found := t.types[path]
 	return found && got == want

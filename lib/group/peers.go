@@ -102,7 +102,7 @@ func (in *input) releases(hs []history, ref int64) []releases {
 	return rs
 }
 
-// findPeers compares all pairs of components that have enough releases.
+// findPeers compares all pairs of components with enough releases.
 func (in *input) findPeers(hs []history, ref int64) []peers {
 	rs := in.releases(hs, ref)
 	var list []int

@@ -42,7 +42,7 @@ func (o *odds) and(p *odds) {
 	}
 }
 
-// spans derives the chances of the spans from those of their weeks.
+// spans derives the chances for the spans from the chances for their weeks.
 func (o *odds) spans() {
 	for i := range months {
 		q := one

@@ -153,7 +153,7 @@ func (a *applier) entry(e entry) error {
 	return nil
 }
 
-// setAll replaces all metadata of a directory with that of its entry.
+// setAll replaces all metadata of a directory with its entry's metadata.
 func (n *node) setAll(from *node) {
 	n.mode, n.uid, n.gid, n.mtime, n.nsec, n.from = from.mode, from.uid, from.gid, from.mtime, from.nsec, from.from
 	n.more.xattrs = from.more.xattrs

@@ -58,7 +58,7 @@ type Image struct {
 	Layers      []Layer    // from the bottom up
 
 	fetch Fetcher
-	// rootTar is set if the only layer is a tar of a root file system, which has no digest.
+	// rootTar is set if the only layer is a tar of a root file system. Such a tar has no digest.
 	rootTar bool
 }
 

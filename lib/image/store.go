@@ -32,7 +32,7 @@ func (t *Tree) Stored(path string) (Stored, bool, error) {
 	return Stored{n.offset, n.relinked}, true, nil
 }
 
-// differs reports whether the metadata of a hard link's entry differs from that of its inode.
+// differs reports whether the metadata of a hard link's entry differs from its inode's metadata.
 func (n *node) differs(link *node) bool {
 	if n.uid != link.uid || n.gid != link.gid || n.mode&0o7777 != link.mode&0o7777 || n.mtime != link.mtime || n.nsec != link.nsec {
 		return true

@@ -122,7 +122,7 @@ func (n *node) setXattrs(records map[string]string) error {
 		if len(*list) == format.MaxXattrs {
 			return fmt.Errorf("has more than %d xattrs", format.MaxXattrs)
 		}
-		// Clone the name, since a substring would keep the whole record in memory.
+		// Clone the name, because a substring would keep the whole record in memory.
 		*list = append(*list, rootfs.Xattr{Name: strings.Clone(name), Value: []byte(value)})
 	}
 	if n.more != nil {

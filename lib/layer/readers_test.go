@@ -330,7 +330,7 @@ func TestHugeSizes(t *testing.T) {
 	}
 }
 
-// An empty value has a record, although readers based on archive/tar drop it.
+// An empty value is written to a record, although readers based on archive/tar drop it.
 func TestEmptyXattr(t *testing.T) {
 	data := write(t, with(file("/a", 0), func(f *format.File) { f.Xattrs = []format.Xattr{{Name: "user.empty"}} }))
 	if !bytes.Contains(data, []byte("28 SCHILY.xattr.user.empty=\n")) {
