@@ -8,9 +8,10 @@ import (
 	"chunkah/lib/group"
 )
 
-// clamp sets the times of packages, which their build times bound, and finds the bound of all other
-// components: the newest regular file in the component, or the source date if that is earlier.
-// Nothing outside a component matters, so that changes elsewhere do not change its layer.
+// clamp sets the times of components that come from packages, which their build times bound. For
+// all other components it finds the bound: the time of the component's newest regular file, or the
+// source date if that is earlier. Files outside a component are ignored, so that changes elsewhere
+// do not change its layer.
 func (t *tree) clamp() {
 	for _, c := range t.components {
 		c.clamp = t.componentClamp(c)
@@ -22,8 +23,8 @@ func (t *tree) clamp() {
 	}
 }
 
-// boundTimes applies the source date to a component that no package bounds. If its newest file has
-// a time that needs extra space in a tar, files keep their own times.
+// boundTimes applies the source date to a component that does not come from a package. If the time
+// of its newest file needs extra space in a tar, its files keep their own times.
 func (t *tree) boundTimes(c *component) {
 	c.clamp = t.bound(c.clamp)
 	if c.odd = !plainTime(c.clamp); c.odd {
@@ -44,10 +45,10 @@ func (t *tree) bind(c *component) {
 // plainTime reports whether a time fits the field of a tar header, so that it needs no extra space.
 func plainTime(mtime int64) bool { return mtime >= 0 && mtime < 1<<33 }
 
-// date sets the times that no package bounds. A component with the same contents as in the last
-// image keeps its time, so that its layer keeps its digest. That works only because all its files
-// have the same time. If contents are unknown, files keep their own times up to the bound. It
-// returns how many components kept a time.
+// date sets the times that no package bounds. A component whose contents equal those in the last
+// image keeps its time, so that its layer keeps its digest. This requires that all its files have
+// the same time. If the contents are unknown, files keep their own times up to the bound. date
+// returns how many components kept their time.
 func (t *tree) date(prev *group.Previous) (kept int) {
 	var before map[string]group.Dated
 	if prev != nil {
@@ -75,9 +76,8 @@ func (t *tree) date(prev *group.Previous) (kept int) {
 	return kept
 }
 
-// newestOwn returns the newest time that a file of the component must keep, 0 if there is none. An
-// earlier time from the last image, which had an earlier source date, would make compiled Python
-// stale.
+// newestOwn returns the newest time that a file of the component must keep, 0 if no file must. If
+// the last image was built with an earlier source date, its time would make compiled Python stale.
 func (t *tree) newestOwn(c *component) (newest int64) {
 	for _, i := range c.files {
 		if f := t.files[i]; t.digests.ownTime(f) {
@@ -102,7 +102,7 @@ func (t *tree) componentClamp(c *component) int64 {
 			return newest
 		}
 	}
-	return 0 // only directories, whose own times do not count
+	return 0 // only directories, whose own times are ignored
 }
 
 func isRegular(t format.Type) bool { return t == format.TypeFile }

@@ -8,18 +8,18 @@ import (
 	"chunkah/lib/pyc"
 )
 
-// fileDigests has the results for files whose times no package bounds.
+// fileDigests contains the results for files whose times no package bounds.
 type fileDigests struct {
 	read []fileDigest // by file; nil if none was read
-	// compiled has the sources of compiled Python, with the time of the source in the compiled
-	// file.
+	// compiled contains the sources of compiled Python, with the source time that the compiled file
+	// records.
 	compiled map[pySource]bool
-	// compiledLinks has the hard-link groups with such a source: all names of an inode have one
-	// time.
+	// compiledLinks contains the hard-link groups with such a source, because all names of an inode
+	// have the same time.
 	compiledLinks map[int64]bool
-	// timed has the same for all files, if all are read.
+	// timed is like compiled, but for all files; it is used if all files are read.
 	timed map[pySource]bool
-	// closed is the number of components with a file that may not be read.
+	// closed is the number of components with a file that the user is not permitted to read.
 	closed int
 }
 
@@ -72,15 +72,15 @@ func (t *tree) findCompiled(python []int) {
 	}
 }
 
-// ownTime reports whether a file must keep its own time: compiled Python contains the source's
-// time, and is stale if they differ.
+// ownTime reports whether a file must keep its own time. Compiled Python contains its source's
+// time, and is stale if the two times differ.
 func (d *fileDigests) ownTime(f *format.File) bool {
 	return f.Type == format.TypeFile && (f.Hardlink != 0 && d.compiledLinks[f.Hardlink] ||
 		strings.HasSuffix(f.Path, ".py") && d.compiled[pySource{f.Path, uint32(f.MTime)}])
 }
 
-// attributes sets the attributes of components without a bound on their times, if all their files
-// can be read as far as is known.
+// attributes sets the attributes of components whose times no package bounds, unless one of their
+// files is already known to be unreadable.
 func (t *tree) attributes() {
 	marks := newMarks(t)
 	var p print
@@ -108,11 +108,11 @@ func (t *tree) attributes() {
 	}
 }
 
-// contentsVersion changes with the definition of contents, so that those of different definitions
-// never match.
+// contentsVersion changes with the definition of contents, so that contents computed by different
+// definitions never match.
 const contentsVersion = "contents 2"
 
-// setContents sets the contents of these components when their files are read.
+// setContents sets the contents of these components after their files were read.
 func (t *tree) setContents(incomplete func(*component) bool) {
 	for _, c := range t.components {
 		if c.bounded {
@@ -138,8 +138,8 @@ func (t *tree) setContents(incomplete func(*component) bool) {
 	}
 }
 
-// known reports whether all files of a component could be read, and if not, whether one may not be
-// read.
+// known reports whether all files of a component could be read. If not, closed reports whether
+// permission was the reason.
 func (t *tree) known(c *component) (known, closed bool) {
 	for _, i := range c.files {
 		if t.files[i].Size == format.SizeUnknown {

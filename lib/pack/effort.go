@@ -6,11 +6,12 @@ import (
 	"chunkah/format"
 )
 
-// A directory is in the fingerprint of each component with files below it, in each of their layers,
-// and is counted for each possible part. With thousands of components in thousands of nested
-// directories, that is far more work than the size of the stream. So it is limited to freeEffort,
-// in bytes of records, plus effortTimes the records of all files. A Debian root needs less than the
-// size of its files' records.
+// A directory is part of the fingerprint of each component with files below it, and is written to
+// each of their layers. It is also counted for each part into which a component might be split.
+// Thousands of components in thousands of nested directories would need far more work than the size
+// of the stream suggests. So the work, measured in bytes of records, is limited to freeEffort plus
+// effortTimes the size of all file records. A Debian root needs less than the size of its file
+// records.
 const (
 	freeEffort  = 256 << 20
 	effortTimes = 16
@@ -28,10 +29,10 @@ func lookCost(int) int64 { return 8 }
 // nameCost is the cost of copying a name in a list of components.
 const nameCost = 16
 
-// effort is the remaining cost of directories as parts of components and layers.
+// effort is the remaining work allowed for directories in components and layers.
 type effort struct {
 	left int64
-	path string // the directory that exceeded the limit, if any
+	path string // the directory at which the limit was exceeded, if any
 }
 
 func newEffort(files []*format.File) *effort {
@@ -42,7 +43,7 @@ func newEffort(files []*format.File) *effort {
 	return e
 }
 
-// take subtracts a cost. It reports whether enough was left.
+// take subtracts a cost. It reports whether enough effort was left.
 func (e *effort) take(cost int64, path string) bool {
 	if e.left -= cost; e.left < 0 && e.path == "" {
 		e.path = path

@@ -9,17 +9,17 @@ import (
 	"chunkah/lib/group"
 )
 
-// Explanation says what a plan is expected to cost, and why. Bytes are those of tars,
-// and chances are weekly, in parts per million. Expected bytes are those of the layers
-// that change. By chain, all layers above one that changes count too (package chain).
+// Explanation says what downloads a plan is expected to cause, and why. Bytes are tar sizes.
+// Chances are per week, in parts per million. Expected bytes are the bytes of the layers that
+// change. The figures by chain also include all layers above a changed layer (package chain).
 type Explanation struct {
 	Max           int   `json:"max"`
-	First         int64 `json:"first_layer,omitempty"` // the number of kept layers of the source, which are below
+	First         int64 `json:"first_layer,omitempty"` // the number of layers kept from the source, which are below
 	Bytes         int64 `json:"bytes"`
 	Expected      int64 `json:"expected_bytes"`
 	ChainExpected int64 `json:"chain_expected_bytes"`
 	Layers        []Why `json:"layers"`
-	// Patch describes the layers of the last image with --max-stale; nil without one.
+	// Patch describes the last image's layers with --max-stale; nil if --max-stale is not used.
 	Patch *PatchWhy `json:"patch,omitempty"`
 	Fewer *Change   `json:"one_layer_fewer,omitempty"`
 	More  *Change   `json:"one_layer_more,omitempty"`
@@ -30,17 +30,17 @@ type Why struct {
 	Bytes     int64 `json:"bytes"`
 	ChangePPM int64 `json:"change_ppm"`
 	Expected  int64 `json:"expected_bytes"`
-	// ChainPPM is the chance that the layer and all layers below it stay as they are.
+	// ChainPPM is the chance that neither the layer nor any layer below it changes.
 	ChainPPM      int64    `json:"chain_stability_ppm"`
 	ChainExpected int64    `json:"chain_expected_bytes"`
 	Components    []string `json:"components"`
 	// Apart is the expected cost if each component had its own layer.
 	Apart int64 `json:"expected_bytes_apart"`
-	// Neighbour is the layer with which merging this one is cheapest, and Joined what
-	// that would add to the cost; -1 and 0 if there is no other layer.
+	// Neighbour is the layer into which this one could be merged at the lowest cost, and Joined is
+	// that additional cost. They are -1 and 0 if there is only one layer.
 	Neighbour int   `json:"cheapest_neighbour"`
 	Joined    int64 `json:"expected_bytes_joined"`
-	// Was compares the layer with the last image. It is empty without one.
+	// Was compares the layer with the last image. It is empty if there is no last image.
 	Was Past `json:"previous,omitempty"`
 }
 
@@ -54,20 +54,20 @@ const (
 	PastNew     Past = "new"     // no layer had exactly these components
 )
 
-// Change is the effect of another number of layers.
+// Change is the effect of using a different number of layers.
 type Change struct {
 	Max           int   `json:"max"`
 	Layers        int   `json:"layers"`
 	Expected      int64 `json:"expected_bytes"`
 	ChainExpected int64 `json:"chain_expected_bytes"`
-	// Differ counts the layers that are not in the plan.
+	// Differ is the number of layers that are not in the current plan.
 	Differ int `json:"layers_that_differ"`
 }
 
-// weight has the factors of a layer's cost.
+// weight contains the two factors of a layer's cost.
 type weight struct{ bytes, stay int64 }
 
-// ppm is the whole of parts per million.
+// ppm is one, in parts per million.
 const ppm = 1_000_000
 
 func (w weight) cost() int64 { return scale(w.bytes, ppm-w.stay) }
@@ -84,8 +84,8 @@ func (f *fitter) weigh(plan []group.Layer) []weight {
 	return weights
 }
 
-// chains returns each layer's weight with the chance that it and all layers below it
-// stay. Layers kept from a source are assumed to stay.
+// chains returns each layer's size with the chance that neither the layer nor any layer below it
+// changes. Layers kept from a source are assumed not to change.
 func chains(weights []weight) []weight {
 	layers := make([]chain.Layer, len(weights))
 	for i, w := range weights {
@@ -98,7 +98,7 @@ func chains(weights []weight) []weight {
 	return all
 }
 
-// total returns the cost of layers.
+// total returns the total expected cost of layers.
 func total(weights []weight) (cost int64) {
 	for _, w := range weights {
 		cost += w.cost()
@@ -129,7 +129,8 @@ func (t *tree) explain(plan []group.Layer, opt group.Options, most int64) *Expla
 	return e
 }
 
-// stability returns the chance that each component stays, as if it had its own layer.
+// stability returns, for each component, the chance that it does not change, as if it had its own
+// layer.
 func (t *tree) stability(opt group.Options) []int64 {
 	items := t.items()
 	list := make([]int64, len(items))
@@ -139,7 +140,8 @@ func (t *tree) stability(opt group.Options) []int64 {
 	return list
 }
 
-// cheapest finds the layer with which merging layer i costs least, if both change independently.
+// cheapest finds the layer into which layer i can be merged at the lowest cost, assuming that both
+// change independently.
 func cheapest(weights []weight, i int) (at int, price int64) {
 	at, price = -1, math.MaxInt64
 	a := weights[i]
@@ -155,11 +157,11 @@ func cheapest(weights []weight, i int) (at int, price int64) {
 	if at < 0 {
 		return at, 0
 	}
-	return at, max(price, 0) // apart from rounding, no merger is free
+	return at, max(price, 0) // rounding aside, no merge is free
 }
 
-// change plans with more layers, or with fewer if more is negative. It returns nil if
-// there is no such plan.
+// change plans with more layers, or with fewer layers if more is negative. It returns nil if no
+// such plan exists.
 func (t *tree) change(f *fitter, plan []group.Layer, opt group.Options, most int64, more int) *Change {
 	if opt.Max += more; opt.Max < MinMax || more > 0 && len(plan) == len(t.components) {
 		return nil
@@ -178,7 +180,7 @@ func (t *tree) change(f *fitter, plan []group.Layer, opt group.Options, most int
 	return c
 }
 
-// past finds a layer in the last image.
+// past compares a layer with the last image.
 func (t *tree) past(l group.Layer, prev *group.Previous) Past {
 	if prev == nil {
 		return ""

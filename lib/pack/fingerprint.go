@@ -10,15 +10,15 @@ import (
 	"chunkah/lib/contentid"
 )
 
-// fingerprintSize is the number of bytes of a SHA-256 in a fingerprint. It is only compared with
-// the same component's in the last image, so 64 bits are enough: a component that changes daily
-// would be taken for unchanged once in 10^16 years. Then a layer is larger than necessary, but no
-// file is wrong.
+// fingerprintSize is the number of SHA-256 bytes in a fingerprint. A fingerprint is only compared
+// with the same component's fingerprint in the last image, so 64 bits are enough: for a component
+// that changes daily, two would be equal by chance once in 10^16 years. Even then a layer is only
+// larger than necessary; no file is wrong.
 const fingerprintSize = 8
 
-// fingerprint sets the fingerprints that are not in the stream: of everything in the component's
-// tar, with the directories above its files. If contents are unknown, a changed file shows by its
-// size or time.
+// fingerprint sets the fingerprints that are not in the stream. They cover everything in the
+// component's tar, including the directories above its files. If contents are unknown, a changed
+// file is detected by its size or time.
 func (t *tree) fingerprint() {
 	marks := newMarks(t)
 	var p print
@@ -39,7 +39,7 @@ func (t *tree) fingerprint() {
 	}
 }
 
-// print makes one fingerprint.
+// print computes one fingerprint.
 type print struct {
 	hash   hash.Hash
 	buf    []byte
@@ -78,7 +78,7 @@ func (p *print) file(f *format.File, mtime int64) {
 	text(f.Target)
 	text(p.link(f))
 	if f.Type == format.TypeDir {
-		mtime = 0 // a directory's time is its layer's
+		mtime = 0 // a directory gets its layer's time
 	}
 	for _, n := range []int64{
 		int64(f.Mode), int64(f.UID), int64(f.GID), f.Size, mtime, int64(f.DevMajor), int64(f.DevMinor),
@@ -94,7 +94,7 @@ func (p *print) file(f *format.File, mtime int64) {
 	p.buf = buf
 }
 
-// link returns the path that a tar would link f to.
+// link returns the path to which a tar would hard-link f.
 func (p *print) link(f *format.File) string {
 	if f.Hardlink == 0 {
 		return ""
@@ -106,9 +106,9 @@ func (p *print) link(f *format.File) string {
 	return first
 }
 
-// short returns a fingerprint for a layer's record. Records are in every image's config, and only
-// equality matters, so a fingerprint from the stream that is longer than pack's own, such as a
-// whole SHA-256, is replaced by its hash.
+// short returns a fingerprint for a layer's record. Records are part of every image's config, and
+// fingerprints are only compared for equality. So a fingerprint from the stream that is longer than
+// pack's own, for example a whole SHA-256, is replaced by its hash.
 func short(fingerprint string) string {
 	if len(fingerprint) <= 2*fingerprintSize {
 		return fingerprint

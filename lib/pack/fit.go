@@ -8,7 +8,7 @@ import (
 	"chunkah/lib/group"
 )
 
-// maxTries bounds how often layers are planned again with fewer of them, to make room for split
+// maxTries limits how often layers are planned again with fewer layers, to make room for split
 // ones.
 const maxTries = 6
 
@@ -44,7 +44,7 @@ func (t *tree) group(opt group.Options, most int64) ([]group.Layer, error) {
 		total, most, len(fitted), opt.Max)
 }
 
-// arrange orders layers that were split, and computes their stability.
+// arrange puts split layers into order and computes their stability.
 func (t *tree) arrange(layers []group.Layer, opt group.Options) []group.Layer {
 	groups := make([][]int, len(layers))
 	for i, l := range layers {
@@ -53,7 +53,7 @@ func (t *tree) arrange(layers []group.Layer, opt group.Options) []group.Layer {
 	return group.Arrange(t.items(), groups, opt)
 }
 
-// fitter keeps layers within a size.
+// fitter keeps layers within the size limit.
 type fitter struct {
 	*cutter
 	layer map[string]int // by component: its layer in the last image
@@ -101,7 +101,7 @@ func (f *fitter) fit(layers []group.Layer) []group.Layer {
 
 func (f *fitter) sizeOf(members []int) int64 { return f.size([]unit{f.unit(members)}) }
 
-// unit makes one unit of components. The first one's name determines its place.
+// unit combines components into one unit. The first component's name determines its place.
 func (f *fitter) unit(members []int) unit {
 	u := unit{members: members, hash: hashOf(f.t.components[members[0]].record.Name)}
 	for _, m := range members {
@@ -111,8 +111,8 @@ func (f *fitter) unit(members []int) unit {
 	return u
 }
 
-// together lists members by name. Those that were in one layer before are one set if
-// they still fit, since both parts would be downloaded if they were separated.
+// together lists members by name. Members that shared a layer in the last image stay together if
+// they still fit, because clients would have to download both parts if they were separated.
 func (f *fitter) together(members []int) [][]int {
 	var sets [][]int
 	at := make(map[int]int)
@@ -141,8 +141,8 @@ func (f *fitter) together(members []int) [][]int {
 	return fitting
 }
 
-// tight fills layers up to their size, the largest components first. It is the last
-// resort if the number of layers hardly suffices.
+// tight fills layers up to the size limit, starting with the largest components. It is the last
+// resort if the number of layers is barely sufficient.
 func (f *fitter) tight() []group.Layer {
 	order := make([]int, len(f.t.components))
 	for i := range order {
@@ -150,7 +150,7 @@ func (f *fitter) tight() []group.Layer {
 	}
 	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(f.t.components[b].size, f.t.components[a].size) })
 	var bins [][]int
-	left := newRooms(len(order), f.most) // without directories that could be shared
+	left := newRooms(len(order), f.most) // ignoring directories that components can share
 	for _, m := range order {
 		alone := f.sizeOf([]int{m})
 		at := left.first(min(alone, f.most)) // a component that is too large gets its own layer

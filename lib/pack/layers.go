@@ -9,17 +9,17 @@ import (
 	"chunkah/lib/plan"
 )
 
-// marks finds the directories above files, each once per section.
+// marks finds the directories above files. In each section it finds each directory only once.
 type marks struct {
 	t *tree
-	// in is the last section of each file, counted from 1.
+	// in is the last section that contained each file, counted from 1.
 	in []int
 }
 
 func newMarks(t *tree) *marks { return &marks{t: t, in: make([]int, len(t.files))} }
 
-// climb visits files and all directories above them that are not in this section yet. It ends early
-// when the effort is used up; cost is a directory's cost.
+// climb visits files and all directories above them that are not in this section yet. It stops
+// early when the effort is used up; cost returns the cost of a directory.
 func (m *marks) climb(files []int, section int, cost func(i int) int64, visit func(i int)) {
 	for _, file := range files {
 		for i := file; i >= 0 && m.in[i] != section; i = m.t.parents[i] {
@@ -32,8 +32,8 @@ func (m *marks) climb(files []int, section int, cost func(i int) int64, visit fu
 	}
 }
 
-// withParents returns files with all directories above them, in order. The caller reads or writes
-// the records.
+// withParents returns files together with all directories above them, in order. It does not count
+// the effort for reading or writing the records.
 func (m *marks) withParents(files []int, section int) []int {
 	whole := make([]int, 0, len(files)+len(files)/4)
 	m.climb(files, section, m.t.recordCost, func(i int) { whole = append(whole, i) })
@@ -45,7 +45,7 @@ func (m *marks) withParents(files []int, section int) []int {
 type layers struct {
 	t     *tree
 	marks *marks
-	below int // the number of layers below
+	below int // the number of kept layers below
 	// digest requests the digest of each layer's entries.
 	digest bool
 }
@@ -54,8 +54,8 @@ func newLayers(t *tree, below int, digest bool) *layers {
 	return &layers{t: t, marks: newMarks(t), below: below, digest: digest}
 }
 
-// write writes one layer: its record, then its files in order, with every
-// directory above them.
+// write writes one layer: its record, then its files in order, including all directories above
+// them.
 func (l *layers) write(ctx context.Context, out format.Sink, index int, g group.Layer) error {
 	members := make(map[string]bool)
 	clamp := l.t.components[g.Members[0]].clamp
@@ -95,7 +95,8 @@ func (l *layers) write(ctx context.Context, out format.Sink, index int, g group.
 	return nil
 }
 
-// entry returns a record for a layer. A directory can be in many layers and has the layer's time.
+// entry returns a file's record for a layer. A directory can be in many layers and gets each
+// layer's time.
 func (l *layers) entry(i int, members map[string]bool, clamp int64) *format.File {
 	f := l.t.files[i]
 	if f.Type != format.TypeDir {

@@ -5,8 +5,8 @@ import (
 	"chunkah/lib/group"
 )
 
-// learn sets what the last images and this one show of each component. Without the last image
-// nothing is known, so that the plan depends only on the root.
+// learn sets the knowledge about each component that the last images and this one provide. Without
+// a last image nothing is known, so that the plan depends only on the root.
 func (t *tree) learn(prev *group.Previous) {
 	if prev == nil {
 		return
@@ -16,8 +16,8 @@ func (t *tree) learn(prev *group.Previous) {
 	}
 }
 
-// addLearned adds the same to a layer's record, for the next build. Lists without known elements
-// are absent.
+// addLearned adds this knowledge to a layer's record, for the next build. It leaves out lists
+// without known elements.
 func (t *tree) addLearned(rec *format.Layer) {
 	updated, surprises := false, false
 	for _, name := range rec.Components {

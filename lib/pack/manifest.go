@@ -8,15 +8,17 @@ import (
 // Content describes a component independently of its layer.
 type Content struct {
 	Name string
-	// Files are the paths of its records, including directories, in order.
+	// Files are the paths of the component's records, including directories, in order.
 	Files []string
-	// Size is the sum of its regular files, in bytes, each inode once.
+	// Size is the sum of the component's regular files, in bytes. An inode with several names
+	// counts once.
 	Size int64
-	// Stability is the chance that it does not change in a week, in parts per million.
+	// Stability is the chance that the component does not change within a week, in parts per
+	// million.
 	Stability int64
 }
 
-// contents lists the components by name.
+// contents lists the components, sorted by name.
 func (t *tree) contents(opt group.Options) []Content {
 	stability := t.stability(opt)
 	list := make([]Content, len(t.components))

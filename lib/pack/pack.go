@@ -1,11 +1,11 @@
 // Package pack puts tagged files into layers.
 //
-// It reads a whole stream, decides which components share a layer (package group has the rule), and
-// writes the layers: each layer's record, followed by its files in order and their parent
-// directories. The output has exactly the entries of each layer's tar: times are clamped here, and
-// control xattrs are removed. It reads only files whose times no package bounds, because their
-// component keeps the previous image's times while its contents stay the same; and with MaxStale
-// also those whose digests are unknown.
+// It reads a whole stream, decides which components share a layer (see package group), and writes
+// the layers: each layer's record, followed by its files in order and their parent directories. The
+// output contains exactly the entries of each layer's tar: times are clamped and control xattrs are
+// removed here. The package reads the contents of files whose times no package bounds, because
+// their component keeps the previous image's times while its contents stay the same. With MaxStale
+// it also reads files whose digests are unknown.
 package pack
 
 import (
@@ -20,8 +20,8 @@ import (
 	"chunkah/lib/interrupt"
 )
 
-// DefaultMax is the default number of layers: every engine supports it, and more can be added on
-// top.
+// DefaultMax is the default number of layers. Every engine supports it, and users can add more
+// layers on top.
 const DefaultMax = 64
 
 // The limits of --max. See ManyLayers and MostLayers.
@@ -34,92 +34,93 @@ const (
 // refuses 126 (measured, docker 20.10), podman runs 128.
 const ManyLayers = 125
 
-// MostLayers leaves room for a container file to add some layers: containers-storage supports 500
-// in all.
+// MostLayers leaves room for a Containerfile to add some layers, because containers-storage
+// supports 500 in total.
 const MostLayers = 448
 
-// Options tune a pack.
+// Options configure a pack.
 type Options struct {
-	// Max is the maximum number of layers in the image, including those kept of its source; 0 means
-	// DefaultMax.
+	// Max is the maximum number of layers in the image, including layers kept from its source; 0
+	// means DefaultMax.
 	Max int
-	// MaxLayerSize bounds a layer's tar, in bytes; 0 means no limit. Larger components are split; a
-	// single file that is larger gets its own layer.
+	// MaxLayerSize limits the size of a layer's tar, in bytes; 0 means no limit. Larger components
+	// are split. A single file that is larger gets its own layer.
 	MaxLayerSize int64
 	// Previous is the layout of the last image, nil if there is none.
 	Previous *group.Previous
-	// MaxStale bounds the stale bytes of the layers that are kept of Image, in parts per million of
-	// the root's bytes (package patch). 0 keeps no layers.
+	// MaxStale limits the stale bytes of the layers that are kept from Image, in parts per million
+	// of the root's bytes (package patch). 0 keeps no layers.
 	MaxStale int64
-	// Image is the last image; nil if there is none, or MaxStale is 0.
+	// Image is the last image; nil if it does not exist or MaxStale is 0.
 	Image *Image
-	// Open opens the source in a header, to find out whether contents have changed. If it is nil,
-	// or its error is fs.ErrNotExist or fs.ErrPermission, contents are unknown: no component keeps
-	// the last image's times, and files keep their own.
+	// Open opens the source in a header, to find out whether contents have changed. If Open is nil
+	// or fails with fs.ErrNotExist or fs.ErrPermission, contents are unknown: no component keeps
+	// the last image's times, and files keep their own times.
 	Open func(context.Context, *format.Header) (Source, error)
-	// Incomplete says that package write gets the records of layers, and completes Contents of
-	// components whose files pack need not read. A plan (Planned) and patch layers need them here.
+	// Incomplete says that package write receives the layers' records and completes Contents for
+	// components whose files pack does not have to read. A plan (Planned) and patch layers need
+	// complete Contents from pack, so do not set Incomplete for them.
 	Incomplete bool
-	// Threads bounds how many files are read in parallel; 0 means the number of cores.
+	// Threads limits how many files are read in parallel; 0 means the number of cores.
 	Threads int
-	// KeepXattrs are control xattrs that stay in the image.
+	// KeepXattrs lists control xattrs that stay in the image.
 	KeepXattrs []string
 	// Explain requests Report.Explanation.
 	Explain bool
 	// Contents requests Report.Contents.
 	Contents bool
-	// Planned, if not nil, gets the plan before the first record is written. Its error ends the run
-	// without output.
+	// Planned, if not nil, receives the plan before the first record is written. If it returns an
+	// error, the run ends without output.
 	Planned func([]Planned) error
 }
 
-// Report describes the result of a pack.
+// Report is the result of a pack.
 type Report struct {
 	Layers     int
 	Components int
-	// Bytes is the size of the components in tars, without contents of unknown size and repeated
+	// Bytes is the tar size of the components. It excludes contents of unknown size and repeated
 	// directories.
 	Bytes int64
-	// Stripped counts the files that lost a control xattr, by its name.
+	// Stripped counts, by control xattr, the files that lost it.
 	Stripped map[string]int64
-	// Now is the clock of grouping, in unix seconds: the newest known update, 0 for none.
+	// Now is the time that grouping uses as the current time: the newest known update, in unix
+	// seconds, 0 if no update is known.
 	Now int64
-	// NoSource says that no component could keep the last image's times, because there was no
-	// source to compare.
+	// NoSource says that no component could keep the last image's times, because the source was not
+	// available for comparison.
 	NoSource bool
-	// Closed is the number of components that could not keep these times, because a file may not be
-	// read.
+	// Closed is the number of components that could not keep these times, because the user is not
+	// permitted to read one of their files.
 	Closed int
-	// Unbounded is the number of components whose times no package bounds, and Kept how many of
-	// those have the last image's times.
+	// Unbounded is the number of components whose times no package bounds. Kept is the number of
+	// those components that kept the last image's times.
 	Unbounded, Kept int
-	// Odd is the number of components whose newest file is dated before 1970 or after 2242: their
+	// Odd is the number of components whose newest file is dated before 1970 or after 2242. Their
 	// files keep their own times.
 	Odd int
-	// Plan describes each layer. In the image they are above the kept layers of the source, whose
-	// number is Base.
+	// Plan describes each new layer. In the image, Base layers kept from the source are below them.
 	Plan []Planned
 	Base int
-	// Explanation and Contents, by name, are set if requested.
+	// Explanation and Contents, which is sorted by name, are set if requested.
 	Explanation *Explanation
 	Contents    []Content
-	// Patch describes the layers of the last image, nil if none is kept.
+	// Patch describes the layers of the last image; nil if no layer is kept.
 	Patch *Patch
-	// Oversized are files that are larger than the layer limit.
+	// Oversized lists files that are larger than the layer size limit.
 	Oversized []Oversized
 }
 
 // Planned is one layer of a plan.
 type Planned struct {
 	Record *format.Layer
-	// Bytes is the sum of the components' tars, or that of the files of a kept layer.
+	// Bytes is the tar size of the components or, for a kept layer, of its files.
 	Bytes int64
 }
 
 // ErrNoComponents means that no record in the stream has a component.
 var ErrNoComponents = errors.New("no file has a component: run chunkah-assign, or your own assigner, before chunkah-pack")
 
-// Run reads a stream of tagged files and writes one of layers.
+// Run reads a stream of tagged files and writes a stream of layers.
 func Run(ctx context.Context, in format.Source, out format.Sink, opt Options) (*Report, error) {
 	if opt.Max == 0 {
 		opt.Max = DefaultMax
@@ -131,7 +132,8 @@ func Run(ctx context.Context, in format.Source, out format.Sink, opt Options) (*
 	if err != nil {
 		return nil, err
 	}
-	// Planning does not check the context: it is work in memory, and can take a while.
+	// Planning does not check the context, because it works only in memory, but it can take a
+	// while.
 	report, err := interrupt.Call(ctx, func() (*Report, error) { return t.prepare(&opt) })
 	if err != nil {
 		return nil, err
@@ -155,16 +157,16 @@ func Run(ctx context.Context, in format.Source, out format.Sink, opt Options) (*
 	return report, t.write(ctx, out, plan)
 }
 
-// contentsOfLayers is the content of the layers.
+// contentsOfLayers describes what the layers contain.
 type contentsOfLayers struct {
 	kept   []ImageLayer
 	above  *tree // with the files of the layers above
 	layers []group.Layer
-	// entries requests the digests of their entries.
+	// entries requests the digests of the layers' entries.
 	entries bool
 }
 
-// prepare completes the tree except for everything that depends on contents.
+// prepare completes everything in the tree that does not depend on contents.
 func (t *tree) prepare(opt *Options) (*Report, error) {
 	if err := t.finishReading(); err != nil {
 		return nil, err
@@ -192,8 +194,8 @@ func (t *tree) plan(opt Options, report *Report) (*contentsOfLayers, error) {
 	if err := t.effort.err(); err != nil {
 		return nil, err
 	}
-	// The clock is the newest update. The source date and users' times say how old files should
-	// look, not when packages were made.
+	// The current time is taken to be the newest update. The source date and users' times say how
+	// old files should look, not when packages were made.
 	groupOpt := group.Options{Max: opt.Max, Previous: opt.Previous}
 	out, err := t.patch(&groupOpt, &opt, report)
 	if err != nil {
@@ -233,7 +235,7 @@ func (t *tree) plan(opt Options, report *Report) (*contentsOfLayers, error) {
 	return out, nil
 }
 
-// describe returns the description of a layer in the plan.
+// describe returns the plan's description of a layer.
 func (t *tree) describe(index int64, l group.Layer) Planned {
 	p := Planned{Record: t.record(index, l)}
 	for _, m := range l.Members {
@@ -263,7 +265,7 @@ func (t *tree) record(index int64, l group.Layer) *format.Layer {
 	return rec
 }
 
-// read reads a stream and checks how its records fit together.
+// read reads a stream and checks that its records fit together.
 func read(ctx context.Context, in format.Source) (*tree, error) {
 	t := newTree()
 	for rec, err := range format.All(in) {
@@ -334,7 +336,7 @@ func (t *tree) items() []group.Component {
 	return items
 }
 
-// addRecord keeps the record of a component.
+// addRecord stores a component record.
 func (t *tree) addRecord(rec *format.Component) error {
 	if _, twice := t.records[rec.Name]; twice {
 		return fmt.Errorf("component %q has two records", rec.Name)
@@ -343,7 +345,7 @@ func (t *tree) addRecord(rec *format.Component) error {
 	return nil
 }
 
-// sortedNames returns the keys of a map in order.
+// sortedNames returns the keys of a map in sorted order.
 func sortedNames[V any](m map[string]V) []string {
 	names := make([]string, 0, len(m))
 	for name := range m {

@@ -11,25 +11,25 @@ import (
 	"chunkah/lib/layer"
 )
 
-// A layer with a size limit is split where a hash of names is lowest, not where a sum of sizes
-// reaches the limit. So a file that is added, removed or grows moves only the cuts next to it. A
-// run of files that is too large is split before the file whose path has the lowest hash, and each
-// side again while it is too large. Cuts far from a change stay the same.
+// A layer with a size limit is split where a hash of names is lowest, not where the sum of sizes
+// reaches the limit. So if a file is added, removed or grows, only the cuts next to it move. A run
+// of files that is too large is split before the file whose path has the lowest hash. Each side is
+// split again while it is too large.
 
-// leastShare is how small a part can be, as a share of the largest: if possible, no cut leaves less
-// than an eighth.
+// leastShare limits how small a part can be: if possible, neither side of a cut is smaller than
+// 1/leastShare of the largest allowed part.
 const leastShare = 8
 
-// unit is a set that stays in one layer: a file with all its names, or components.
+// unit is a set that stays in one layer: a file with all its names, or several components.
 type unit struct {
 	files   []int // indexes into tree.files
-	members []int // of components: indexes into tree.components
+	members []int // for components: indexes into tree.components
 	hash    uint64
-	size    int64 // without the directories above
+	size    int64 // without the directories above its files
 }
 
-// hashOf determines cuts. It must never change, and outsiders must not be able to choose its
-// values.
+// hashOf determines where to cut. It must never change. It needs no secret key, but outsiders must
+// not be able to choose its values.
 func hashOf(name string) uint64 {
 	sum := sha256.Sum256([]byte(name))
 	return binary.BigEndian.Uint64(sum[:])
@@ -39,14 +39,14 @@ func hashOf(name string) uint64 {
 type cutter struct {
 	t     *tree
 	marks *marks
-	turn  int // sections of marks in use
+	turn  int // number of sections of marks used so far
 	most  int64
 }
 
 func newCutter(t *tree, most int64) *cutter { return &cutter{t: t, marks: newMarks(t), most: most} }
 
-// size returns the size of a tar with all these units in bytes. It is 0 when the effort is used up:
-// then everything fits, and planning ends.
+// size returns the tar size of all these units together, in bytes. When the effort is used up, it
+// returns 0: then everything fits, and planning ends.
 func (c *cutter) size(units []unit) int64 {
 	c.turn++
 	n := layer.Size(nil)
@@ -59,7 +59,7 @@ func (c *cutter) size(units []unit) int64 {
 	return n
 }
 
-// cut returns the parts of a run. Only a part of a single unit can be larger than allowed.
+// cut splits a run into parts. A part is larger than allowed only if it is a single unit.
 func (c *cutter) cut(units []unit) (parts [][]unit) {
 	rest := make([]unit, 0, len(units))
 	for _, u := range units {
@@ -85,8 +85,8 @@ func (c *cutter) cut(units []unit) (parts [][]unit) {
 	return parts
 }
 
-// boundary returns where to split a run: before the unit with the lowest hash of those that leave
-// enough on both sides, or of all but the first.
+// boundary returns where to split a run: before the unit with the lowest hash. If possible, it
+// chooses only among units that leave enough on both sides.
 func (c *cutter) boundary(run []unit) int {
 	total, before := int64(0), int64(0)
 	for _, u := range run {
@@ -111,11 +111,11 @@ func (c *cutter) boundary(run []unit) int {
 // Oversized is a file that is larger than the layer limit.
 type Oversized struct {
 	Path  string
-	Bytes int64 // of its layer
+	Bytes int64 // size of the layer that contains the file
 }
 
-// split replaces components that do not fit a layer with their parts. Parts are components with
-// their own fingerprint and newest time.
+// split replaces components that do not fit into a layer with their parts. A part is a component
+// with its own fingerprint and newest time.
 func (t *tree) split(most int64) (oversized []Oversized) {
 	c := newCutter(t, most)
 	var whole []*component
@@ -144,7 +144,8 @@ func (t *tree) split(most int64) (oversized []Oversized) {
 	return oversized
 }
 
-// units returns the files of a component, with all names of an inode at the place of the first.
+// units returns the files of a component as units. All names of an inode are one unit, at the place
+// of the first name.
 func (t *tree) units(c *component) []unit {
 	units := make([]unit, 0, len(c.files))
 	at := make(map[int64]int)
@@ -163,12 +164,12 @@ func (t *tree) units(c *component) []unit {
 	return units
 }
 
-// part makes a component of some units. Its name says where it begins, so it stays the same as long
-// as that cut does (format/SPEC.md, section 8).
+// part makes a component out of some units. Its name is derived from its first path, so it stays
+// the same as long as that cut does (format/SPEC.md, section 8).
 func (t *tree) part(of *component, units []unit) *component {
 	name := fmt.Sprintf("%s#%08x", of.record.Name, units[0].hash>>32)
 	for t.byName[name] != nil {
-		name += "#" // the name is taken
+		name += "#" // the name is already used
 	}
 	rec := *of.record
 	rec.Name, rec.Fingerprint = name, ""
@@ -181,7 +182,7 @@ func (t *tree) part(of *component, units []unit) *component {
 	for _, i := range p.files {
 		f := t.files[i]
 		t.effort.take(nameCost*int64(len(f.Components)), f.Path)
-		f.Components = slices.Clone(f.Components) // others can share it
+		f.Components = slices.Clone(f.Components) // other records can share the slice
 		f.Components[slices.Index(f.Components, of.record.Name)] = name
 		slices.Sort(f.Components)
 	}

@@ -11,9 +11,9 @@ import (
 	"chunkah/lib/patch"
 )
 
-// Image is the last image, whose layers can be kept.
+// Image is the last image. Its layers can be kept.
 type Image struct {
-	// Name is its name in the header, with its digest.
+	// Name is the image's name in the header, including its digest.
 	Name   string
 	Layers []ImageLayer
 }
@@ -22,30 +22,29 @@ type Image struct {
 type ImageLayer struct {
 	patch.Layer
 	DiffID string
-	// Record is that of its history; nil for none.
+	// Record is the layer record from the image's history; nil if the history does not contain it.
 	Record *format.Layer
 
 	bytes int64
 }
 
-// Patch describes the use of the last image's layers.
+// Patch describes how the last image's layers are used.
 type Patch struct {
 	*patch.Plan
-	// MaxStale is that of the options.
+	// MaxStale is Options.MaxStale.
 	MaxStale int64
-	// Layers are those of the last image.
+	// Layers are the layers of the last image.
 	Layers []ImageLayer
-	// New is the number of layers above the kept ones, and NewBytes the size of their files.
+	// New is the number of layers above the kept ones. NewBytes is the size of their files.
 	New      int
 	NewBytes int64
 }
 
-// PatchWhy explains the use of the last image's layers. Bytes are those of tars, without
-// directories.
+// PatchWhy explains how the last image's layers are used. Bytes are tar sizes without directories.
 type PatchWhy struct {
 	MaxStalePPM int64 `json:"max_stale_ppm"`
-	// Bytes is the size of the root, Stale that of the kept layers' files that the image does not
-	// show, New that of the files in new layers.
+	// Bytes is the size of the root. Stale is the size of files in kept layers that the image does
+	// not show. New is the size of the files in new layers.
 	Bytes  int64           `json:"bytes"`
 	Stale  int64           `json:"stale_bytes"`
 	New    int64           `json:"new_bytes"`
@@ -76,7 +75,7 @@ func (p *Patch) explain() *PatchWhy {
 	return w
 }
 
-// record returns the record of a kept layer in the stream.
+// record returns the stream's record for a kept layer.
 func (l *ImageLayer) record(index int64) *format.Layer {
 	rec := &format.Layer{}
 	if l.Record != nil {
@@ -102,8 +101,8 @@ func (l *ImageLayer) write(ctx context.Context, out format.Sink, index int64) er
 	return nil
 }
 
-// patch puts everything that no layer of the last image can show into layers. Without such an image
-// that is the whole tree.
+// patch plans layers for everything that no kept layer of the last image can show. If there is no
+// usable last image, it plans the whole tree.
 func (t *tree) patch(opt *group.Options, all *Options, report *Report) (*contentsOfLayers, error) {
 	whole := func() (_ *contentsOfLayers, err error) {
 		out := &contentsOfLayers{above: t, entries: all.MaxStale > 0}
@@ -135,7 +134,7 @@ func (t *tree) patch(opt *group.Options, all *Options, report *Report) (*content
 	above := group.Options{Max: opt.Max - len(p.Kept), Now: t.now()}
 	if len(out.above.components) > 0 {
 		if out.layers, err = out.above.group(above, all.MaxLayerSize); err != nil {
-			report.Patch = nil // layers of a limited size need more room than the kept ones leave
+			report.Patch = nil // with a size limit, the kept layers do not leave enough room for new ones
 			return whole()
 		}
 	}
@@ -153,7 +152,8 @@ func (t *tree) patch(opt *group.Options, all *Options, report *Report) (*content
 	return out, nil
 }
 
-// now is the newest known update. The free files alone need not contain it.
+// now returns the newest known update. It uses all components, because the files to write may not
+// include the newest.
 func (t *tree) now() (now int64) {
 	for _, c := range t.components {
 		for _, at := range c.record.Updates {
@@ -163,7 +163,7 @@ func (t *tree) now() (now int64) {
 	return now
 }
 
-// setDigests sets the digests of empty files, and those of further names of an inode.
+// setDigests sets the digests of empty files and of additional names of an inode.
 func (t *tree) setDigests() {
 	groups := make(map[int64]string)
 	for _, f := range t.files {
@@ -184,7 +184,7 @@ func (t *tree) setDigests() {
 	}
 }
 
-// timeFits reports whether an unchanged file can keep the time that it has in the last image:
+// timeFits reports whether an unchanged file can keep its time from the last image, because
 // compiled Python contains the time of its source.
 func (t *tree) timeFits(now, was *format.File) bool {
 	if !strings.HasSuffix(now.Path, ".py") || uint32(now.MTime) == uint32(was.MTime) {
@@ -193,7 +193,7 @@ func (t *tree) timeFits(now, was *format.File) bool {
 	return t.digests != nil && !t.digests.timed[pySource{now.Path, uint32(now.MTime)}]
 }
 
-// reduce returns a tree of everything that the plan writes: files, whiteouts and their parent
+// reduce returns a tree of everything that the patch plan writes: files, whiteouts and their parent
 // directories.
 func (t *tree) reduce(p *patch.Plan) (*tree, error) {
 	r := newTree()
@@ -242,8 +242,8 @@ func (t *tree) reduce(p *patch.Plan) (*tree, error) {
 }
 
 // reducedDir returns a directory of a reduced tree. It keeps its components only if its own
-// attributes are to be written and nothing below it is: then it needs a layer of its own. Otherwise
-// the next image would drop the upper one of two layers with the same directory.
+// attributes have to be written and nothing below it is written, because then it needs a layer of
+// its own. Otherwise the next image would drop the upper one of two layers with the same directory.
 func reducedDir(f *format.File, written bool, free map[string]bool) *format.File {
 	dir := *f
 	dir.Components = nil
@@ -270,7 +270,7 @@ func (t *tree) find(path string) int {
 	return i
 }
 
-// complete completes a reduced tree: its components are those of whole, with their times.
+// complete fills in a reduced tree: its components and their times come from the whole tree.
 func (t *tree) complete(whole *tree) error {
 	if len(t.files) == 0 {
 		return nil

@@ -22,18 +22,18 @@ import (
 	"chunkah/lib/pyc"
 )
 
-// Source is where contents are read from.
+// Source provides the contents of files.
 type Source interface {
 	// NewReader returns a reader for one goroutine.
 	NewReader() Reader
 	Close() error
 }
 
-// Reader reads the contents of files. After an error that is fs.ErrPermission, the contents of the
-// component are unknown: the next reader of the files reports all such errors.
+// Reader reads the contents of files. If it returns fs.ErrPermission, the contents of the component
+// are unknown, and the run continues: the next reader of the files reports all such errors.
 type Reader interface {
 	layer.Content
-	// ReadStart reads the first bytes of a file, as many as p or the file has.
+	// ReadStart reads the start of a file, up to len(p) bytes.
 	ReadStart(f *format.File, p []byte) (int, error)
 	Close() error
 }
@@ -41,7 +41,7 @@ type Reader interface {
 // errNoSource means that contents are unknown because there is no source to read.
 var errNoSource = errors.New("the source is not available")
 
-// ContentsError says that the contents of a file could not be read, or are not those of the scan.
+// ContentsError says that the contents of a file could not be read, or changed after the scan.
 type ContentsError struct{ err error }
 
 func (e *ContentsError) Error() string { return e.err.Error() }
@@ -51,20 +51,21 @@ func (e *ContentsError) Unwrap() error { return e.err }
 type reading struct {
 	*tree
 	opt *Options
-	// all is set for patch layers: files of packages are read, too, and get their SHA-256.
+	// all is set for patch layers: files from packages are read too, and all files get their
+	// SHA-256.
 	all bool
-	// partial is set if write hashes the files of components that cannot keep their times.
+	// partial is set if package write hashes the files of components that cannot keep their times.
 	partial bool
 	src     Source // nil until a file is read
 }
 
-// read reads the files of components without a bound on their times, and sets the components'
-// contents. It opens the source only if there are files to read. For patch layers it also reads all
-// other files whose digest is not in the stream, and compiled Python.
+// read reads the files of components whose times no package bounds, and sets the components'
+// contents. It opens the source only if it has to read files. For patch layers it also reads
+// compiled Python and all other files whose digest is not in the stream.
 //
-// Compiled Python comes first, because it decides which files keep their own times. Then the
-// attributes of the components are known, so that other files need to be read only where they
-// decide whether a component keeps its times.
+// Compiled Python is read first, because it decides which files keep their own times. Then the
+// attributes of the components are known, and other files are read only if they decide whether a
+// component keeps its times.
 func (t *tree) read(ctx context.Context, opt *Options) (err error) {
 	r := &reading{tree: t, opt: opt, all: opt.MaxStale > 0}
 	r.partial = opt.Incomplete && opt.Planned == nil && !r.all
@@ -94,11 +95,11 @@ func (t *tree) read(ctx context.Context, opt *Options) (err error) {
 	return nil
 }
 
-// dated reports whether the last image has times that components can keep.
+// dated reports whether the last image records times that components can keep.
 func (o *Options) dated() bool { return o.Previous != nil && len(o.Previous.Times) > 0 }
 
-// incomplete reports whether write is to hash the files of a component: it cannot keep the times of
-// the last image.
+// incomplete reports whether to leave hashing a component's files to package write, because the
+// component cannot keep the last image's times.
 func (r *reading) incomplete(c *component) bool {
 	return r.partial && (!r.opt.dated() || !c.attributes.CanBe(r.opt.Previous.Times[c.record.Name].Contents))
 }
@@ -106,7 +107,7 @@ func (r *reading) incomplete(c *component) bool {
 // unbounded reports whether no package bounds the time of a file.
 func (t *tree) unbounded(i int) bool { return !t.byName[t.files[i].Components[0]].bounded }
 
-// toRead lists the files to be read, in order.
+// toRead lists the files to read, in order.
 func (t *tree) toRead(all bool) (files []int) {
 	groups := make(map[int64]bool)
 	if all {
@@ -148,7 +149,7 @@ func choose(files []int, is func(i int) bool) (list []int) {
 	return list
 }
 
-// hasSource reports whether a file is compiled Python, and the tree has a file that can be its
+// hasSource reports whether a file is compiled Python and the tree contains a file that can be its
 // source.
 func (t *tree) hasSource(i int) bool {
 	path := t.files[i].Path
@@ -181,11 +182,12 @@ func (r *reading) close() error {
 	return nil
 }
 
-// readRun is how many consecutive files one reader reads: most are in the same directory, which
-// stays open.
+// readRun is how many consecutive files one reader reads. Most of them are in the same directory,
+// which stays open.
 const readRun = 32
 
-// fill reads files, or only their start, as many in parallel as there are threads; 0 means cores.
+// fill reads files, or only their start. It reads up to threads files in parallel; 0 means the
+// number of cores.
 func (r *reading) fill(ctx context.Context, files []int, start bool) error {
 	if len(files) == 0 {
 		return nil
@@ -230,12 +232,12 @@ type fileReader struct {
 	all    bool // set digests that are not in the stream
 	hash   contentid.File
 	sha    hash.Hash
-	digest bool // of this file
+	digest bool // compute the digest of the current file
 	header [pyc.HeaderSize]byte
-	n      int // bytes of the header
+	n      int // number of header bytes read
 }
 
-// Write gets the contents of a file.
+// Write receives the contents of a file.
 func (r *fileReader) Write(p []byte) (int, error) {
 	r.n += copy(r.header[r.n:], p)
 	if r.digest {

@@ -1,7 +1,7 @@
 package pack
 
-// rooms is the remaining room in each of many layers: a tree in which each node has the maximum of
-// its children, so that the first layer with enough room is found in a few steps.
+// rooms contains the remaining room in each of many layers. It is a tree in which each node is the
+// maximum of its children, so that the first layer with enough room is found in a few steps.
 type rooms struct {
 	leaves int
 	most   []int64 // node i has the children 2i and 2i+1; the leaves come last
@@ -19,7 +19,7 @@ func newRooms(n int, room int64) *rooms {
 	return r
 }
 
-// first returns the first layer with enough room; there must be one.
+// first returns the first layer with enough room; at least one must exist.
 func (r *rooms) first(need int64) int {
 	i := 1
 	for i < r.leaves {
@@ -30,7 +30,7 @@ func (r *rooms) first(need int64) int {
 	return i - r.leaves
 }
 
-// take takes room from a layer.
+// take reduces the room in a layer.
 func (r *rooms) take(layer int, n int64) {
 	i := layer + r.leaves
 	r.most[i] -= n

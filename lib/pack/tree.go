@@ -11,11 +11,11 @@ import (
 	"chunkah/lib/layer"
 )
 
-// unclaimed is the component of a file without one.
+// unclaimed is the component of files that belong to no other component.
 var unclaimed = []string{format.Unclaimed}
 
-// emptyDirs is the component of empty directories. It is separate because a directory leaves it
-// with its first file, and that must not change a large layer.
+// emptyDirs is the component of empty directories. It is separate because a directory leaves it as
+// soon as it contains a file, and that must not change a large layer.
 var emptyDirs = []string{format.EmptyDirectories}
 
 // component is a component with its files.
@@ -24,18 +24,19 @@ type component struct {
 	files  []int // indexes into tree.files, in order
 	size   int64 // bytes in a tar
 	clamp  int64 // the newest mtime of its files, unix seconds
-	// bounded says that clamp bounds its times for any last image: the component comes from a
-	// package, or has times that do not fit an ordinary tar header.
+	// bounded says that clamp bounds the component's times regardless of the last image: the
+	// component comes from a package, or its times do not fit an ordinary tar header.
 	bounded bool
-	odd     bool // the second reason
-	// attributes and contents represent everything except times, without and with the files'
-	// contents (package contentid). contents are empty if they are unknown.
+	odd     bool // its times do not fit an ordinary tar header
+	// attributes and contents are digests of everything except times (package contentid).
+	// attributes excludes the contents of files, contents includes them. contents is empty if they
+	// are unknown.
 	attributes contentid.Attributes
 	contents   string
 	learned    group.Learned
 }
 
-// tree is a complete stream.
+// tree is a whole stream in memory.
 type tree struct {
 	header     format.Header
 	files      []*format.File
@@ -45,15 +46,15 @@ type tree struct {
 	components []*component // in the order of their names
 	byName     map[string]*component
 	effort     *effort
-	digests    *fileDigests // of files without a bound on their times; nil if no files are read
+	digests    *fileDigests // of files whose times no package bounds; nil if no files are read
 }
 
 func newTree() *tree {
 	return &tree{effort: &effort{}, records: make(map[string]*format.Component), byName: make(map[string]*component)}
 }
 
-// finishReading completes the tree when all records are read: parents, components' files, and the
-// newest mtime.
+// finishReading completes the tree after all records are read: parents, the components' files, and
+// the newest mtime.
 func (t *tree) finishReading() error {
 	if len(t.files) == 0 {
 		return errors.New("the stream has no files")
@@ -68,7 +69,7 @@ func (t *tree) finishReading() error {
 	return t.checkBytes()
 }
 
-// assemble adds parents, and gives components their files.
+// assemble adds missing parents and assigns files to components.
 func (t *tree) assemble() error {
 	if err := t.addParents(); err != nil {
 		return err
@@ -77,7 +78,7 @@ func (t *tree) assemble() error {
 	return t.distribute()
 }
 
-// checkBytes refuses files with a total size that overflows.
+// checkBytes refuses files whose total size overflows.
 func (t *tree) checkBytes() error {
 	bytes := int64(0)
 	for _, f := range t.files {
@@ -97,9 +98,9 @@ func (t *tree) tagged() bool {
 	return false
 }
 
-// maxMadeUp bounds the directories missing in a script's stream, in bytes: their paths, and dirCost
-// for each. A path of 8 KiB can omit 4,000, whose paths need 16 MiB in the output; the limit is
-// enough for a million with a hundred bytes each.
+// maxMadeUp limits the directories that a script's stream can omit, in bytes: their paths, plus
+// dirCost for each. A single path of 8 KiB can omit 4,000 directories, whose paths need 16 MiB in
+// the output. The limit allows a million directories with paths of a hundred bytes.
 const (
 	maxMadeUp = 512 << 20
 	dirCost   = 400
@@ -134,7 +135,7 @@ func (t *tree) addParents() error {
 	return t.checkParents()
 }
 
-// place appends a record below its parent directories.
+// place appends a record after its missing parent directories.
 func (t *tree) place(whole *[]*format.File, f *format.File, above []int) int {
 	parent := -1
 	if len(above) > 0 {
@@ -171,8 +172,8 @@ func isBelow(path, dir string) bool {
 	return len(path) > len(dir) && path[:len(dir)] == dir && path[len(dir)] == '/'
 }
 
-// checkParents refuses a file below a path that is not a directory: addParents added a directory at
-// the path of another record.
+// checkParents refuses a file below a path that is not a directory. In that case addParents has
+// added a directory at the path of another record.
 func (t *tree) checkParents() error {
 	for i := 1; i < len(t.files); i++ {
 		if t.files[i].Path == t.files[i-1].Path {
@@ -182,10 +183,10 @@ func (t *tree) checkParents() error {
 	return nil
 }
 
-// distribute gives every record to its components: a directory to all of them, any other file to
+// distribute assigns every record to its components: a directory to all of them, any other file to
 // the first.
 func (t *tree) distribute() error {
-	var last *component // the previous file's, which is often the same
+	var last *component // the previous file's component, which is often the same
 	give := func(name string, i int) {
 		if last == nil || name != last.record.Name {
 			last = t.component(name)
@@ -228,8 +229,8 @@ func (t *tree) component(name string) *component {
 	return c
 }
 
-// giveDir gives a directory to its components. A directory without any is in the layers of its
-// contents, and needs a component only if it is empty.
+// giveDir assigns a directory to its components. A directory without components is in the layers of
+// its contents, and needs a component only if it is empty.
 func (t *tree) giveDir(i int, give func(string, int)) {
 	f := t.files[i]
 	if len(f.Components) == 0 {
@@ -244,8 +245,8 @@ func (t *tree) giveDir(i int, give func(string, int)) {
 	}
 }
 
-// joinGroups gives all names of an inode the component of the first one that has one, and refuses
-// conflicting names.
+// joinGroups gives all names of an inode the component of the first name with a component. It
+// refuses names whose components conflict.
 func (t *tree) joinGroups() error {
 	type inode struct {
 		first  *format.File
@@ -316,9 +317,9 @@ func (t *tree) measure() {
 	}
 }
 
-// span returns the bounds of the times that a layer and its directories can get.
+// span returns the oldest and newest time that a layer and its directories can get.
 func (t *tree) span() (oldest, newest int64) {
-	for _, c := range t.components { // 0 is the time of a part without files
+	for _, c := range t.components { // a part without files has the time 0
 		oldest, newest = min(oldest, c.clamp), max(newest, c.clamp)
 	}
 	for _, f := range t.files {
@@ -329,7 +330,7 @@ func (t *tree) span() (oldest, newest int64) {
 	return oldest, newest
 }
 
-// dirSize returns the size of a directory in a layer with that time.
+// dirSize returns the size of a directory in a layer with the time mtime.
 func dirSize(f *format.File, mtime int64) int64 {
 	dir := *f
 	dir.MTime, dir.MTimeNsec = mtime, 0

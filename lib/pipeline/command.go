@@ -18,13 +18,13 @@ import (
 // graceTime is how long a command can take to end after SIGTERM.
 const graceTime = 5 * time.Second
 
-// plainCommand matches a command line that needs no shell: a path alone.
+// plainCommand matches a command line that needs no shell: only a path.
 var plainCommand = regexp.MustCompile(`^[A-Za-z0-9_./+-]+$`)
 
-// Command returns a stage that runs a command. The command gets the stream on standard input in the
-// given encoding, and writes its own stream in any encoding to standard output. Lines with more
-// than a path are run by a shell. If the stage is stopped, so is the command with all its child
-// processes.
+// Command returns a stage that runs a command. The command receives the stream on standard input in
+// the given encoding, and writes its own stream to standard output in any encoding. A command line
+// that is more than a path is run by a shell. If the stage is stopped, the command and all its
+// child processes are stopped too.
 func Command(stage, line string, enc format.Encoding, stderr io.Writer) Stage {
 	return Stage{Name: stage, Run: func(ctx context.Context, in format.Source, out format.Sink) error {
 		ctx, cancel := context.WithCancelCause(ctx)
@@ -52,7 +52,7 @@ func start(ctx context.Context, line string, stderr io.Writer) (*command, error)
 		args = []string{line}
 	}
 	c := &command{line: line, cmd: exec.CommandContext(ctx, args[0], args[1:]...)}
-	// The children of a shell are in its process group and are killed with it.
+	// A shell's children are in its process group and are killed with it.
 	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	c.cmd.Cancel = c.stop
 	c.cmd.WaitDelay = graceTime
@@ -67,20 +67,20 @@ func start(ctx context.Context, line string, stderr io.Writer) (*command, error)
 	return c, c.cmd.Start()
 }
 
-// stop sends SIGTERM to the command, and SIGKILL if it does not end. Afterwards nothing waits for
-// processes that still hold its pipes.
+// stop sends SIGTERM to the command, and SIGKILL if it does not end. Afterwards, processes that
+// still hold its pipes open do not block anything.
 func (c *command) stop() error {
 	group := -c.cmd.Process.Pid
 	c.killer = time.AfterFunc(graceTime, func() {
-		_ = syscall.Kill(group, syscall.SIGKILL) // it can be gone
-		_ = c.stdin.Close()                      // only the command's end matters
+		_ = syscall.Kill(group, syscall.SIGKILL) // the process can be gone already
+		_ = c.stdin.Close()                      // only the command's exit status matters
 		_ = c.stdout.Close()
 	})
 	return syscall.Kill(group, syscall.SIGTERM)
 }
 
-// pass sends the stream through the command. Of several errors it returns the cause of the others.
-// An error in the input stream ends the command.
+// pass sends the stream through the command. If there are several errors, it returns the one that
+// caused the others. An error in the input stream stops the command.
 func (c *command) pass(ctx context.Context, cancel context.CancelCauseFunc, enc format.Encoding, in format.Source, out format.Sink) error {
 	var feeder sync.WaitGroup
 	feeder.Go(func() {
@@ -90,14 +90,14 @@ func (c *command) pass(ctx context.Context, cancel context.CancelCauseFunc, enc 
 	})
 	read := drain(format.NewReader(c.stdout, c.line), out)
 	if read != nil && !errors.Is(read, format.ErrTruncated) {
-		// Further output is ignored, and the command ends if there is much more.
+		// Further output is ignored. If there is much more, the command ends with a broken pipe.
 		_, _ = io.CopyN(io.Discard, c.stdout, 1<<20)
 		_ = c.stdout.Close()
 	}
 	feeder.Wait()
 	ended := c.cmd.Wait()
 	if c.killer != nil {
-		c.killer.Stop() // the number of the process group can be reused from now on
+		c.killer.Stop() // from now on, another process group can get this number
 	}
 	switch {
 	case ctx.Err() != nil:
@@ -123,8 +123,8 @@ func isBrokenPipe(err error) bool {
 		exit.ExitCode() == 128+int(syscall.SIGPIPE) // as reported by a shell
 }
 
-// feed writes a stream to a command. A command can stop reading early, and its output and status
-// show whether that is an error. So feed returns only errors of the stream.
+// feed writes a stream to a command. A command can stop reading early; whether that is an error
+// shows in its output and exit status. So feed returns only errors in the stream.
 func feed(in format.Source, stdin io.WriteCloser, enc format.Encoding) error {
 	w := format.NewWriter(stdin, enc)
 	err := drain(in, w)

@@ -7,15 +7,15 @@ import (
 	"chunkah/format"
 )
 
-// batchSize is the number of records per batch: passing on single records costs more than creating
-// them.
+// batchSize is the number of records per batch, because passing on records one by one costs more
+// than creating them.
 const batchSize = 256
 
-// ahead is the number of batches that a stage can be ahead of the next one.
+// ahead is the number of batches by which a stage can be ahead of the next one.
 const ahead = 16
 
 // pipe connects two stages in memory. A producer that fails cancels the context, and the consumer
-// then reports the cause. So a stream without Finish never looks complete.
+// then reports the cause. So a stream without a Finish call never looks complete.
 type pipe struct {
 	ctx      context.Context
 	batches  chan []format.Record
@@ -82,8 +82,8 @@ func (p *pipe) Next() (format.Record, error) {
 	return rec, nil
 }
 
-// drain reads a stream that nobody needs to its end, so that its producer can finish and its errors
-// are reported.
+// drain reads the rest of an unused stream, so that its producer can finish and its errors are
+// reported.
 func (p *pipe) drain() error {
 	for {
 		p.in = nil

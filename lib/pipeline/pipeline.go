@@ -1,7 +1,7 @@
 // Package pipeline joins stages in one process.
 //
-// Records go from stage to stage in memory, without being encoded. The result is the same as that
-// of the commands in a shell pipe, but faster. When a stage fails all others are stopped, and its
+// Records are passed from stage to stage in memory, without encoding. The result is the same as
+// with commands in a shell pipe, but faster. When a stage fails, all others are stopped and its
 // error is returned.
 package pipeline
 
@@ -15,9 +15,9 @@ import (
 	"chunkah/format"
 )
 
-// Stage is a stage. It reads the stream of the previous stage and writes its own. The input of the
-// first stage and the output of the last are nil. A stage that returns nil has finished its output;
-// it need not have read all of its input.
+// Stage is one step of a pipeline. It reads the stream of the previous stage and writes its own.
+// The first stage has no input and the last no output: they are nil. A stage that returns nil has
+// finished its output, but need not have read all of its input.
 type Stage struct {
 	Name string
 	Run  func(ctx context.Context, in format.Source, out format.Sink) error
@@ -48,7 +48,7 @@ func Run(ctx context.Context, stages ...Stage) error {
 	if failed.Load() {
 		return context.Cause(ctx)
 	}
-	return nil // even if ctx was cancelled after the end
+	return nil // even if ctx was cancelled after the last stage
 }
 
 // runStage runs a stage and makes sure that its streams are finished.
@@ -74,7 +74,7 @@ func runStage(ctx context.Context, s Stage, in, out *pipe) error {
 	return nil
 }
 
-// name adds the stage's name to its own error, but not to the reason why it was stopped.
+// name adds the stage's name to the stage's own error, but not to the error that stopped it.
 func name(ctx context.Context, stage string, err error) error {
 	if cause := context.Cause(ctx); cause != nil && errors.Is(err, cause) {
 		return err

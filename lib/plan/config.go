@@ -19,7 +19,7 @@ const Author = "chunkah"
 // a plan. Container storage drops annotations, but keeps comments.
 func Comment(l *format.Layer) (string, error) { return format.Line(l) }
 
-// entry has the fields of a history entry that are read.
+// entry contains the fields of a history entry that are read.
 type entry struct {
 	CreatedBy  string `json:"created_by"`
 	Author     string `json:"author"`
@@ -27,8 +27,8 @@ type entry struct {
 	EmptyLayer bool   `json:"empty_layer"`
 }
 
-// FromConfig reads the plan in an image's config, nil if there is none. The note describes in one
-// line what is missing; it is empty if nothing is.
+// FromConfig reads the plan in an image's config. It returns nil if the config does not contain a
+// plan. The note describes in one line what is missing; it is empty if the plan is complete.
 func FromConfig(config []byte, name string) (prev *group.Previous, note string) {
 	var image struct {
 		History []entry `json:"history"`
@@ -62,9 +62,9 @@ func FromConfig(config []byte, name string) (prev *group.Previous, note string) 
 	return l.previous(), note
 }
 
-// FromHistory reads the history of one image's layer. It returns nil if neither this chunkah nor
-// the Rust one made it. whole says that it is the complete record; otherwise it has only the
-// components' names.
+// FromHistory reads the history entry of one layer. It returns nil if neither this chunkah nor the
+// Rust chunkah made the layer. whole is set if the record is complete; otherwise it contains only
+// the components' names.
 func FromHistory(h v1.History) (l *format.Layer, whole bool) {
 	if strings.HasPrefix(h.Comment, recordStart) {
 		rec, err := format.NewSequenceReader(strings.NewReader(h.Comment), "a layer's history").Next()
@@ -88,9 +88,10 @@ const recordStart = `{"layer":`
 // errForeign means that chunkah did not make a layer.
 var errForeign = errors.New("layer of another tool")
 
-// history adds the layer of one entry. If the entry has no record, the layer has only components'
-// names and no state. That includes layers of the Rust chunkah, which is then the author. Its tars
-// differ, so its layers are downloaded once more, but the grouping of components stays.
+// history adds the layer of one entry. If the entry does not contain a record, the layer has only
+// component names and no state. That also applies to layers made by the Rust chunkah, which sets
+// the author. The tars of the two programs differ, so clients download such layers once more, but
+// components stay grouped in the same way.
 func (l *layout) history(h entry) error {
 	switch {
 	case strings.HasPrefix(h.Comment, recordStart):

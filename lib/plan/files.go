@@ -13,18 +13,19 @@ import (
 	"chunkah/lib/digests"
 )
 
-// FilesType is the media type of the files of an image (format/SPEC.md, section 13).
+// FilesType is the media type of an image's file list (format/SPEC.md, section 13).
 const FilesType = "application/vnd.chunkah.files.v1"
 
-// The limits of the files of an image: more than any image has, and less than harms a machine.
+// Limits of the file list: more than any image needs, but little enough to be harmless.
 const (
 	maxFilesBytes = 1 << 30 // decompressed
-	maxWindow     = 8 << 20 // of the decoder: that of the encoder
+	maxWindow     = 8 << 20 // of the decoder; the encoder uses the same
 	maxEntries    = 4 << 20
 )
 
-// normal returns a copy of an entry with only the fields that a layer's entries have, and whether
-// it is a further name of an inode. names are the inodes so far.
+// normal returns a copy of an entry with only the fields that are part of a layer's entry digest.
+// further reports whether the entry is an additional name of an inode. names contains the inodes so
+// far.
 func normal(f *format.File, names *links) (_ format.File, further bool) {
 	n := *f
 	n.Stamp, n.Components, n.Implied, n.MTimeNsec = "", nil, false, 0
@@ -39,7 +40,7 @@ func normal(f *format.File, names *links) (_ format.File, further bool) {
 		}
 	}
 	for i, x := range n.Xattrs {
-		if len(x.Value) == 0 { // clients do not read those
+		if len(x.Value) == 0 { // clients do not read xattrs without a value
 			kept := append([]format.Xattr(nil), n.Xattrs[:i]...)
 			for _, x := range n.Xattrs[i+1:] {
 				if len(x.Value) > 0 {
@@ -72,8 +73,8 @@ func (l *links) number(group int64) (n int64, first bool) {
 	return n, !known
 }
 
-// Entries computes layer.entries of a layer, one record after another. It is empty if a regular
-// file has no digest.
+// Entries computes layer.entries, the digest of a layer's entries, one record after another. The
+// digest is empty if a regular file has no digest.
 type Entries struct {
 	hash    hash.Hash
 	out     *format.Writer
@@ -110,7 +111,7 @@ func (e *Entries) Digest() (string, error) {
 	return digests.Of([sha256.Size]byte(e.hash.Sum(nil))), nil
 }
 
-// EntriesOf returns the digest of entries.
+// EntriesOf returns the entry digest of files.
 func EntriesOf(files []*format.File) (string, error) {
 	e := NewEntries()
 	for _, f := range files {
@@ -119,14 +120,14 @@ func EntriesOf(files []*format.File) (string, error) {
 	return e.Digest()
 }
 
-// FilesWriter writes the files of an image.
+// FilesWriter writes an image's file list.
 type FilesWriter struct {
 	z     *zstd.Encoder
 	out   *format.Writer
 	links links
 }
 
-// NewFilesWriter begins the files of an image.
+// NewFilesWriter starts the file list of an image.
 func NewFilesWriter(w io.Writer) (*FilesWriter, error) {
 	z, err := zstd.NewWriter(w, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedDefault))
 	if err != nil {
@@ -136,11 +137,11 @@ func NewFilesWriter(w io.Writer) (*FilesWriter, error) {
 	return f, f.out.Write(&format.Header{Version: format.Version, Stage: format.StagePack})
 }
 
-// Layer begins a layer.
+// Layer starts a layer.
 func (w *FilesWriter) Layer(l *format.Layer) error {
 	w.links = links{}
 	rec := *l
-	rec.DiffID = "" // it says that a layer is kept
+	rec.DiffID = "" // a diffID would mark the layer as kept
 	return w.out.Write(&rec)
 }
 
@@ -150,13 +151,13 @@ func (w *FilesWriter) File(f *format.File) error {
 	return w.out.Write(&n)
 }
 
-// Close completes the files.
+// Close completes the file list.
 func (w *FilesWriter) Close() error { return errors.Join(w.out.Finish(), w.z.Close()) }
 
-// zstdMagic is the first byte of every frame of zstd.
+// zstdMagic is the first byte of every zstd frame.
 const zstdMagic = 0x28
 
-// unpack decompresses the files of an image.
+// unpack decompresses a file list.
 func unpack(r io.Reader) (io.ReadCloser, error) {
 	z, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecoderLowmem(true))
 	if err != nil {
@@ -168,9 +169,9 @@ func unpack(r io.Reader) (io.ReadCloser, error) {
 	}{io.LimitReader(z, maxFilesBytes), z.IOReadCloser()}, nil
 }
 
-// ReadFiles reads the files of an image: the entries of each layer, by their digest. A layer whose
-// entries do not have their digest is left out. The note describes faults in one line, and is empty
-// if there are none. An error is always a read error.
+// ReadFiles reads an image's file list. It returns the entries of each layer, by their digest. It
+// leaves out layers whose entries do not match the recorded digest. The note describes faults in
+// one line; it is empty if there are none. An error is always a read error.
 func ReadFiles(r io.Reader, name string) (layers map[string][]*format.File, note string, err error) {
 	in := &failing{Reader: r}
 	z, err := unpack(in)
@@ -222,7 +223,7 @@ func ReadFiles(r io.Reader, name string) (layers map[string][]*format.File, note
 	return layers, note, nil
 }
 
-// failing keeps the error of its reader.
+// failing remembers its reader's error.
 type failing struct {
 	io.Reader
 	err error

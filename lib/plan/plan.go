@@ -1,9 +1,9 @@
-// Package plan keeps the layout of an image for the next build: the components of each layer and
+// Package plan stores the layout of an image for the next build: the components of each layer and
 // their state.
 //
-// A plan is a sequence of layer records (format/SPEC.md, section 14). It is in a file, for example
-// a packed stream, or in the history of an image's config. Damaged, unknown or excess layers are
-// ignored with a note of one line.
+// A plan is a sequence of layer records (format/SPEC.md, section 14). It is stored in a file, for
+// example a packed stream, or in the history of an image's config. Damaged, unknown or surplus
+// layers are ignored and reported in a one-line note.
 package plan
 
 import (
@@ -17,16 +17,16 @@ import (
 	"chunkah/lib/group"
 )
 
-// The limits of a plan, which bound its memory. No image has more layers, no file system more
-// components.
+// The limits of a plan, which also limit its memory. No image has more layers, and no file system
+// more components.
 const (
 	maxLayers  = 4096
 	maxMembers = 1 << 18
 	maxText    = 64 << 20 // bytes of names, fingerprints and contents
 )
 
-// Read reads a plan, nil if it has no layers. The note describes faults in one line, and is empty
-// if there are none. An error is always a read error.
+// Read reads a plan. It returns nil if the plan does not contain layers. The note describes faults
+// in one line; it is empty if there are none. An error is always a read error.
 func Read(r io.Reader, name string) (prev *group.Previous, note string, err error) {
 	source := &failing{Reader: r}
 	in := bufio.NewReader(source)
@@ -58,8 +58,8 @@ func Read(r io.Reader, name string) (prev *group.Previous, note string, err erro
 	return l.previous(), "", nil
 }
 
-// Starts reports whether a file that begins with this byte can be a plan: an object or white space
-// in JSON, a map in msgpack, or zstd. No archive begins like that.
+// Starts reports whether a file that begins with this byte can be a plan: a JSON object, white
+// space, a msgpack map, or zstd. No archive format starts with these bytes.
 func Starts(first byte) bool {
 	switch first {
 	case '{', ' ', '\t', '\n', '\r', 0xde, 0xdf, zstdMagic:
@@ -68,14 +68,14 @@ func Starts(first byte) bool {
 	return first >= 0x80 && first <= 0x8f
 }
 
-// layout collects layers within the limits.
+// layout collects layers, within the limits.
 type layout struct {
 	layers  [][]group.Member
 	times   map[string]group.Dated
 	learned map[string]group.Learned
 	members int
 	text    int
-	known   bool // at least one fingerprint
+	known   bool // at least one component has a fingerprint
 }
 
 var errTooMuch = errors.New("too large for a plan")
@@ -130,8 +130,8 @@ func (l *layout) add(rec *format.Layer) error {
 	return nil
 }
 
-// learn keeps what the last images showed of a component. In an image with patch layers, a
-// component can be in several layers: the uppermost one is the latest.
+// learn stores what the last images recorded about a component. In an image with patch layers, a
+// component can be in several layers; the uppermost one is the latest.
 func (l *layout) learn(name string, rec *format.Layer, i int) {
 	var at group.Learned
 	if len(rec.Updated) > 0 {
@@ -145,7 +145,7 @@ func (l *layout) learn(name string, rec *format.Layer, i int) {
 	}
 }
 
-// previous returns nil if there are no layers, as without a previous plan.
+// previous returns the result. It is nil if there are no layers.
 func (l *layout) previous() *group.Previous {
 	if len(l.layers) == 0 {
 		return nil
@@ -153,7 +153,7 @@ func (l *layout) previous() *group.Previous {
 	return &group.Previous{Layers: l.layers, Times: l.times, Learned: l.learned}
 }
 
-// used describes how much of a damaged plan is used.
+// used says how much of a damaged plan is used.
 func (l *layout) used(which string) string {
 	switch n := len(l.layers); n {
 	case 0:

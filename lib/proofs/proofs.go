@@ -1,6 +1,6 @@
-// Package proofs records which blobs were found to decompress to which layers, so that this is
-// verified only once for each blob. The record belongs to the user and lies outside of caches and
-// images, which can come from anywhere.
+// Package proofs records which blobs have been verified to decompress to which layers, so that each
+// blob is verified only once. The record belongs to the user. It is stored outside of caches and
+// images, because those can come from anywhere.
 package proofs
 
 import (
@@ -22,11 +22,12 @@ import (
 	"chunkah/lib/temp"
 )
 
-// maxSize bounds the record, in bytes: 16,000 blobs. When it is full, the newer half stays.
+// maxSize limits the record, in bytes: 16,000 blobs. When the record is full, the older half is
+// dropped.
 const maxSize = 2 << 20
 
-// A record has lines of the form DIFFID-DIGEST-SIZE, both digests as 64 hexadecimal digits of
-// SHA-256. SIZE is the size of the blob.
+// A record contains lines of the form DIFFID-DIGEST-SIZE. Both digests are SHA-256, as 64
+// hexadecimal digits. SIZE is the size of the blob.
 var line = regexp.MustCompile(`(?m)^[0-9a-f]{64}-[0-9a-f]{64}-[0-9]+$`)
 
 // Proofs is a record. A nil record has no proofs and stores none.
@@ -59,7 +60,7 @@ func isDir(path string) bool {
 }
 
 // Open reads the record at path. A record that is missing, unreadable or possibly written by
-// another user counts as empty.
+// another user is treated as empty.
 func Open(path string) *Proofs {
 	p := &Proofs{path: path, known: make(map[string]bool)}
 	for _, l := range line.FindAll(read(path), -1) {
@@ -93,7 +94,7 @@ func lineOf(diffID, blob digest.Digest, size int64) string {
 	return fmt.Sprintf("%s-%s-%d", diffID.Encoded(), blob.Encoded(), size)
 }
 
-// Has reports whether the blob, of that size, was seen to decompress to the layer.
+// Has reports whether a blob of this size has been verified to decompress to the layer.
 func (p *Proofs) Has(diffID, blob digest.Digest, size int64) bool {
 	if p == nil {
 		return false
@@ -103,8 +104,8 @@ func (p *Proofs) Has(diffID, blob digest.Digest, size int64) bool {
 	return p.known[lineOf(diffID, blob, size)]
 }
 
-// Add records that the blob decompresses to the layer. For the tables of zstd:chunked, a digest of
-// their positions takes the place of the layer's.
+// Add records that the blob decompresses to the layer. For verified zstd:chunked tables, pass a
+// digest of their positions instead of the layer's diffID.
 func (p *Proofs) Add(diffID, blob digest.Digest, size int64) {
 	if p == nil || p.Has(diffID, blob, size) {
 		return
@@ -142,8 +143,8 @@ func (p *Proofs) Save() error {
 	return errors.Join(err, f.Close())
 }
 
-// removeOther removes anything that is not a regular file. In another user's home it could be a
-// link to a device of this user.
+// removeOther removes anything that is not a regular file. In another user's home directory it
+// could be a symlink to one of this user's devices.
 func removeOther(path string) error {
 	info, err := os.Lstat(path)
 	switch {

@@ -6,25 +6,25 @@ import (
 	"strings"
 )
 
-// HeaderSize is the number of bytes of a header that Time reads.
+// HeaderSize is the number of header bytes that Time needs.
 const HeaderSize = 12
 
-// The header of compiled Python: the magic number of the version followed by "\r\n", flags since
-// Python 3.7 (PEP 552), and the time of the source where those are 0. All numbers are
-// little-endian. Magic numbers below magicFlags belong to Python 3.0 to 3.6, from magicPython2 on
-// to Python 2: they have the time in place of the flags. PyPy's own, below magicPython3, have
-// flags.
+// The header of compiled Python consists of the version's magic number followed by "\r\n", flags
+// since Python 3.7 (PEP 552), and, if the flags are 0, the time of the source. All numbers are
+// little-endian. Versions without flags store the time directly after the magic number: Python 3.0
+// to 3.6 use magic numbers below magicFlags, and Python 2 uses numbers from magicPython2 on. PyPy
+// uses magic numbers below magicPython3, and has flags.
 const (
 	magicPython3 = 3000
 	magicFlags   = 3390
 	magicPython2 = 20121
 )
 
-// Is reports whether a file of that path is compiled Python by its name.
+// Is reports whether a file with this path is compiled Python, according to its name.
 func Is(path string) bool { return strings.HasSuffix(path, ".pyc") || strings.HasSuffix(path, ".pyo") }
 
-// Time returns the time of the source in a header, in unix seconds modulo 2^32; false if the file
-// is not compiled Python, or has a hash instead of the time.
+// Time returns the source's time from a header, in unix seconds modulo 2^32. timed is false if the
+// file is not compiled Python, or contains a hash instead of the time.
 func Time(header []byte) (time uint32, timed bool) {
 	if len(header) < HeaderSize || header[2] != '\r' || header[3] != '\n' {
 		return 0, false
@@ -37,8 +37,8 @@ func Time(header []byte) (time uint32, timed bool) {
 	return second, first == 0
 }
 
-// Sources are the paths that a file can be compiled from: DIR/NAME.py of DIR/NAME.pyc and of
-// DIR/__pycache__/NAME.TAG.pyc (PEP 3147, PEP 488), whose tag can have dots.
+// Sources returns the paths from which a file can have been compiled: DIR/NAME.py for DIR/NAME.pyc
+// and for DIR/__pycache__/NAME.TAG.pyc (PEP 3147, PEP 488). TAG can contain dots.
 func Sources(path string) (list []string) {
 	cut := strings.LastIndexByte(path, '/')
 	above, cached := strings.CutSuffix(path[:cut], "/__pycache__")

@@ -1,6 +1,6 @@
-// Package quote makes text from outside safe to print: names, xattrs, configs, messages of
-// registries. It escapes everything that would move the cursor of a terminal, end a line or change
-// the direction of writing.
+// Package quote makes untrusted text safe to print: names, xattrs, configs, messages from
+// registries. It escapes everything that would move a terminal's cursor, end a line or change the
+// writing direction.
 package quote
 
 import (
@@ -12,8 +12,8 @@ import (
 	"unicode/utf8"
 )
 
-// Name returns a name or value for use inside other text: unchanged, or quoted as in Go if it has
-// unprintable characters.
+// Name returns a name or value for use inside other text. If it contains unprintable characters, it
+// is quoted as in Go.
 func Name(s string) string {
 	if isPlain(s) {
 		return s

@@ -9,8 +9,8 @@ import (
 // plainWord matches words without special meaning in a shell.
 var plainWord = regexp.MustCompile(`^[A-Za-z0-9_./:@%+,=-]+$`)
 
-// Shell returns a word for sh: unchanged, in single quotes, or, if it has control characters, as a
-// printf command.
+// Shell quotes a word for sh if necessary: in single quotes or, if it contains control characters,
+// as a printf command.
 func Shell(word string) string {
 	switch {
 	case plainWord.MatchString(word):

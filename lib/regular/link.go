@@ -10,12 +10,13 @@ import (
 	"syscall"
 )
 
-// errForeignLink is the error for a symlink that another user can have planted.
+// errForeignLink is the error for a symlink that another user may have planted.
 var errForeignLink = errors.New("a symlink of another user in a world-writable directory: use the path of its target")
 
-// CheckLink refuses to follow the symlink at path, described by info, if the kernel would with
-// fs.protected_symlinks. Code that follows links itself would otherwise bypass that protection. In
-// a sticky world-writable directory, a link must belong to this user or to the directory's owner.
+// CheckLink refuses to follow the symlink at path, described by info, if the kernel would refuse it
+// with fs.protected_symlinks. Code that follows symlinks itself would otherwise bypass that
+// protection. In a sticky world-writable directory, a symlink must belong to this user or to the
+// directory's owner.
 func CheckLink(path string, info fs.FileInfo) error {
 	dir, err := os.Stat(filepath.Dir(path))
 	if err != nil {
@@ -34,9 +35,9 @@ func CheckLink(path string, info fs.FileInfo) error {
 
 const maxLinks = 40 // in a row, as in the kernel
 
-// Resolve follows the symlinks at path itself, so that their target is replaced and not the link.
-// The target need not exist. opened is true if path is an open file of a process, such as
-// /dev/stdout.
+// Resolve follows the symlinks at path, so that a write replaces their target and not the symlink.
+// The target need not exist. opened is true if path refers to an open file of a process, for
+// example /dev/stdout.
 func Resolve(path string) (target string, opened bool, err error) {
 	target = path
 	for range maxLinks {
@@ -54,7 +55,7 @@ func Resolve(path string) (target string, opened bool, err error) {
 			return "", false, err
 		}
 		parent := filepath.Dir(target)
-		if _, err := os.Stat(parent); err != nil { // by the kernel's rules, unlike EvalSymlinks
+		if _, err := os.Stat(parent); err != nil { // follows the kernel's rules, unlike EvalSymlinks
 			return "", false, err
 		}
 		dir, err := filepath.EvalSymlinks(parent)
@@ -69,7 +70,7 @@ func Resolve(path string) (target string, opened bool, err error) {
 			return "", false, err
 		}
 		if !filepath.IsAbs(link) {
-			link = dir + "/" + link // not cleaned: x in "x/.." can be a link
+			link = dir + "/" + link // not cleaned, because x in "x/.." can be a symlink
 		}
 		target = link
 	}

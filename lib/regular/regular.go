@@ -1,5 +1,5 @@
-// Package regular opens only regular files, in places where others could put anything. It never
-// waits for a FIFO or acts on a device, and follows a symlink only if the user named it.
+// Package regular opens only regular files, in places where other users could put anything. It
+// never waits for a FIFO or triggers a device, and follows a symlink only if the user named it.
 package regular
 
 import (
@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ErrNot is the error for anything that is not a regular file.
+// ErrNot is the error for everything that is not a regular file.
 var ErrNot = errors.New("is not a regular file")
 
 // Open opens the regular file at path. A symlink there is followed.
@@ -20,7 +20,7 @@ func Open(path string) (*os.File, error) { return open(path, 0) }
 // OpenOwn opens the regular file at path, without following a symlink.
 func OpenOwn(path string) (*os.File, error) { return open(path, unix.O_NOFOLLOW) }
 
-// ReadConfig reads a configuration file, up to most bytes. /dev/null is an empty one.
+// ReadConfig reads a configuration file, up to most bytes. /dev/null reads as an empty file.
 func ReadConfig(path string, most int64) ([]byte, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -36,7 +36,8 @@ func ReadConfig(path string, most int64) ([]byte, error) {
 }
 
 func open(path string, flags int) (*os.File, error) {
-	// Keep the access time if the kernel allows it, which it does for the owner only.
+	// Do not change the access time, if the kernel allows that: it does so only for the file's
+	// owner.
 	flags |= unix.O_NONBLOCK | unix.O_NOCTTY
 	f, err := os.OpenFile(path, flags|unix.O_NOATIME, 0)
 	if errors.Is(err, unix.EPERM) {

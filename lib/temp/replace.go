@@ -9,7 +9,7 @@ import (
 	"chunkah/lib/regular"
 )
 
-// Replace replaces the contents of a file in one step. Pipes and devices are written directly.
+// Replace replaces the contents of a file atomically. Pipes and devices are written directly.
 func Replace(name string, data []byte) error {
 	p, err := Prepare(name, data)
 	if err != nil {
@@ -18,16 +18,16 @@ func Replace(name string, data []byte) error {
 	return p.Commit()
 }
 
-// Pending is a file with its contents, but under a temporary name. It must be committed or
-// discarded; both do nothing on nil.
+// Pending is a file that is complete but still has a temporary name. It must be committed or
+// discarded. Both methods do nothing on nil.
 type Pending struct {
-	file *os.File // kept open and locked, so that it is not mistaken for a leftover; nil at the end
+	file *os.File // open and locked, so that it is not mistaken for a leftover; nil once committed or discarded
 	name string
 }
 
-// Prepare does everything that can fail for lack of space or permission. A pipe or a device is
-// written at once, and so is a file that a process has open, such as /dev/stdout. Any other symlink
-// is replaced itself, not its target.
+// Prepare performs every step that can fail because of missing space or permission. A pipe, a
+// device or an open file of a process, for example /dev/stdout, is written immediately. If name is
+// any other symlink, the symlink itself is replaced, not its target.
 func Prepare(name string, data []byte) (*Pending, error) {
 	target, opened, err := regular.Resolve(name)
 	if err != nil {
@@ -52,7 +52,7 @@ func Prepare(name string, data []byte) (*Pending, error) {
 	return p, nil
 }
 
-// writeTo writes to a file that cannot be replaced. An open file of a process is written at its
+// writeTo writes to a file that cannot be replaced. In an open file of a process, it writes at the
 // current position.
 func writeTo(name string, data []byte) error {
 	f, err := os.OpenFile(name, os.O_WRONLY|os.O_APPEND, 0)
@@ -63,7 +63,7 @@ func writeTo(name string, data []byte) error {
 	return errors.Join(err, f.Close())
 }
 
-// withName replaces the temporary name in an error by the final one.
+// withName replaces the temporary name in an error with the final one.
 func withName(name string, err error) error {
 	if path, ok := errors.AsType[*fs.PathError](err); ok {
 		return &fs.PathError{Op: path.Op, Path: name, Err: path.Err}
@@ -86,7 +86,7 @@ func (p *Pending) Commit() error {
 // Discard removes the file. After Commit it does nothing, so it can be deferred.
 func (p *Pending) Discard() {
 	if p != nil && p.file != nil {
-		_ = os.Remove(p.file.Name()) // the reason for discarding it matters more
+		_ = os.Remove(p.file.Name()) // ignored: the error that led to Discard is more important
 		_ = p.close()
 	}
 }
@@ -97,8 +97,8 @@ func (p *Pending) close() error {
 	return f.Close()
 }
 
-// fill writes a file that others can read. It is not synced, since it can be recreated after a
-// crash.
+// fill writes data to a file that others can read. It does not sync the file, because the file can
+// be recreated after a crash.
 func fill(f *os.File, data []byte) error {
 	if _, err := f.Write(data); err != nil {
 		return err

@@ -10,9 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// SpoolDir returns the directory for CreateSpool: dir, or TMPDIR if dir is empty, otherwise
-// /var/tmp, and /tmp only if that is not writable. /tmp can be in memory, which is too small for
-// layers.
+// SpoolDir returns the directory for CreateSpool: dir, else TMPDIR, else /var/tmp, and only if that
+// is not writable, /tmp. /tmp can be in memory, which is too small for layers.
 func SpoolDir(dir string) string {
 	if dir != "" {
 		return dir
@@ -34,7 +33,7 @@ func CreateSpool(dir string) (*os.File, error) {
 	return f, nil
 }
 
-// unnamed opens a unnamed file. On file systems without support for this, the file has a
+// unnamed opens an unnamed file. On file systems that do not support unnamed files, the file has a
 // name for a moment.
 func unnamed(dir string) (*os.File, error) {
 	f, err := os.OpenFile(dir, os.O_RDWR|unix.O_TMPFILE, 0o600)
@@ -50,8 +49,8 @@ func unnamed(dir string) (*os.File, error) {
 	return f, nil
 }
 
-// SpoolWriter writes to a file from CreateSpool. It only implements io.Writer, so that io.Copy uses
-// large writes, and its errors name the directory.
+// SpoolWriter returns a writer to a file from CreateSpool. It implements only io.Writer, so that
+// io.Copy uses large writes. Its errors name the directory.
 func SpoolWriter(f *os.File) io.Writer { return spoolWriter{f} }
 
 type spoolWriter struct{ file *os.File }
@@ -64,8 +63,8 @@ func (w spoolWriter) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// SpoolCause removes the path from an error: for a spool it is the directory, or a meaningless
-// name.
+// SpoolCause removes the path from an error, because a spool's path is only its directory or a
+// meaningless name.
 func SpoolCause(err error) error {
 	if path, ok := errors.AsType[*os.PathError](err); ok {
 		return path.Err

@@ -1,6 +1,6 @@
-// Package temp creates unfinished files and directories. Their names say so, and they are locked
-// until they are finished. The kernel releases the locks of a killed process, so its leftovers can
-// be distinguished from files that another process is writing.
+// Package temp creates unfinished files and directories. They have recognisable names and are
+// locked until they are finished. The kernel releases the locks of a killed process, so its
+// leftovers can be distinguished from files that another process is writing.
 package temp
 
 import (
@@ -27,12 +27,12 @@ func Is(name string) bool {
 	return strings.HasPrefix(name, prefix) && strings.HasSuffix(name, suffix)
 }
 
-// Memory is the last directory that Dir tries. Containers have it even if their root is read-only.
-// It is in memory, and its mount limits the size (64 MB by default, see --shm-size).
+// Memory is the last directory that Dir tries. Containers provide it even if their root is
+// read-only. It is in memory, and its size is limited (by default to 64 MB, see --shm-size).
 const Memory = "/dev/shm"
 
-// Dir returns the absolute path of the directory for temporary files: TMPDIR, or the first writable
-// one of dirs and Memory, or the first one.
+// Dir returns the absolute path of the directory for temporary files: TMPDIR, else the first
+// writable directory of dirs and Memory, else the first of them.
 func Dir(dirs ...string) string {
 	if dir := os.Getenv("TMPDIR"); dir != "" {
 		if abs, err := filepath.Abs(dir); err == nil {
@@ -58,8 +58,8 @@ func path(dir string) string {
 	return filepath.Join(dir, prefix+hex.EncodeToString(b[:])+suffix)
 }
 
-// Create creates a file in dir for reading and writing. It must stay open until it is renamed or
-// removed: otherwise it counts as a leftover.
+// Create creates a file in dir for reading and writing. Keep it open until it is renamed or
+// removed, because a closed file is treated as a leftover.
 func Create(dir string, perm os.FileMode) (*os.File, error) {
 	f, err := os.OpenFile(path(dir), os.O_RDWR|os.O_CREATE|os.O_EXCL, perm)
 	if err == nil {
@@ -68,7 +68,7 @@ func Create(dir string, perm os.FileMode) (*os.File, error) {
 	return f, err
 }
 
-// Mkdir creates a directory in dir and returns it open. It must stay open like a file from Create.
+// Mkdir creates a directory in dir and opens it. Keep it open like a file from Create.
 func Mkdir(dir string, perm os.FileMode) (*os.File, error) {
 	name := path(dir)
 	if err := os.Mkdir(name, perm); err != nil {
@@ -82,10 +82,10 @@ func Mkdir(dir string, perm os.FileMode) (*os.File, error) {
 	return f, nil
 }
 
-// lockNew locks a new file or directory. Another process can have it locked for a moment while it
-// looks for leftovers.
+// lockNew locks a new file or directory. A process that looks for leftovers can hold the lock for a
+// moment.
 func lockNew(f *os.File) {
-	_ = lock(f, unix.LOCK_EX) // without locks in the file system, nothing there counts as a leftover
+	_ = lock(f, unix.LOCK_EX) // if the file system does not support locks, its files are never treated as leftovers
 }
 
 func lock(f *os.File, how int) error {
@@ -96,15 +96,15 @@ func lock(f *os.File, how int) error {
 	}
 }
 
-// namesAtOnce bounds how many names of a directory are in memory.
+// namesAtOnce limits how many names of a directory are read at a time.
 const namesAtOnce = 1024
 
-// lockDelay is the maximum time that a process needs between creating and locking a file, which are
-// two system calls: ten times the time on a loaded machine.
+// lockDelay is the longest expected time between creating and locking a file, which are two system
+// calls. It is ten times the time that these need on a loaded machine.
 const lockDelay = 100 * time.Millisecond
 
-// Left returns the sorted paths of the leftovers of killed processes in dir. If dir does not exist,
-// there are none.
+// Left returns the sorted paths of files that killed processes left in dir. A missing dir is not an
+// error.
 func Left(dir string) ([]string, error) {
 	left, err := unlocked(dir)
 	if len(left) > 0 {
@@ -115,7 +115,7 @@ func Left(dir string) ([]string, error) {
 	return left, err
 }
 
-// unlocked returns the paths in dir that nobody has locked.
+// unlocked returns the paths of unfinished files in dir that no process has locked.
 func unlocked(dir string) (paths []string, err error) {
 	d, err := os.OpenFile(dir, os.O_RDONLY|unix.O_DIRECTORY, 0) // a FIFO would wait for a writer
 	if errors.Is(err, os.ErrNotExist) {
@@ -141,14 +141,14 @@ func unlocked(dir string) (paths []string, err error) {
 	}
 }
 
-// isLeft reports whether nobody has locked path. Files that belong to others or cannot be locked do
-// not count.
+// isLeft reports whether path is an unfinished file that no process has locked. It returns false
+// for files that belong to other users or cannot be locked.
 func isLeft(path string) bool {
 	was, err := os.Lstat(path)
 	if err != nil {
 		return false
 	}
-	flags := os.O_RDWR // network file systems require this for a lock
+	flags := os.O_RDWR // network file systems require write access for a lock
 	switch {
 	case was.IsDir():
 		flags = os.O_RDONLY
@@ -163,7 +163,7 @@ func isLeft(path string) bool {
 	if lock(f, unix.LOCK_EX|unix.LOCK_NB) != nil {
 		return false
 	}
-	// It can have been renamed since; then the lock is on a finished file.
+	// The file can have been renamed since. Then the lock is on a finished file.
 	locked, err := f.Stat()
 	if err != nil {
 		return false
