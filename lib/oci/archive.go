@@ -19,35 +19,35 @@ import (
 )
 
 const (
-	blockSize = 512 // of a tar, in bytes
+	blockSize = 512 // of a tar archive, in bytes
 
-	// maxUstar is the largest size in a ustar header, in bytes. Larger sizes go into a PAX record.
+	// maxUstar is the largest size in a ustar header, in bytes. A larger size needs a PAX record.
 	maxUstar = 1<<33 - 1
 )
 
-// Archive is an OCI archive: a tar of an OCI layout with the blobs in the order of their arrival,
-// index.json last, and two blocks of zeros at the end without more padding. It is written in one
-// pass, except for entries from NewBlob, and never read. Its methods must not be called
-// concurrently.
+// Archive is an OCI archive: a tar of an OCI layout. It contains the blobs in the order in which
+// they were added, then index.json, and ends with two blocks of zeros without more padding. It is
+// written in one pass, except for entries from NewBlob, and never read. Its methods must not be
+// called concurrently.
 type Archive struct {
 	w      io.Writer
-	random *os.File // w, if it accepts bytes in any order; else nil
+	random *os.File // w, if it supports writes in any order; else nil
 	name   string   // for messages
 	opt    Options
 	blobs  map[digest.Digest]int64 // sizes
 	err    error                   // the first error; errFinished after Commit
-	file   *os.File                // opened here; nil for the caller's writer
-	path   string                  // to rename file to; empty if file is written in place
-	isNew  bool                    // no file is at path yet
+	file   *os.File                // opened by this package; nil if the caller provided the writer
+	path   string                  // final path of file; empty if file is written in place
+	isNew  bool                    // path did not exist before
 	files  []os.FileInfo
-	// hasDirs is set once the directories above the blobs are written.
+	// hasDirs is set after the directories that contain the blobs are written.
 	hasDirs bool
 
-	documents []fileEntry // the entries after the blobs, once known
+	documents []fileEntry // the entries after the blobs; set by Finish
 	blobsEnd  int64       // offset in the file
 }
 
-// fileEntry is a small file of a layout.
+// fileEntry is a small file in a layout.
 type fileEntry struct {
 	name string
 	data []byte
@@ -55,8 +55,9 @@ type fileEntry struct {
 
 var _ Destination = (*Archive)(nil)
 
-// NewArchive writes an archive to w. The caller closes w, and messages use its Name if it has one.
-// After an error or Discard, w has no valid archive: index.json and the end are missing.
+// NewArchive writes an archive to w. The caller closes w. If w has a Name method, messages use that
+// name. After an error or Discard, w does not contain a valid archive: index.json and the end are
+// missing.
 func NewArchive(w io.Writer, opt Options) *Archive {
 	a := &Archive{w: w, random: anyOrder(w), name: "output", opt: opt, blobs: map[digest.Digest]int64{}}
 	if named, ok := w.(interface{ Name() string }); ok {
@@ -70,10 +71,10 @@ func NewArchive(w io.Writer, opt Options) *Archive {
 	return a
 }
 
-// CreateArchive writes an archive to a file. Commit creates the file, or replaces an existing one,
-// after the archive is on the disk. Until then the bytes are in a temporary file in the same
-// directory. A symlink stays, and its target is replaced. A device, a pipe or an open file, such as
-// /dev/stdout, is written to.
+// CreateArchive writes an archive to a file. It writes a temporary file in the same directory;
+// Commit syncs it to disk and then renames it to path, replacing an existing file. If path is a
+// symlink, its target is replaced. A device, a pipe or an open file such as /dev/stdout is written
+// directly.
 func CreateArchive(path string, opt Options) (*Archive, error) {
 	a, err := createArchive(path, opt)
 	if err != nil {
@@ -107,8 +108,8 @@ func createArchive(path string, opt Options) (*Archive, error) {
 		return nil, err
 	}
 	if old != nil {
-		// The mode stays, as if the file were overwritten. If that is not allowed, the default mode
-		// must do.
+		// Keep the mode of the existing file, as if it were overwritten. If that is not permitted,
+		// the file gets the default mode.
 		_ = f.Chmod(old.Mode().Perm())
 	}
 	a := NewArchive(f, opt)
@@ -119,14 +120,14 @@ func createArchive(path string, opt Options) (*Archive, error) {
 	return a, nil
 }
 
-// openArchive writes to the existing file at target. path is the user's name for it.
+// openArchive opens the existing file at target for writing. path is the user's name for this file.
 func openArchive(path, target string, old os.FileInfo, opt Options) (*Archive, error) {
 	if opt.Readable {
 		return nil, errors.New("not a regular file, so the image cannot be verified: give a regular file")
 	}
 	flags := os.O_WRONLY
 	if old.Mode().IsRegular() {
-		flags |= os.O_APPEND // a redirection: append
+		flags |= os.O_APPEND // a shell redirection: append to it
 	}
 	f, err := os.OpenFile(target, flags, 0)
 	if err != nil {
@@ -165,8 +166,8 @@ func (a *Archive) Blob(d v1.Descriptor, _ Hint, write func(io.Writer) error) err
 	})
 }
 
-// Finish implements Destination. An archive that is written in place gets its end with Commit,
-// since readers see every byte at once.
+// Finish implements Destination. Readers of an archive that is written in place see every byte
+// immediately, so Commit writes the end of such an archive.
 func (a *Archive) Finish(index []byte) (Location, error) { return a.finish(index) }
 
 func (a *Archive) finish(index []byte, more ...fileEntry) (at Location, err error) {
@@ -228,7 +229,7 @@ func (a *Archive) Commit() error {
 	return nil
 }
 
-// appear syncs the finished file and gives it its name.
+// appear syncs the finished file and renames it to its final name.
 func (a *Archive) appear() error {
 	f := a.file
 	a.file = nil
@@ -236,7 +237,7 @@ func (a *Archive) appear() error {
 		return err
 	}
 	err := syncDir(filepath.Dir(a.path))
-	if err != nil && a.isNew { // a replaced file cannot be restored
+	if err != nil && a.isNew { // a file that was replaced cannot be restored
 		err = errors.Join(err, os.Remove(a.path))
 	}
 	return err
@@ -264,7 +265,7 @@ func (a *Archive) unfinish() {
 		return
 	}
 	if end, err := a.random.Seek(0, io.SeekCurrent); err == nil && end > a.blobsEnd {
-		_ = a.random.Truncate(a.blobsEnd) // the caller has a more useful error
+		_ = a.random.Truncate(a.blobsEnd) // ignored: the caller reports a more useful error
 	}
 }
 
@@ -278,7 +279,7 @@ func (a *Archive) Discard() error {
 	}
 	f := a.file
 	a.file = nil
-	_ = f.Close() // the contents do not matter any more
+	_ = f.Close() // ignored: the contents are not needed any more
 	if a.path == "" {
 		return nil
 	}
@@ -288,7 +289,7 @@ func (a *Archive) Discard() error {
 	return nil
 }
 
-// do runs one step unless an earlier one failed.
+// do runs one step, unless an earlier step failed.
 func (a *Archive) do(step func() error) error {
 	if a.err == nil {
 		if err := step(); err != nil {
@@ -298,7 +299,7 @@ func (a *Archive) do(step func() error) error {
 	return a.err
 }
 
-// dirs writes the directories above the blobs, once.
+// dirs writes the directories that contain the blobs, once.
 func (a *Archive) dirs() error {
 	if a.hasDirs {
 		return nil
@@ -310,8 +311,8 @@ func (a *Archive) dirs() error {
 	return a.entry(blobsDir+"/", 0, nil)
 }
 
-// entry writes an entry's header, its contents with write, and the padding. A name that ends with a
-// slash is a directory.
+// entry writes an entry: its header, its contents by calling write, and the padding. If the name
+// ends with a slash, the entry is a directory.
 func (a *Archive) entry(name string, size int64, write func() error) error {
 	if err := writeHeader(a.w, name, size); err != nil {
 		return err
@@ -329,7 +330,7 @@ func (a *Archive) entry(name string, size int64, write func() error) error {
 	return nil
 }
 
-// writeHeader writes the header of an entry. A new tar.Writer for each entry writes only the
+// writeHeader writes the header of an entry. It uses a new tar.Writer per entry and only for the
 // header, so that the kernel can copy the contents from file to file.
 func writeHeader(w io.Writer, name string, size int64) error {
 	header := tar.Header{
@@ -344,7 +345,7 @@ func writeHeader(w io.Writer, name string, size int64) error {
 	return tar.NewWriter(w).WriteHeader(&header)
 }
 
-// blobsDir is the directory of the blobs in a layout.
+// blobsDir is the directory in a layout that contains the blobs.
 const blobsDir = v1.ImageBlobsDir + "/sha256"
 
 func blobName(d digest.Digest) string { return blobsDir + "/" + d.Encoded() }

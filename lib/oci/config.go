@@ -10,21 +10,21 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// Config is the part of an image's config that says how to run it, from any of the shapes that
-// ParseConfig reads. The description of layers (rootfs, history) is not part of it. The zero Config
-// is empty.
+// Config is the part of an image's config that says how to run the image. ParseConfig lists the
+// structures from which it can be read. Config does not contain the description of layers (rootfs,
+// history). The zero value is an empty config.
 type Config struct {
 	Platform    v1.Platform // OS is empty or "linux"
 	Author      string
 	Created     *time.Time // nil if not given
 	Annotations map[string]string
 	Labels      map[string]string
-	// OfImage is set for the config of an image with layers. It is not set for one that was written
-	// for a new image.
+	// OfImage is set if the config comes from an image with layers. It is not set if the config was
+	// written for a new image.
 	OfImage bool
 
-	// exec is the execution config without its labels. Known keys are checked, unknown ones are
-	// unchanged.
+	// exec is the execution config without its labels. Known keys are checked, unknown keys are
+	// kept unchanged.
 	exec map[string]json.RawMessage
 }
 
@@ -37,7 +37,7 @@ const (
 	kindNumber
 	kindObject
 	kindStrings   // array of strings
-	kindObjectMap // object of objects: a set in this schema
+	kindObjectMap // object of objects: the schema uses it as a set
 	kindStringMap // object of strings
 )
 
@@ -48,8 +48,8 @@ func (k kind) String() string {
 	}[k]
 }
 
-// execKeys are the keys of an execution config: those of the OCI specification, those that docker
-// adds and uses, and those that docker only fills in.
+// execKeys are the keys of an execution config: the keys in the OCI specification, keys that docker
+// adds and uses, and keys that docker only fills in.
 var execKeys = map[string]kind{
 	"User": kindString, "ExposedPorts": kindObjectMap, "Env": kindStrings, "Entrypoint": kindStrings, "Cmd": kindStrings,
 	"Volumes": kindObjectMap, "WorkingDir": kindString, "Labels": kindStringMap, "StopSignal": kindString,
@@ -62,7 +62,7 @@ var execKeys = map[string]kind{
 	"StdinOnce": kindBool, "NetworkDisabled": kindBool,
 }
 
-// workDir is not a key of the specification, but some documentation uses it for WorkingDir.
+// workDir is not in the specification, but some documentation uses it for WorkingDir.
 const workDir = "WorkDir"
 
 // setExec sets the execution config.
@@ -81,14 +81,15 @@ func (c *Config) setExec(keys map[string]json.RawMessage) error {
 	return nil
 }
 
-// CheckExecution returns all faults of an execution config, which is "config" in an image config.
+// CheckExecution returns all faults in an execution config, which is "config" in an image config.
 func CheckExecution(keys map[string]json.RawMessage) []error {
 	_, err := checkExec(keys)
 	return each(err)
 }
 
-// checkExec returns an execution config as it is written. Known keys must have their type. A null
-// is left out, since it means the same as no key to every client. Unknown keys are kept.
+// checkExec returns an execution config in the form in which it is written. Known keys must have
+// the right type. A null is left out, because all clients treat it like a missing key. Unknown keys
+// are kept.
 func checkExec(keys map[string]json.RawMessage) (map[string]json.RawMessage, error) {
 	exec := make(map[string]json.RawMessage, len(keys))
 	var wrong faults
@@ -114,7 +115,7 @@ func checkExec(keys map[string]json.RawMessage) (map[string]json.RawMessage, err
 	return exec, wrong.err()
 }
 
-// sameWorkingDir makes sure that both spellings have the same value if both are given.
+// sameWorkingDir checks that both spellings have the same value if both are given.
 func sameWorkingDir(keys map[string]json.RawMessage) error {
 	full, ok := keys["WorkingDir"]
 	if !ok || isNull(full) || isNull(keys[workDir]) {
@@ -133,8 +134,8 @@ func sameWorkingDir(keys map[string]json.RawMessage) error {
 	return fmt.Errorf("keys %q (%s) and %q (%s) differ: give one", "WorkingDir", full, workDir, keys[workDir])
 }
 
-// checkKind returns the value of a known key. Nulls that the schema does not allow in a set are
-// replaced.
+// checkKind returns the value of a known key. In a set, it replaces nulls that the schema does not
+// allow.
 func checkKind(key string, k kind, value json.RawMessage) (json.RawMessage, error) {
 	var err error
 	switch k {
@@ -168,7 +169,7 @@ func checkKind(key string, k kind, value json.RawMessage) (json.RawMessage, erro
 	return value, nil
 }
 
-// objectMap checks a set such as {"/data":{}} and writes a null in it as {}.
+// objectMap checks a set such as {"/data":{}} and replaces nulls in it with {}.
 func objectMap(value json.RawMessage) (json.RawMessage, error) {
 	var m map[string]json.RawMessage
 	if err := json.Unmarshal(value, &m); err != nil {
@@ -186,7 +187,7 @@ func objectMap(value json.RawMessage) (json.RawMessage, error) {
 }
 
 // Check refuses faults that verify would find in an image with this config: variables without a
-// name. A variable without a value is accepted, since clients accept it.
+// name. A variable without a value is accepted, as clients accept it too.
 func (c *Config) Check() error {
 	var wrong faults
 	unnamed, _ := CheckEnv(c.exec["Env"])
@@ -196,13 +197,13 @@ func (c *Config) Check() error {
 	return wrong.err()
 }
 
-// CheckEnv looks for elements of an Env, as JSON, that are not NAME=VALUE (image specification,
-// config). An empty name is a fault. A name alone is a note: clients accept it, but disagree on its
-// meaning.
+// CheckEnv looks for elements in an Env array, given as JSON, that are not NAME=VALUE (image
+// specification, config). An empty name is a fault. A name without a value is only a note: clients
+// accept it, but interpret it in different ways.
 func CheckEnv(data json.RawMessage) (faults, notes []error) {
 	var env []string
 	if json.Unmarshal(data, &env) != nil {
-		return nil, nil // the error of its type reports that
+		return nil, nil // the check of its type reports the error
 	}
 	for i, pair := range env {
 		err := fmt.Errorf("Env[%d] is %q: want NAME=VALUE", i, pair) //nolint:staticcheck // the field's name
@@ -216,7 +217,7 @@ func CheckEnv(data json.RawMessage) (faults, notes []error) {
 	return faults, notes
 }
 
-// Missing lists, in the words of a Containerfile, what the config does not set for containers.
+// Missing lists, as Containerfile instructions, what the config does not set for containers.
 func (c *Config) Missing() []string {
 	var missing []string
 	for _, k := range []struct{ key, word string }{{"User", "USER"}, {"Env", "ENV"}, {"Entrypoint", "ENTRYPOINT"}, {"Cmd", "CMD"}, {"WorkingDir", "WORKDIR"}} {
@@ -236,7 +237,7 @@ func (c *Config) HasHealthcheck() bool {
 	return json.Unmarshal(c.exec["Healthcheck"], &check) == nil && len(check.Test) > 0 && check.Test[0] != "NONE"
 }
 
-// execution returns the execution config as it is written, including labels.
+// execution returns the execution config as it is written, with its labels.
 func (c *Config) execution() map[string]any {
 	exec := make(map[string]any, len(c.exec)+1)
 	for key, value := range c.exec {

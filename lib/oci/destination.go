@@ -13,23 +13,23 @@ import (
 )
 
 // Destination receives one image: its blobs in order, then the index. Finish completes the image
-// where nobody sees it, and Commit makes it visible. Until Commit has returned nil, nothing looks
-// like a finished image. If Finish or Commit fail, they discard the image. Discard after Commit
-// does nothing, so it can be deferred. All transports implement all methods; Traits says which are
-// useful.
+// without making it visible, and Commit makes it visible. Until Commit has returned nil, nothing
+// looks like a finished image. If Finish or Commit fails, it discards the image. Discard after
+// Commit does nothing, so it can be deferred. All transports implement all methods; Traits says
+// which of them are useful.
 type Destination interface {
 	// Traits says how the destination accepts blobs, and which files it writes.
 	Traits() Traits
 
-	// Blob writes one blob with known digest and size. write writes exactly d.Size bytes, which
-	// must have the digest of d. It is not called if the destination has the blob, and it is called
-	// again, one call after another, if an upload is retried. After an error only Discard can be
-	// called.
+	// Blob writes one blob whose digest and size are known. write must write exactly d.Size bytes
+	// with the digest in d. It is not called if the destination already contains the blob. If an
+	// upload is retried, write is called again after the previous call has returned. After an
+	// error, only Discard can be called.
 	Blob(d v1.Descriptor, hint Hint, write func(io.Writer) error) error
 
-	// NewBlob starts a blob whose digest is known only at its end. It has size bytes, or at most
-	// size if it is open. It returns nil if Traits.Access does not allow that, or not for an open
-	// blob of this size: then use Blob.
+	// NewBlob starts a blob whose digest is not known before its end. It contains size bytes or, if
+	// open is set, at most size bytes. NewBlob returns nil if the destination does not support
+	// this: then use Blob.
 	NewBlob(size int64, open bool) (BlobWriter, error)
 
 	// Finish writes the index and completes the image. If Options.Readable is set, the image can be
@@ -43,31 +43,32 @@ type Destination interface {
 	Discard() error
 }
 
-// Hint says more about a blob than its descriptor. Each field can be empty.
+// Hint provides more information about a blob than its descriptor. Each field can be empty.
 type Hint struct {
-	// Image names an image in a registry that has the blob: a push to the same registry need not
-	// send it.
+	// Image is the name of an image in a registry that already contains the blob. A push to the
+	// same registry then does not have to send it.
 	Image string
 	// DiffID is the digest of a layer's tar.
 	DiffID digest.Digest
 }
 
-// BlobWriter writes one blob. The image can be finished only after Commit or Discard of all blobs.
+// BlobWriter writes one blob. Commit or Discard all blobs before the image is finished.
 type BlobWriter interface {
 	io.Writer
-	// Commit completes the blob. d and size are those of the bytes written.
+	// Commit completes the blob. d and size must match the bytes written.
 	Commit(d digest.Digest, size int64) error
 	// Discard removes the blob. After Commit it does nothing.
 	Discard() error
 }
 
-// Traits are the facts about a destination that callers need.
+// Traits describe a destination to its callers.
 type Traits struct {
 	Access Access
-	// Parallel is how many concurrent calls of Blob are useful; 0 if they are not allowed.
+	// Parallel is the useful number of concurrent calls of Blob; 0 if concurrent calls are not
+	// allowed.
 	Parallel int
 	// Files are the files and directories that are written or replaced. If they are inside the
-	// root, the image leaves them out.
+	// root, they are left out of the image.
 	Files []os.FileInfo
 }
 
@@ -77,33 +78,34 @@ type Access int
 // The kinds of access.
 const (
 	AppendOnly   Access = iota // a stream: one blob after another, with Blob only
-	RandomAccess               // one file: NewBlob reserves space by size; an open blob is the last one until its Commit
-	BlobFiles                  // a file per blob: NewBlob works at any time
+	RandomAccess               // one file: NewBlob reserves the size; an open blob must be committed before the next NewBlob
+	BlobFiles                  // one file per blob: NewBlob can always be used
 	Network                    // Blob only, in any order
-	Stacked                    // Blob only, layers in the order of the image, with their DiffIDs
+	Stacked                    // Blob only, layers in image order, with their DiffIDs
 )
 
-// Location is where a finished image can be read before Commit, in the form of its transport.
+// Location says where a finished image can be read before Commit, in its transport's form.
 type Location struct {
 	Path string // of the file or directory, possibly a temporary name
-	Ref  string // the image's name or digest there; empty if it is the only one
+	Ref  string // the image's name or digest there; empty if it is the only image
 }
 
-// Options are common to all destinations. The zero Options are safe.
+// Options are common to all destinations. The zero value is safe.
 type Options struct {
 	// Readable requires that the image can be read between Finish and Commit. Destinations that
-	// cannot, such as a pipe, are refused.
+	// cannot be read, such as a pipe, are refused.
 	Readable bool
-	// Busy is called while another process writes to the layout directory at path. It waits and
-	// returns nil to try again, or returns an error to give up. Nil gives up at once.
+	// Busy is called while another process is writing to the layout directory at path. It waits and
+	// returns nil to try again, or returns an error to give up. If Busy is nil, the run fails
+	// immediately.
 	Busy func(path string) error
-	// Own reports by its history whether this program made a layer. If an image in a layout
-	// directory is replaced, blobs of such layers are removed unless another image needs them. Nil
-	// removes nothing.
+	// Own reports whether this program made a layer, judging by the layer's history. If an image in
+	// a layout directory is replaced, the blobs of such layers are removed, unless another image
+	// needs them. If Own is nil, no blobs are removed.
 	Own func(v1.History) bool
 }
 
-// Data returns a write function for Destination.Blob.
+// Data returns a write function for Destination.Blob that writes b.
 func Data(b []byte) func(io.Writer) error {
 	return func(w io.Writer) error {
 		_, err := w.Write(b)
@@ -122,11 +124,11 @@ var (
 // ErrDigest means that the bytes written do not have the descriptor's digest.
 var ErrDigest = errors.New("content has the wrong digest")
 
-// WriteBlob calls write with w and checks that it writes the blob d.
+// WriteBlob calls write with w and checks that it writes exactly the blob d.
 func WriteBlob(w io.Writer, d v1.Descriptor, write func(io.Writer) error) error {
 	b := &blobSink{w: w, left: d.Size, hash: d.Digest.Algorithm().Hash()}
 	err := write(b)
-	if err == nil { // write can have dropped it
+	if err == nil { // write can have ignored a write error
 		err = b.err
 	}
 	switch got := digest.NewDigest(d.Digest.Algorithm(), b.hash); {
@@ -140,7 +142,7 @@ func WriteBlob(w io.Writer, d v1.Descriptor, write func(io.Writer) error) error 
 	return nil
 }
 
-// blobSink counts and hashes a blob on its way to a writer. The first error stays.
+// blobSink counts and hashes a blob while it is written. It keeps the first error.
 type blobSink struct {
 	w    io.Writer
 	left int64

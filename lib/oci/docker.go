@@ -12,14 +12,14 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// dockerManifestFile lists the images of a Docker archive. A Docker daemon, and docker-archive: of
-// podman and skopeo, read it.
+// dockerManifestFile lists the images in a Docker archive. The Docker daemon and the
+// docker-archive: transport of podman and skopeo read it.
 const dockerManifestFile = "manifest.json"
 
 // DockerArchive is an archive for `docker load`: an OCI archive with manifest.json added at its
-// end, as `docker save` writes it since Docker 25. Older daemons read only manifest.json and accept
-// any file names in it. Podman, and daemons that keep images in containerd, read index.json and so
-// get media types and annotations.
+// end, as written by `docker save` since Docker 25. Older daemons read only manifest.json and
+// accept any file names in it. Podman, and daemons that store images in containerd, read index.json
+// and so also get media types and annotations.
 type DockerArchive struct {
 	*Archive
 	manifests map[digest.Digest][]byte
@@ -27,7 +27,7 @@ type DockerArchive struct {
 
 var _ Destination = (*DockerArchive)(nil)
 
-// NewDockerArchive makes a Docker archive of an archive that is still empty.
+// NewDockerArchive turns an archive that is still empty into a Docker archive.
 func NewDockerArchive(a *Archive) *DockerArchive {
 	return &DockerArchive{Archive: a, manifests: map[digest.Digest][]byte{}}
 }
@@ -45,7 +45,7 @@ func (a *DockerArchive) Blob(d v1.Descriptor, hint Hint, write func(io.Writer) e
 	return err
 }
 
-// Finish implements Destination. The index must have exactly one image.
+// Finish implements Destination. The index must contain exactly one image.
 func (a *DockerArchive) Finish(index []byte) (Location, error) {
 	var manifest []byte
 	err := a.do(func() (err error) {
@@ -62,16 +62,16 @@ func (a *DockerArchive) Finish(index []byte) (Location, error) {
 	return a.finish(index, fileEntry{dockerManifestFile, manifest})
 }
 
-// dockerImage is an image in manifest.json: paths of files in the archive, and names.
+// dockerImage is an image in manifest.json: its names, and the paths of its files in the archive.
 type dockerImage struct {
 	Config   string
 	RepoTags []string
 	Layers   []string
 }
 
-// translate returns the image of the index for manifest.json, and the index with the image's full
-// name. A daemon on containerd uses that name as it is and would not find an image with the name
-// "app:1".
+// translate returns the image as described in manifest.json, and the index with the image's full
+// name. A daemon that uses containerd does not complete names, and would not find an image with the
+// name "app:1".
 func (a *DockerArchive) translate(data []byte) ([]byte, dockerImage, error) {
 	var index v1.Index
 	if err := json.Unmarshal(data, &index); err != nil {
@@ -83,7 +83,7 @@ func (a *DockerArchive) translate(data []byte) ([]byte, dockerImage, error) {
 			names[entry.Annotations[annotationRefName]] = true
 		}
 	}
-	if n := len(index.Manifests); n == 0 || len(names) != n { // one image has an entry per name
+	if n := len(index.Manifests); n == 0 || len(names) != n { // one image has one entry per name
 		return nil, dockerImage{}, fmt.Errorf("a docker archive contains one image, but there are %d: use oci-archive:PATH", n)
 	}
 	image, err := a.image(index.Manifests[0].Digest)
@@ -105,7 +105,7 @@ func (a *DockerArchive) translate(data []byte) ([]byte, dockerImage, error) {
 	return data, image, err
 }
 
-// image describes the image of a manifest that was written.
+// image returns the description of an image whose manifest was already written.
 func (a *DockerArchive) image(manifest digest.Digest) (dockerImage, error) {
 	image := dockerImage{RepoTags: []string{}, Layers: []string{}}
 	data := a.manifests[manifest]
@@ -129,7 +129,7 @@ func (a *DockerArchive) image(manifest digest.Digest) (dockerImage, error) {
 	return image, nil
 }
 
-// CheckDockerLayer refuses a layer that cannot be in a Docker archive.
+// CheckDockerLayer refuses a layer that a Docker archive cannot contain.
 func CheckDockerLayer(d v1.Descriptor) error {
 	if strings.HasSuffix(d.MediaType, "zstd") {
 		return fmt.Errorf("layer %q is compressed with zstd, which docker load reads only since Docker 23: use gzip", d.Digest)
@@ -137,7 +137,7 @@ func CheckDockerLayer(d v1.Descriptor) error {
 	return nil
 }
 
-// dockerLayer is the descriptor of a layer in a Docker manifest.
+// dockerLayer returns a layer's descriptor for a Docker manifest.
 func dockerLayer(d v1.Descriptor) v1.Descriptor {
 	if d.MediaType == v1.MediaTypeImageLayer {
 		d.MediaType = MediaTypeDockerLayer
@@ -148,7 +148,7 @@ func dockerLayer(d v1.Descriptor) v1.Descriptor {
 	return d
 }
 
-// dockerName is the full form of a name that Docker lets people shorten: "app" is
+// dockerName returns the full form of a name that Docker allows users to shorten: "app" becomes
 // docker.io/library/app:latest.
 func dockerName(ref string) string {
 	name := tagged(ref)

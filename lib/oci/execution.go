@@ -11,14 +11,14 @@ import (
 	"unicode/utf8"
 )
 
-// Execution has the changes to the way in which containers of an image run. Empty fields change
-// nothing, and "-" removes.
+// Execution contains changes to how containers run. An empty field changes nothing, "-" removes the
+// setting.
 type Execution struct {
 	User, WorkDir, StopSignal string
-	// Entrypoint and Cmd are JSON arrays, or words between spaces.
+	// Entrypoint and Cmd are JSON arrays, or words separated by spaces.
 	Entrypoint, Cmd string
-	// Env, Ports and Volumes are lists of edits: K=V, PORT[/PROTOCOL] or PATH adds or replaces, and
-	// "-" instead of =V or at the end removes.
+	// Env, Ports and Volumes are lists of edits. K=V, PORT[/PROTOCOL] or PATH adds or replaces a
+	// value. K-, PORT[/PROTOCOL]- or PATH- removes it.
 	Env, Ports, Volumes []string
 }
 
@@ -28,7 +28,7 @@ var (
 	signalForm = regexp.MustCompile(`^([A-Z][A-Z0-9]*([+-][0-9]+)?|[0-9]{1,2})$`)
 )
 
-// EditExecution changes the execution config. On an error nothing is changed.
+// EditExecution changes the execution config. If it fails, nothing is changed.
 func (c *Config) EditExecution(e Execution) error {
 	exec := maps.Clone(c.exec)
 	if exec == nil {
@@ -106,8 +106,8 @@ func checkForm(form *regexp.Regexp, want string) func(string) error {
 	}
 }
 
-// commandWords reads a command: words separated by spaces. If a shell would do more than split it
-// at spaces, it must be JSON.
+// commandWords reads a command: words separated by spaces. If a shell would do more than split the
+// text at spaces, the command must be given as JSON.
 func commandWords(value string) ([]string, error) {
 	if !strings.HasPrefix(strings.TrimSpace(value), "[") {
 		if strings.ContainsAny(value, "\"'\\$`\x00") || !utf8.ValidString(value) {
@@ -122,7 +122,7 @@ func commandWords(value string) ([]string, error) {
 	return list, nil
 }
 
-// editEnv edits the variables. An existing one is replaced at its position.
+// editEnv edits the variables. If a variable exists already, it is replaced at its position.
 func editEnv(exec map[string]json.RawMessage, edits []string) error {
 	if len(edits) == 0 {
 		return nil
@@ -200,7 +200,7 @@ func store(exec map[string]json.RawMessage, key string, value any, length int) e
 	return err
 }
 
-// withProtocol completes ports as docker and podman do.
+// withProtocol adds the default protocol to ports, as docker and podman do.
 func withProtocol(ports []string) []string {
 	list := slices.Clone(ports)
 	for i, p := range list {

@@ -6,10 +6,10 @@ import (
 	"strings"
 )
 
-// faults are the errors of one document in order, so that all can be fixed in one go.
+// faults are the errors in one document, in order, so that users can fix all of them at once.
 type faults []error
 
-// add adds an error, or each error of a list. A nil error adds nothing.
+// add adds an error, or each error in a list. A nil error adds nothing.
 func (f *faults) add(err error) { *f = append(*f, each(err)...) }
 
 func (f faults) err() error {
@@ -19,7 +19,8 @@ func (f faults) err() error {
 	return f
 }
 
-// Lines returns a single error as it is, and several as a count and one line per error.
+// Lines returns one line for a single error. For several errors it returns a line with their number
+// and then one line per error.
 func (f faults) Lines() []string {
 	if len(f) == 1 {
 		return []string{f[0].Error()}
@@ -35,7 +36,7 @@ func (f faults) Error() string { return strings.Join(f.Lines(), "\n") }
 
 func (f faults) Unwrap() []error { return f }
 
-// each splits a list of faults.
+// each splits a list of faults into its errors.
 func each(err error) []error {
 	if list, ok := errors.AsType[faults](err); ok {
 		return list

@@ -3,8 +3,8 @@ package oci
 import "encoding/json"
 
 // Fields returns the config's values without annotations, by key, each as canonical JSON. Keys of
-// the execution config begin with "config.", and each label has its own key, "config.Labels.NAME".
-// Configs with the same fields give the same config in an image.
+// the execution config start with "config.", and each label has its own key, "config.Labels.NAME".
+// Configs with equal fields result in the same image config.
 func (c *Config) Fields() (map[string]string, error) {
 	values := map[string]any{}
 	platform, err := json.Marshal(platformOf(c))

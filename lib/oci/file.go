@@ -11,8 +11,8 @@ import (
 	"chunkah/lib/temp"
 )
 
-// withoutTempName removes the name of an unfinished file from an error. The name is of no use to
-// the user.
+// withoutTempName removes the name of an unfinished file from an error, because the name does not
+// help the user.
 func withoutTempName(err error) error {
 	var pe *fs.PathError
 	if errors.As(err, &pe) && temp.Is(filepath.Base(pe.Path)) {
@@ -21,11 +21,12 @@ func withoutTempName(err error) error {
 	return err
 }
 
-// createTemp creates an unfinished file in dir with the mode of a new file.
+// createTemp creates an unfinished file in dir with the default mode of new files.
 func createTemp(dir string) (*os.File, error) { return temp.Create(dir, 0o666) }
 
-// finish syncs a temporary file and gives it its name. On an error it removes the file. The file
-// stays locked until it has its name. Its Close cannot lose data after Sync.
+// finish syncs a temporary file and renames it to its final name. If that fails, it removes the
+// file. The file stays locked until it is renamed. Closing it cannot lose data, because it is
+// synced.
 func finish(f *os.File, name string) error {
 	err := f.Sync()
 	if err == nil {
@@ -50,10 +51,10 @@ func writeFile(name string, data []byte) error {
 	return finish(f, name)
 }
 
-// copyFrom copies up to most bytes of r. If both are files, the kernel copies them. It counts the
-// copied bytes by the remaining limit: if the kernel stops half-way (EIO, EXDEV and others of
-// copy_file_range), os.File.ReadFrom continues with reads and writes, and does not count the first
-// part.
+// copyFrom copies up to most bytes from r. If both are files, the kernel copies them. The number of
+// copied bytes is computed from the remaining limit, because ReadFrom's result can be too small: if
+// copy_file_range fails half-way (EIO, EXDEV and others), os.File.ReadFrom continues with reads and
+// writes, and does not count the first part.
 func copyFrom(w io.Writer, r io.Reader, most int64) (int64, error) {
 	in := &io.LimitedReader{R: r, N: most}
 	outer, limited := r.(*io.LimitedReader)
@@ -69,7 +70,7 @@ func copyFrom(w io.Writer, r io.Reader, most int64) (int64, error) {
 	return n, err
 }
 
-// syncDir syncs a directory, that is, its names.
+// syncDir syncs a directory, so that the names in it are on disk.
 func syncDir(dir string) error {
 	f, err := os.Open(dir)
 	if err != nil {

@@ -12,41 +12,41 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// MaxDocument is the largest config or manifest: podman and skopeo refuse larger configs ("exceeded
-// maximum allowed size"), registries refuse larger manifests.
+// MaxDocument is the largest size of a config or manifest. Podman and skopeo refuse larger configs
+// ("exceeded maximum allowed size"), registries refuse larger manifests.
 const MaxDocument = 4 << 20 // bytes
 
 // Layer is a finished layer of an image.
 type Layer struct {
 	Descriptor v1.Descriptor // of the blob: media type, digest, size, annotations
-	DiffID     digest.Digest // of the uncompressed tar; the blob's digest if it is not compressed
-	History    v1.History    // the layer's entry in the config's history
+	DiffID     digest.Digest // of the uncompressed tar; equals the blob's digest if the blob is not compressed
+	History    v1.History    // the layer's history entry in the config
 }
 
-// Image is the input of Build. A nil Config means an empty one.
+// Image is the input of Build. If Config is nil, the config is empty.
 type Image struct {
 	Config  *Config
 	Layers  []Layer    // from the bottom up
-	Created *time.Time // replaces the config's time unless nil
-	Ref     string     // the name in the index, such as localhost/app:1; empty for none
-	Also    []string   // further names
+	Created *time.Time // replaces the config's time, unless nil
+	Ref     string     // the name in the index, for example localhost/app:1; can be empty
+	Also    []string   // additional names
 	Docker  bool       // with a Docker manifest (version 2, schema 2), which has no annotations
 }
 
-// Document is a JSON blob of an image with its descriptor.
+// Document is a JSON blob in an image, with its descriptor.
 type Document struct {
 	Descriptor v1.Descriptor
 	Data       []byte
 }
 
-// Built is an image's metadata. Config and Manifest are blobs. Index is for Destination.Finish, and
-// has Manifest's descriptor with platform and name.
+// Built is an image's metadata. Config and Manifest are blobs. Index is meant for
+// Destination.Finish; it contains Manifest's descriptor with platform and name.
 type Built struct {
 	Config, Manifest Document
 	Index            []byte
 }
 
-// Build builds config, manifest and index. The same image gives the same bytes.
+// Build builds config, manifest and index. Equal images result in the same bytes.
 func (img *Image) Build() (*Built, error) {
 	config := img.Config
 	if config == nil {
@@ -76,7 +76,7 @@ func (img *Image) Build() (*Built, error) {
 	return &b, nil
 }
 
-// check refuses images that clients would refuse or misread.
+// check refuses images that clients would reject or misread.
 func (img *Image) check(config *Config) error {
 	if config.Platform.Architecture == "" {
 		return errors.New("image has no architecture")
@@ -126,7 +126,7 @@ func (l *Layer) check() error {
 	return checkText(l.Descriptor.Annotations)
 }
 
-// CheckDescriptor makes sure that a descriptor's blob can be verified.
+// CheckDescriptor checks that the blob of a descriptor can be verified.
 func CheckDescriptor(d v1.Descriptor) error {
 	if err := d.Digest.Validate(); err != nil {
 		return fmt.Errorf("digest %q: %w", d.Digest, err)
@@ -137,8 +137,8 @@ func CheckDescriptor(d v1.Descriptor) error {
 	return nil
 }
 
-// checkDescriptor makes sure that a descriptor's blob can be stored here: only SHA-256 has a
-// directory.
+// checkDescriptor checks that this package can store the blob of a descriptor: it supports only
+// SHA-256.
 func checkDescriptor(d v1.Descriptor) error {
 	if err := CheckDescriptor(d); err != nil {
 		return err
@@ -149,7 +149,8 @@ func checkDescriptor(d v1.Descriptor) error {
 	return nil
 }
 
-// checkText refuses text that JSON cannot express: encoding/json would silently write U+FFFD.
+// checkText refuses text that JSON cannot express, because encoding/json would silently replace it
+// with U+FFFD.
 func checkText(m map[string]string) error {
 	for _, key := range sortedKeys(m) {
 		if key == "" {
@@ -170,7 +171,7 @@ func platformOf(c *Config) v1.Platform {
 	return p
 }
 
-// configValue returns the image config as a value to encode.
+// configValue returns the image config as a value for encoding.
 func (img *Image) configValue(c *Config) any {
 	diffIDs := make([]digest.Digest, 0, len(img.Layers))
 	history := make([]v1.History, 0, len(img.Layers))
@@ -223,7 +224,7 @@ func utc(t *time.Time) *time.Time {
 	return &u
 }
 
-// document encodes a value and describes the result.
+// document encodes a value and computes its descriptor.
 func document(mediaType string, value any) (Document, error) {
 	data, err := canonical(value)
 	if err != nil {

@@ -19,8 +19,8 @@ import (
 )
 
 // checkLayout refuses a directory unless it is empty, an OCI layout, or an unfinished layout that a
-// killed run left. It refuses a layout in which it is not clear which image the new one named ref
-// replaces.
+// killed run left behind. It also refuses a layout if it is not clear which image the new image
+// named ref should replace.
 func checkLayout(dir, ref string) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -54,7 +54,7 @@ func checkLayoutFile(dir string) error {
 	return CheckLayoutFile(data)
 }
 
-// CheckLayoutFile checks that the file oci-layout is that of a layout with a known version.
+// CheckLayoutFile checks that the file oci-layout is valid and has a supported version.
 func CheckLayoutFile(data []byte) error {
 	var layout v1.ImageLayout
 	if err := json.Unmarshal(data, &layout); err != nil {
@@ -66,7 +66,7 @@ func CheckLayoutFile(data []byte) error {
 	return nil
 }
 
-// readDocument reads a document of a layout. It does not block on special files.
+// readDocument reads a document in a layout. It does not block on special files.
 func readDocument(path string) ([]byte, error) {
 	f, err := regular.Open(path)
 	if errors.Is(err, regular.ErrNot) {
@@ -85,13 +85,14 @@ func readDocument(path string) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(f, MaxDocument))
 }
 
-// entry has the fields that identify an image in an index.
+// entry contains the fields that identify an image in an index.
 type entry struct {
 	Annotations map[string]string `json:"annotations"`
 }
 
-// mergedIndex returns the index of the layout at dir with the image of index, named ref, added.
-// Other entries stay as they are. A nil index checks in advance whether that will work.
+// mergedIndex returns the index of the layout at dir after adding the image in index, named ref.
+// Other entries are not changed. If index is nil, mergedIndex only checks whether adding an image
+// will work.
 func mergedIndex(dir string, index []byte, ref string) ([]byte, error) {
 	data, err := readDocument(filepath.Join(dir, v1.ImageIndexFile))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -133,8 +134,8 @@ func mergedIndex(dir string, index []byte, ref string) ([]byte, error) {
 	return merged, err
 }
 
-// readIndex reads an index that others can have written. It refuses duplicate keys, since readers
-// interpret them differently and a rewrite would lose one.
+// readIndex reads an index that another program may have written. It refuses duplicate keys,
+// because readers interpret them differently and rewriting the index would lose one of them.
 func readIndex(data []byte) (index map[string]json.RawMessage, manifests []json.RawMessage, err error) {
 	if err := CheckJSON(data); err != nil {
 		return nil, nil, err
@@ -155,7 +156,7 @@ func readIndex(data []byte) (index map[string]json.RawMessage, manifests []json.
 	return index, manifests, nil
 }
 
-// namesOf returns the names of an index's entries, empty for one without a name.
+// namesOf returns the names of an index's entries. An entry without a name gives an empty string.
 func namesOf(manifests []json.RawMessage) ([]string, error) {
 	names := make([]string, len(manifests))
 	for i, raw := range manifests {
@@ -168,8 +169,8 @@ func namesOf(manifests []json.RawMessage) ([]string, error) {
 	return names, nil
 }
 
-// keptImages returns the images that stay when one with these names is added. An image without a
-// name replaces the one without a name, or the only image.
+// keptImages returns the images that are kept when an image with the given names is added. An image
+// without a name replaces the image without a name, or the only image.
 func keptImages(manifests []json.RawMessage, coming []string) ([]json.RawMessage, error) {
 	names, err := namesOf(manifests)
 	if err != nil {
@@ -189,7 +190,7 @@ func keptImages(manifests []json.RawMessage, coming []string) ([]json.RawMessage
 	return kept, nil
 }
 
-// CheckIndex reads an image's index and makes sure that its manifests were written before it.
+// CheckIndex reads an image's index and checks that its manifests have already been written.
 func CheckIndex(index []byte, has func(digest.Digest) bool) (*v1.Index, error) {
 	var parsed v1.Index
 	if err := json.Unmarshal(index, &parsed); err != nil {

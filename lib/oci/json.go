@@ -15,8 +15,8 @@ import (
 
 var errWrongType = errors.New("wrong type")
 
-// CheckJSON makes sure that data is one JSON value in UTF-8 without duplicate keys. Otherwise
-// encoding/json could read it differently from what its author meant.
+// CheckJSON checks that data is a single JSON value in UTF-8 without duplicate keys. Otherwise
+// encoding/json could interpret it differently than its author intended.
 func CheckJSON(data []byte) error {
 	if !utf8.Valid(data) {
 		return errors.New("not UTF-8")
@@ -24,7 +24,7 @@ func CheckJSON(data []byte) error {
 	if len(bytes.TrimSpace(data)) == 0 {
 		return errors.New("empty: want JSON")
 	}
-	if err := json.Unmarshal(data, new(json.RawMessage)); err != nil { // limits the depth, refuses trailing data
+	if err := json.Unmarshal(data, new(json.RawMessage)); err != nil { // limits the nesting depth and refuses trailing data
 		return syntaxError(data, err)
 	}
 	return checkDuplicates(data)
@@ -43,7 +43,7 @@ func syntaxError(data []byte, err error) error {
 // checkDuplicates walks the tokens of valid JSON.
 func checkDuplicates(data []byte) error {
 	type object struct {
-		keys  map[string]bool // nil for an array
+		keys  map[string]bool // keys seen in the object; nil for an array
 		value bool            // the next token is a value
 	}
 	dec := json.NewDecoder(bytes.NewReader(data))
@@ -80,8 +80,8 @@ func checkDuplicates(data []byte) error {
 	}
 }
 
-// canonical encodes a value in this package's form of JSON: keys sorted, no spaces, no HTML
-// escapes, numbers unchanged.
+// canonical encodes a value as this package writes JSON: sorted keys, no spaces, no HTML escapes,
+// numbers unchanged.
 func canonical(value any) ([]byte, error) {
 	raw, err := json.Marshal(value)
 	if err != nil {
@@ -102,8 +102,8 @@ func canonical(value any) ([]byte, error) {
 	return bytes.TrimSuffix(out.Bytes(), []byte("\n")), nil
 }
 
-// nearMiss refuses a key that differs from a known one only in case. Go's decoders, and so most
-// clients, accept it as the known one; others do not.
+// nearMiss refuses a key that differs from a known key only in case. Go's decoders, and so most
+// clients, treat it as the known key; other clients do not.
 func nearMiss[V any](key string, known map[string]V) error {
 	for _, k := range sortedKeys(known) {
 		if k != key && strings.EqualFold(k, key) {
@@ -128,9 +128,9 @@ func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys
 
 func isNull(value json.RawMessage) bool { return len(value) == 0 || string(value) == "null" }
 
-// excerpt shortens a JSON value for a message.
+// excerpt shortens a JSON value for use in a message.
 func excerpt(value json.RawMessage) string {
-	const limit = 60 // bytes that fit on a line with the message
+	const limit = 60 // bytes that fit on one line with the message
 	text := strings.ToValidUTF8(string(value[:min(len(value), limit)]), "")
 	if len(value) > limit {
 		text += "…"

@@ -18,36 +18,36 @@ import (
 	"chunkah/lib/temp"
 )
 
-// Layout is an OCI layout directory. A new one is written under a temporary name beside its own and
-// renamed when it is complete. An existing one gets the blobs under their digests once all are
-// complete, and its new index.json last. Then blobs of the replaced image are removed if
-// Options.Own says so. Other unused blobs stay, for example for umoci gc. Its methods can be called
-// concurrently, except for Finish, Commit and Discard.
+// Layout is an OCI layout directory. A new layout is written to a temporary directory beside path
+// and renamed when it is complete. In an existing layout, blobs are renamed to their final names
+// after all of them are complete, and index.json is written last. Then the replaced image's blobs
+// are removed, if Options.Own recognises them. Other unused blobs are kept, for example for umoci
+// gc. The methods can be called concurrently, except for Finish, Commit and Discard.
 type Layout struct {
 	path       string // as the user gave it
-	dir        string // directory of the files: path, or a temporary directory
+	dir        string // directory that contains the files: path, or a temporary directory
 	opt        Options
 	ref        string
-	lock       *os.File // the existing directory, locked; nil for a new one
-	unfinished *os.File // the new directory while it has a temporary name
+	lock       *os.File // the existing directory, locked; nil for a new layout
+	unfinished *os.File // the new directory, as long as it has a temporary name
 
 	mu    sync.Mutex
-	done  error    // why it accepts nothing more: the first error, errFinished or errDiscarded
-	made  []string // new files in an existing directory that Discard removes, in the order of their creation
+	done  error    // why nothing more is accepted: the first error, errFinished or errDiscarded
+	made  []string // new files in an existing directory, oldest first; Discard removes them
 	temps map[*layoutBlob]bool
-	// complete has the blobs that are written and have no name yet.
+	// complete contains the blobs that are complete but not yet renamed.
 	complete []*layoutBlob
-	naming   sync.Mutex // while complete blobs get their names; taken before mu
+	naming   sync.Mutex // held while complete blobs are renamed; locked before mu
 
 	index, merged []byte // after Finish: the image's index, and the new index.json
 }
 
 var _ Destination = (*Layout)(nil)
 
-// OpenLayout writes an image to the layout directory at path: a new one, an empty directory, or an
-// existing layout. The image replaces the one with the same ref and leaves the others. Without a
-// name, it replaces the one without a name, or the only image. Any other directory is refused. An
-// existing directory is locked during the write: see Options.Busy.
+// OpenLayout writes an image to the layout directory at path: a new directory, an empty one, or an
+// existing layout. Any other directory is refused. The image replaces the image with the same ref;
+// other images are kept. An image without a name replaces the image without a name, or the only
+// image. An existing directory stays locked during the write: see Options.Busy.
 func OpenLayout(path, ref string, opt Options) (*Layout, error) {
 	l := &Layout{path: path, opt: opt, ref: ref, temps: map[*layoutBlob]bool{}}
 	if err := l.open(); err != nil {
@@ -100,7 +100,7 @@ func (l *Layout) mkdir(name string) error {
 	return err
 }
 
-// recordCreated records a new path for Discard.
+// recordCreated records a new path, so that Discard can remove it.
 func (l *Layout) recordCreated(path string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -116,7 +116,7 @@ func (l *Layout) Traits() Traits {
 	return t
 }
 
-// Blob implements Destination. An existing blob is hashed before it is used.
+// Blob implements Destination. If the blob exists already, its digest is verified first.
 func (l *Layout) Blob(d v1.Descriptor, _ Hint, write func(io.Writer) error) error {
 	if err := l.state(); err != nil {
 		return err
@@ -137,7 +137,7 @@ func (l *Layout) Blob(d v1.Descriptor, _ Hint, write func(io.Writer) error) erro
 	return l.fail(b.finish(d.Digest))
 }
 
-// fail makes err the layout's error, if it is not nil.
+// fail records err as the layout's error, unless err is nil.
 func (l *Layout) fail(err error) error {
 	if err == nil {
 		return nil
@@ -151,7 +151,7 @@ func (l *Layout) fail(err error) error {
 	return err
 }
 
-// state is nil while the layout accepts blobs.
+// state returns nil as long as the layout accepts blobs.
 func (l *Layout) state() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -207,8 +207,8 @@ func (l *Layout) finish(index []byte) (at Location, err error) {
 	if l.lock == nil {
 		return at, l.writeIndex()
 	}
-	// The index of an existing layout does not list the image yet. All our entries are names of one
-	// document.
+	// The index of an existing layout does not list the image yet. All entries of our index refer
+	// to the same document.
 	at.Ref = "@" + own.Manifests[0].Digest.String()
 	return at, nil
 }

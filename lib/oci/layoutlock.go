@@ -10,7 +10,7 @@ import (
 	"github.com/opencontainers/go-digest"
 )
 
-// lockDir prevents that two runs write index.json, or remove blobs, at the same time.
+// lockDir prevents two runs from writing index.json, or removing blobs, at the same time.
 func (l *Layout) lockDir() error {
 	f, err := os.OpenFile(l.dir, os.O_RDONLY|syscall.O_DIRECTORY, 0)
 	if err != nil {
@@ -20,7 +20,7 @@ func (l *Layout) lockDir() error {
 	for {
 		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 		if !errors.Is(err, syscall.EWOULDBLOCK) {
-			return nil // some network file systems cannot lock: there, users must not run two builds at once
+			return nil // some network file systems do not support locks: users must then not run two builds at once
 		}
 		if l.opt.Busy == nil {
 			return errors.New("another process is writing to the layout")
@@ -31,8 +31,8 @@ func (l *Layout) lockDir() error {
 	}
 }
 
-// mergeInto adds the image to a layout that another process has created at the path in the
-// meantime. It moves the blobs there from the temporary directory.
+// mergeInto adds the image to a layout that another process has meanwhile created at the path. It
+// moves the blobs from the temporary directory into that layout.
 func (l *Layout) mergeInto() error {
 	there := &Layout{path: l.path, opt: l.opt, ref: l.ref, temps: map[*layoutBlob]bool{}}
 	if err := there.open(); err != nil {

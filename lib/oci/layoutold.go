@@ -12,15 +12,14 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// maxOldDepth limits the depth of nested indexes when the blobs of a layout are collected.
+// maxOldDepth limits how deeply indexes are followed when the blobs of a layout are collected.
 const maxOldDepth = 4
 
-// blobSet is a set of blobs of a layout.
+// blobSet is a set of blobs in a layout.
 type blobSet map[digest.Digest]bool
 
-// oldBlobs returns the blobs of images that the index of the layout is about to lose and that
-// Options.Own recognises. Images of other tools are not touched. Unreadable documents are left
-// alone.
+// oldBlobs returns the blobs of images that are about to disappear from the layout's index and that
+// Options.Own recognises. It ignores images made by other tools and unreadable documents.
 func (l *Layout) oldBlobs(merged []byte) (blobSet, error) {
 	if l.opt.Own == nil {
 		return nil, nil
@@ -34,7 +33,7 @@ func (l *Layout) oldBlobs(merged []byte) (blobSet, error) {
 	}
 	var before, after v1.Index
 	if json.Unmarshal(data, &before) != nil || json.Unmarshal(merged, &after) != nil {
-		return nil, nil //nolint:nilerr // an unreadable index does not tell which image is replaced
+		return nil, nil //nolint:nilerr // an unreadable index does not show which image is replaced
 	}
 	listed := blobSet{}
 	for _, m := range after.Manifests {
@@ -50,7 +49,7 @@ func (l *Layout) oldBlobs(merged []byte) (blobSet, error) {
 }
 
 // addOwn adds the blobs of an image that Own recognises, or of an index of such images, and reports
-// whether it did. Each document is judged once, even if many indexes list it.
+// whether it did. Each document is examined once, even if many indexes list it.
 func (l *Layout) addOwn(old blobSet, judged map[digest.Digest]bool, d v1.Descriptor, depth int) bool {
 	own, known := judged[d.Digest]
 	if !known {
@@ -91,7 +90,7 @@ func (l *Layout) judge(old blobSet, judged map[digest.Digest]bool, d v1.Descript
 	}
 	made := false
 	for i, layer := range m.Layers {
-		if l.opt.Own(layers[i]) && checkDescriptor(layer) == nil { // a forged digest can be a path that leads outside
+		if l.opt.Own(layers[i]) && checkDescriptor(layer) == nil { // a forged digest could be a path outside the layout
 			old[layer.Digest], made = true, true
 		}
 	}
@@ -117,7 +116,7 @@ func (l *Layout) readListed(d v1.Descriptor) (m listed, err error) {
 	return m, err
 }
 
-// readBlob reads a document of the layout. Neither the document nor its descriptor is trusted.
+// readBlob reads a document in the layout. It trusts neither the document nor its descriptor.
 func (l *Layout) readBlob(d v1.Descriptor) ([]byte, error) {
 	if err := checkDescriptor(d); err != nil {
 		return nil, err
@@ -129,8 +128,9 @@ func (l *Layout) readBlob(d v1.Descriptor) ([]byte, error) {
 	return data, err
 }
 
-// keep removes from old the blobs that a manifest of the layout still lists. seen has the manifests
-// already read. It fails if one cannot be read, since its blobs are then unknown.
+// keep removes from old all blobs that a manifest in the layout still lists. seen contains the
+// manifests that have already been read. keep fails if a manifest cannot be read, because its blobs
+// are then unknown.
 func (l *Layout) keep(old, seen blobSet, d v1.Descriptor, depth int) error {
 	delete(old, d.Digest)
 	if seen[d.Digest] {
@@ -155,8 +155,8 @@ func (l *Layout) keep(old, seen blobSet, d v1.Descriptor, depth int) error {
 	return nil
 }
 
-// removeOld removes old blobs that no image of the layout needs. It ignores errors because the new
-// image is complete.
+// removeOld removes old blobs that no image in the layout needs. It ignores errors, because the new
+// image is already complete.
 func (l *Layout) removeOld(old blobSet, merged []byte) {
 	var index v1.Index
 	if len(old) == 0 || json.Unmarshal(merged, &index) != nil {

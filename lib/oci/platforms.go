@@ -7,18 +7,18 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// Index is an image for several platforms: an index of manifests, from which clients choose the one
-// for their platform.
+// Index is an image for several platforms: an index of manifests, from which each client chooses
+// the manifest for its platform.
 type Index struct {
 	Manifests   []v1.Descriptor // with their platforms, in order
 	Annotations map[string]string
 	Ref         string // as in Image
 	Also        []string
-	Docker      bool // as a Docker manifest list, which has no annotations
+	Docker      bool // write a Docker manifest list, which has no annotations
 }
 
-// Build builds the index, which is a blob, and the root index for Destination.Finish, which has the
-// index's descriptor with the name. The same Index gives the same bytes.
+// Build builds the index, which is a blob, and the root index for Destination.Finish, which
+// contains the index's descriptor with the name. Equal values result in the same bytes.
 func (x *Index) Build() (index Document, root []byte, err error) {
 	if err := checkNames(x.Ref, x.Also); err != nil {
 		return Document{}, nil, err
@@ -42,8 +42,8 @@ func (x *Index) Build() (index Document, root []byte, err error) {
 	return index, root, err
 }
 
-// rootIndex is the index of a destination with one image or one index. It has one entry for each
-// name.
+// rootIndex returns the root index of a destination with one image or one index. It contains one
+// entry per name.
 func rootIndex(d v1.Descriptor, ref string, also []string) ([]byte, error) {
 	var entries []v1.Descriptor
 	for _, name := range append([]string{ref}, also...) {

@@ -7,13 +7,13 @@ import (
 )
 
 const (
-	// Annotations with an image's name in an index. podman and skopeo read this one as the whole
-	// name; containerd prefers the second.
+	// Annotations that contain an image's name in an index. Podman and skopeo read
+	// annotationRefName as the full name; containerd prefers AnnotationContainerdName.
 	annotationRefName = "org.opencontainers.image.ref.name"
 	// AnnotationContainerdName is containerd's annotation.
 	AnnotationContainerdName = "io.containerd.image.name"
 
-	maxName = 255 // bytes of a name without its tag that registries and clients accept
+	maxName = 255 // bytes of a name without its tag; registries and clients accept no more
 )
 
 var (
@@ -24,8 +24,7 @@ var (
 	refNameForm = regexp.MustCompile(`^[A-Za-z0-9]+(([-._:@+]|--)[A-Za-z0-9]+)*(/[A-Za-z0-9]+(([-._:@+]|--)[A-Za-z0-9]+)*)*$`)
 )
 
-// CheckTag makes sure that s is an image name: [DOMAIN[:PORT]/]NAME[:TAG], for example
-// localhost/app:1.
+// CheckTag checks that s is an image name: [DOMAIN[:PORT]/]NAME[:TAG], for example localhost/app:1.
 func CheckTag(s string) error {
 	if s == "" {
 		return fmt.Errorf("image name is empty")
@@ -53,7 +52,7 @@ func CheckTag(s string) error {
 	return nil
 }
 
-// CheckRefName makes sure that s can be an image's name in an index.
+// CheckRefName checks that s can be used as an image's name in an index.
 func CheckRefName(s string) error {
 	if refNameForm.MatchString(s) || CheckTag(s) == nil {
 		return nil
@@ -61,7 +60,7 @@ func CheckRefName(s string) error {
 	return fmt.Errorf("invalid reference %q: want a name such as app:1 or localhost/app:1", s)
 }
 
-// checkNames makes sure that these names are valid for an image. ref can be empty.
+// checkNames checks that these names are valid for an image. ref can be empty.
 func checkNames(ref string, also []string) error {
 	if ref == "" && len(also) == 0 {
 		return nil
@@ -74,7 +73,8 @@ func checkNames(ref string, also []string) error {
 	return nil
 }
 
-// cutTag splits an image name at its tag. A colon before a slash belongs to a port.
+// cutTag splits an image name before its tag. A colon that is followed by a slash precedes a port
+// instead.
 func cutTag(s string) (name, tag string, ok bool) {
 	colon := strings.LastIndexByte(s, ':')
 	if colon < 0 || strings.Contains(s[colon:], "/") {
@@ -83,7 +83,8 @@ func cutTag(s string) (name, tag string, ok bool) {
 	return s[:colon], s[colon+1:], true
 }
 
-// cutDomain splits an image name after its host. Without a host, domain is empty.
+// cutDomain splits an image name after its domain. If it does not contain a domain, domain is
+// empty.
 func cutDomain(name string) (domain, path string) {
 	first, rest, ok := strings.Cut(name, "/")
 	if ok && (first == "localhost" || strings.ContainsAny(first, ".:")) && domainForm.MatchString(first) {
@@ -92,7 +93,7 @@ func cutDomain(name string) (domain, path string) {
 	return "", name
 }
 
-// refAnnotations returns the annotations in an index for an image with this name.
+// refAnnotations returns the index annotations for an image with this name.
 func refAnnotations(ref string) map[string]string {
 	if ref == "" {
 		return nil
@@ -104,7 +105,7 @@ func refAnnotations(ref string) map[string]string {
 	return m
 }
 
-// tagged returns an image name with the default tag if it has none.
+// tagged returns an image name, with the default tag added if it does not contain a tag.
 func tagged(ref string) string {
 	if _, _, ok := cutTag(ref); ok {
 		return ref

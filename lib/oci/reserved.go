@@ -11,20 +11,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// reservedEntry is a reserved place for a blob in an archive file. Its header, with the digest, is
-// written last. Different entries can be written concurrently.
+// reservedEntry is space reserved for a blob in an archive file. Its header, which contains the
+// digest, is written last. Different entries can be written concurrently.
 type reservedEntry struct {
 	a      *Archive
 	header int64 // offset of the blob's header in the file
-	start  int64 // offset of its first byte
-	at     int64 // offset of its next byte
-	end    int64 // offset of its end; the latest one if the entry is open
-	open   bool  // its size is known only at its end: until then it is the last entry
+	start  int64 // offset of the blob's first byte
+	at     int64 // offset of the next byte to write
+	end    int64 // offset of the blob's end; of its latest possible end if the entry is open
+	open   bool  // the size is known only at the end: until then this is the last entry
 	writeback
 }
 
-// NewBlob implements Destination. Every blob must be committed, or the archive discarded. An open
-// blob must have a size that fits an ordinary header, which is reserved before the size is known.
+// NewBlob implements Destination. Every blob must be committed, or the archive discarded. The
+// header is reserved before the size of an open blob is known, so the size must fit an ordinary
+// header.
 func (a *Archive) NewBlob(size int64, open bool) (BlobWriter, error) {
 	if a.random == nil || open && size > maxUstar {
 		return nil, nil
@@ -54,7 +55,7 @@ func (a *Archive) NewBlob(size int64, open bool) (BlobWriter, error) {
 	return e, nil
 }
 
-// skip moves the file's offset to the end of the entry.
+// skip moves the file's offset past the entry.
 func (e *reservedEntry) skip() error {
 	next := e.end + e.padding()
 	if _, err := e.file.Seek(next, io.SeekStart); err != nil {
@@ -66,10 +67,10 @@ func (e *reservedEntry) skip() error {
 // padding is the number of zeros after the blob.
 func (e *reservedEntry) padding() int64 { return (e.start - e.end) & (blockSize - 1) }
 
-// unknownDigest is a placeholder: all digests have the same length.
+// unknownDigest is a placeholder of the right length: all digests have the same length.
 var unknownDigest = digest.NewDigestFromEncoded(digest.SHA256, strings.Repeat("0", 64))
 
-// anyOrder returns w as a file if it accepts bytes in any order; else nil.
+// anyOrder returns w as a file if it supports writes in any order; else nil.
 func anyOrder(w io.Writer) *os.File {
 	f, ok := w.(*os.File)
 	if !ok {
@@ -98,8 +99,9 @@ func (e *reservedEntry) Write(p []byte) (int, error) {
 	return n, e.wrote(int64(n), err)
 }
 
-// ReadFrom implements io.ReaderFrom. If r is a file, the kernel copies it. It uses the file's
-// offset, which is free while an open entry is the last one: others are written only with Write.
+// ReadFrom implements io.ReaderFrom. If r is a file, the kernel copies it. ReadFrom uses the file's
+// offset, which nothing else uses while an open entry is the last one: other entries are written
+// only with Write.
 func (e *reservedEntry) ReadFrom(r io.Reader) (n int64, err error) {
 	if !e.open {
 		return io.Copy(struct{ io.Writer }{e}, r)
@@ -115,7 +117,7 @@ func (e *reservedEntry) ReadFrom(r io.Reader) (n int64, err error) {
 
 func (e *reservedEntry) wrote(n int64, err error) error {
 	if e.at += n; e.at == e.end {
-		e.complete(e.end) // many small blobs would leave much to sync at the end
+		e.complete(e.end) // otherwise many small blobs would leave a lot to sync at the end
 	}
 	e.reached(e.at)
 	if err != nil {
@@ -149,10 +151,11 @@ func (e *reservedEntry) Commit(d digest.Digest, size int64) error {
 	})
 }
 
-// Discard implements BlobWriter: an archive is discarded with all its entries.
+// Discard implements BlobWriter. It does nothing, because an archive is discarded with all its
+// entries.
 func (e *reservedEntry) Discard() error { return nil }
 
-// sizeError means that a blob does not have its announced size.
+// sizeError returns the error for a blob that does not have its announced size.
 func sizeError(d digest.Digest, got, want int64) error {
 	return fmt.Errorf("writing blob %q: has %d of %d bytes", d, got, want)
 }

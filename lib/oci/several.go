@@ -13,27 +13,27 @@ import (
 // Output is one of several destinations of an image.
 type Output struct {
 	Destination
-	// Name is the destination in messages.
+	// Name is the destination's name in messages.
 	Name string
-	// Ref and Also are the names of the image in its index, as in Image.
+	// Ref and Also are the image's names in its index, as in Image.
 	Ref  string
 	Also []string
 }
 
 // Several writes one image to several destinations. Each blob is made once, and written to one
-// destination after another, in their order. If anything fails before Commit, the image appears in
-// none of them.
+// destination after another, in the order of the outputs. If anything fails before Commit, the
+// image appears in none of them.
 type Several struct {
 	outputs []Output
-	at      []Location // of the outputs, after Finish
+	at      []Location // per output, after Finish
 }
 
 var _ Destination = (*Several)(nil)
 
-// NewSeveral returns a destination for all outputs.
+// NewSeveral returns a destination that writes to all outputs.
 func NewSeveral(outputs []Output) *Several { return &Several{outputs: outputs} }
 
-// Traits implements Destination. What all outputs allow is allowed.
+// Traits implements Destination. It allows what all outputs allow.
 func (s *Several) Traits() Traits {
 	all := s.outputs[0].Traits()
 	for _, o := range s.outputs[1:] {
@@ -64,7 +64,8 @@ func (s *Several) Blob(d v1.Descriptor, hint Hint, write func(io.Writer) error) 
 	return nil
 }
 
-// NewBlob implements Destination: a blob that is written only once cannot go to all outputs.
+// NewBlob implements Destination. It is not supported, because such a blob is written only once and
+// cannot go to all outputs.
 func (s *Several) NewBlob(int64, bool) (BlobWriter, error) { return nil, nil }
 
 // Finish implements Destination. It returns the location in the first output.
@@ -86,7 +87,7 @@ func (s *Several) Finish(index []byte) (Location, error) {
 // Locations returns where the finished image can be read, for each output.
 func (s *Several) Locations() []Location { return s.at }
 
-// index returns an index with the names of the image in an output.
+// index returns an index with the image's names in an output.
 func (o Output) index(index []byte) ([]byte, error) {
 	if err := checkNames(o.Ref, o.Also); err != nil {
 		return nil, err
@@ -101,8 +102,8 @@ func (o Output) index(index []byte) ([]byte, error) {
 	return rootIndex(parsed.Manifests[0], o.Ref, o.Also)
 }
 
-// Commit implements Destination. After an error the image appears in no further output. The error
-// lists those that have it.
+// Commit implements Destination. After an error, it commits no further outputs. The error lists the
+// outputs that already contain the image.
 func (s *Several) Commit() error {
 	var complete []string
 	for i, o := range s.outputs {

@@ -9,26 +9,27 @@ import (
 	"time"
 )
 
-// The shapes of image configs that ParseConfig accepts.
+// The structures of image configs that ParseConfig accepts.
 var (
-	// imageKeys are the keys of a whole image config, as `skopeo inspect --raw --config` prints it.
-	// Other keys are docker's and do not affect how the image runs.
+	// imageKeys are the keys of a complete image config, as printed by `skopeo inspect --raw
+	// --config`. All other keys are docker's and do not affect how the image runs.
 	imageKeys = map[string]bool{
 		"created": true, "author": true, "architecture": true, "variant": true, "os": true, "os.version": true,
 		"os.features": true, "config": true, "container_config": true, "rootfs": true, "history": true,
 	}
 
-	// inspectKeys are the keys of `podman inspect` and `docker inspect` that are read.
+	// inspectKeys are the keys that are read from the output of `podman inspect` and `docker
+	// inspect`.
 	inspectKeys = map[string]bool{
 		"Config": true, "ContainerConfig": true, "Created": true, "Author": true, "Architecture": true, "Variant": true,
 		"Os": true, "OsVersion": true, "Annotations": true, "HealthCheck": true,
 	}
 
-	// inspectToo are keys of an execution config that podman repeats beside Config.
+	// inspectToo are keys of an execution config that podman repeats outside Config.
 	inspectToo = []string{"User", "Labels", "Healthcheck"}
 
-	// foreign are documents with keys of an execution config, or similar to a config, that are not
-	// configs. Read as a config, they would lose settings.
+	// foreign lists documents that contain keys of an execution config, or resemble a config, but
+	// are not configs. Reading them as configs would lose settings.
 	foreign = []struct{ key, is string }{
 		{"schemaVersion", "an image manifest or index: use skopeo inspect --raw --config"},
 		{"OCIv1", "the output of buildah inspect: use podman inspect, or buildah inspect --type image --format '{{.Config}}'"},
@@ -41,7 +42,7 @@ var (
 
 const wantShapes = "want an execution config, a whole image config, or the output of podman or docker inspect"
 
-// ParseConfig reads an image config in any of these shapes:
+// ParseConfig reads an image config with one of these structures:
 //
 //   - an execution config alone: {"Env":[…],"Cmd":[…],…};
 //   - a whole image config: {"architecture":…,"os":…,"config":{…},…};
@@ -78,7 +79,7 @@ func parseConfig(data []byte) (*Config, error) {
 	}
 }
 
-// oneObject returns the object that data is, or the only one in an array.
+// oneObject returns the object in data, which can also be an array with this single element.
 func oneObject(data []byte) (map[string]json.RawMessage, error) {
 	var value any
 	if err := json.Unmarshal(data, &value); err != nil {
@@ -110,8 +111,8 @@ const (
 	shapeInspect
 )
 
-// shapeOf returns the shape of an object by its keys. A key of another shape is an error, since it
-// would be ignored.
+// shapeOf recognises the structure of an object by its keys. A key that belongs to a different
+// structure is an error, because it would be ignored.
 func shapeOf(object map[string]json.RawMessage) (shape, error) {
 	image := common(object, imageKeys)
 	inspect := common(object, inspectKeys)
@@ -143,7 +144,7 @@ func shapeOf(object map[string]json.RawMessage) (shape, error) {
 	return 0, fmt.Errorf("unknown shape, with the keys %s: %s", quoteSome(sortedKeys(object)), wantShapes)
 }
 
-// mixed refuses an object with keys of two shapes.
+// mixed returns the error for an object with keys of two structures.
 func mixed(key string, others []string) error {
 	if len(others) == 0 {
 		return nil
@@ -151,7 +152,7 @@ func mixed(key string, others []string) error {
 	return fmt.Errorf("unknown shape: keys %q and %q cannot be in one object: %s", key, others[0], wantShapes)
 }
 
-// common lists the known keys of object, in order.
+// common returns the keys of object that are in known, sorted.
 func common[V any](object map[string]json.RawMessage, known map[string]V) []string {
 	var keys []string
 	for _, key := range sortedKeys(object) {
@@ -162,7 +163,7 @@ func common[V any](object map[string]json.RawMessage, known map[string]V) []stri
 	return keys
 }
 
-// fields has a shape's keys for everything except the execution config.
+// fields contains the keys, in one structure, for everything except the execution config.
 type fields struct {
 	config, containerConfig, created, author, architecture, variant, os, osVersion, osFeatures, annotations string
 }
@@ -184,8 +185,8 @@ func (c *Config) fromInspect(object map[string]json.RawMessage) error {
 	if err != nil {
 		return err
 	}
-	// podman's Config has only the keys of the OCI specification. The health check is printed
-	// beside it.
+	// podman's Config contains only the keys of the OCI specification. The health check is printed
+	// outside of it.
 	for _, key := range []string{"Healthcheck", "HealthCheck"} {
 		value := object[key]
 		if _, ok := c.exec["Healthcheck"]; ok || isNull(value) {
@@ -250,8 +251,8 @@ func (c *Config) setConfigOf(object map[string]json.RawMessage, names fields) er
 	return nil
 }
 
-// dropBuildStep removes the Cmd of docker's ContainerConfig if it is the last step of the build:
-// ["/bin/sh","-c","#(nop) ",…].
+// dropBuildStep removes the Cmd from docker's ContainerConfig if it is only the last step of the
+// build: ["/bin/sh","-c","#(nop) ",…].
 func (c *Config) dropBuildStep() {
 	var cmd []string
 	if json.Unmarshal(c.exec["Cmd"], &cmd) == nil && len(cmd) > 2 && strings.HasPrefix(cmd[2], "#(nop)") {
@@ -274,7 +275,8 @@ func (c *Config) setPlatform(arch string) error {
 	return nil
 }
 
-// parseCreated parses a time. If there is none, Docker writes the year 1, or nothing.
+// parseCreated parses a creation time. If an image has none, docker writes an empty text or a time
+// in the year 1.
 func parseCreated(key, text string) (*time.Time, error) {
 	if text == "" {
 		return nil, nil

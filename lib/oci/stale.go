@@ -8,13 +8,12 @@ import (
 	"github.com/opencontainers/go-digest"
 )
 
-// labelFinalDiffID names the last layer of an ostree commit. bootc and rpm-ostree look for it among
-// the diffIDs, and fail if it is missing.
+// labelFinalDiffID contains the diffID of the last layer of an ostree commit. bootc and rpm-ostree
+// look for it among the image's diffIDs, and fail if it is missing.
 const labelFinalDiffID = "ostree.final-diffid"
 
-// aboutLayers are labels and annotations that describe the image's layers, or the source of the
-// layers. They are wrong for other layers, and some break the image. A name that ends in a dot is a
-// prefix.
+// aboutLayers lists labels and annotations that describe the image's layers or their source. They
+// are wrong for other layers, and some break the image. A name that ends with a dot is a prefix.
 var aboutLayers = []string{
 	"ostree.commit", labelFinalDiffID, "ostree.diffid", "ostree.layers.", "ostree.manifest-digest", "rpmostree.inputhash",
 	"containers.composefs.fsverity", "dev.hhd.rechunk.info", "io.buildah.version", "org.opencontainers.image.base.digest",
@@ -26,9 +25,9 @@ func isAboutLayers(name string) bool {
 	})
 }
 
-// AboutLayers returns, in order, the labels and annotations that describe the layers of the
-// config's image, without those in keep. It returns none if the last of these layers is in kept, so
-// that the new image has it too.
+// AboutLayers returns, sorted, the labels and annotations that describe the layers of the config's
+// image, without those in keep. It returns none if the last of these layers is in kept, because the
+// new image then contains that layer too.
 func (c *Config) AboutLayers(keep []string, kept []digest.Digest) []string {
 	if last := c.Labels[labelFinalDiffID]; slices.Contains(kept, digest.Digest(last)) || last == "" && len(kept) > 0 {
 		return nil
@@ -45,7 +44,7 @@ func (c *Config) AboutLayers(keep []string, kept []digest.Digest) []string {
 	return slices.Compact(names)
 }
 
-// Drop removes labels and annotations from copies of the config's maps.
+// Drop removes labels and annotations. It copies the config's maps first.
 func (c *Config) Drop(names []string) {
 	c.Labels, c.Annotations = maps.Clone(c.Labels), maps.Clone(c.Annotations)
 	for _, name := range names {
@@ -54,8 +53,8 @@ func (c *Config) Drop(names []string) {
 	}
 }
 
-// Unmatched returns the layer in the config's ostree labels, and whether the image lacks it: such
-// an image can neither be installed nor switched to.
+// Unmatched returns the layer that the config's ostree labels refer to, and whether the image does
+// not contain it. Such an image cannot be installed, and no system can switch to it.
 func (c *Config) Unmatched(diffIDs []digest.Digest) (string, bool) {
 	last := c.Labels[labelFinalDiffID]
 	return last, last != "" && !slices.Contains(diffIDs, digest.Digest(last))

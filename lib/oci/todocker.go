@@ -10,11 +10,11 @@ import (
 )
 
 // ToDocker converts the manifests and indexes of an image to Docker's formats, which have no
-// annotations. An index comes after its manifests. Configs and layers stay the same bytes. The
-// result is that of Image.Docker.
+// annotations. An index must come after its manifests. Configs and layers are not changed. The
+// result is the same as with Image.Docker.
 func ToDocker(docs []Document) ([]Document, error) {
 	converted := make([]Document, len(docs))
-	now := make(map[digest.Digest]v1.Descriptor) // by the digest before
+	now := make(map[digest.Digest]v1.Descriptor) // new descriptors, by the old digest
 	for i, doc := range docs {
 		var err error
 		switch doc.Descriptor.MediaType {
@@ -85,10 +85,10 @@ func dockerIndexValue(manifests []v1.Descriptor) v1.Index {
 	return list
 }
 
-// Converter is a Destination that can convert the manifest that it was given.
+// Converter is a Destination that can convert the manifest that it receives.
 type Converter interface {
 	Destination
-	// Converted returns the manifest or index in Docker's format that it has written instead of the
-	// one in OCI's format, or nil. It can change until Commit returns.
+	// Converted returns the manifest or index in Docker's format that was written instead of the
+	// OCI one; nil if none was. It can change until Commit returns.
 	Converted() *v1.Descriptor
 }

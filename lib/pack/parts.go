@@ -28,8 +28,8 @@ type unit struct {
 	size    int64 // without the directories above its files
 }
 
-// hashOf determines where to cut. It must never change. It needs no secret key, but outsiders must
-// not be able to choose its values.
+// hashOf determines where to cut. It must never change, and outsiders must not be able to choose
+// its values.
 func hashOf(name string) uint64 {
 	sum := sha256.Sum256([]byte(name))
 	return binary.BigEndian.Uint64(sum[:])
