@@ -50,8 +50,8 @@ const (
 	newestFormat = 9
 )
 
-// dbDirs are the places of the database if the configuration has none: pacman's default, and that
-// of images whose /var is not part of them.
+// dbDirs are the database locations if the configuration does not set one: pacman's default, and
+// the location in images that do not include /var.
 var dbDirs = []string{"/var/lib/pacman", "/usr/lib/sysimage/lib/pacman"}
 
 // Repo is the alpm repo.
@@ -99,8 +99,8 @@ type loader struct {
 	listed map[string]byte // of its paths in files
 }
 
-// find finds the database: the first place with packages, or else the first with the directory for
-// them.
+// find finds the database: the first location with packages, or else the first that contains the
+// directory for packages.
 func (l *loader) find(ctx context.Context) (bool, error) {
 	places := dbDirs
 	path, err := l.configured(ctx)

@@ -70,7 +70,7 @@ func (l *loader) readPackage(ctx context.Context, entry string) error {
 	return l.claimFiles(ctx, p, slices.Contains(names, "files"))
 }
 
-// addLicense adds one of several licences, which all apply.
+// addLicense adds one licence. If there are several, all of them apply.
 func (p *pkg) addLicense(name string) {
 	if p.about.License != "" {
 		name = p.about.License + " AND " + name

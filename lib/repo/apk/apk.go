@@ -9,9 +9,9 @@
 // The first of the two places with packages is read. The other one causes a warning, unless it is
 // the same directory.
 //
-// The file is the only list of packages and files, so it must show by itself that it is whole. A
-// file that ends within a line is an error, and one that ends within an entry causes a warning. A
-// broken line causes a warning with its number and package; the other lines of the entry count.
+// The file is the only list of packages and files, so it must be checked for completeness. A file
+// that ends within a line is an error; one that ends within an entry causes a warning. A broken
+// line causes a warning with its number and package; the other lines of the entry are still used.
 //
 // # Components
 //
@@ -24,10 +24,10 @@
 //
 // # Claims
 //
-// A package claims its directories if directories are there, and its files if something else is
-// there: the database does not distinguish regular files and links. Packages of apk add --virtual,
-// whose names begin with a dot, have no files. The links to busybox are in no list. They go to
-// their target's component (see package pkgdb, files in no list).
+// A package claims its directories if directories exist at their paths, and its files if anything
+// else exists there, because the database does not distinguish regular files and links. Packages
+// created by apk add --virtual, whose names begin with a dot, have no files. The links to busybox
+// are not listed. They belong to their target's component (see package pkgdb, files in no list).
 package apk
 
 import (
@@ -100,7 +100,7 @@ func databases(root *rootfs.Root) (list []string, err error) {
 	return list, nil
 }
 
-// leave warns about a database that is left out, if it has packages.
+// leave warns about a database that is ignored, if it contains packages.
 func (l *loader) leave(ctx context.Context, path, from string) error {
 	return l.lines.Read(ctx, l.tree.Root, path, func(text *pkgdb.Lines) error {
 		if text.Next() {
@@ -110,8 +110,8 @@ func (l *loader) leave(ctx context.Context, path, from string) error {
 	})
 }
 
-// needWorld says that apk needs the list of requested packages if it has a database. Without the
-// list it would remove all packages when the next one is added.
+// needWorld says that apk needs the list of requested packages if a database exists. Without the
+// list, adding a package would remove all others.
 func (l *loader) needWorld(db string) {
 	world, found, err := pkgdb.File(l.tree.Root, others[0])
 	if _, kept := l.tree.Lookup(db); kept && found && err == nil {

@@ -4,19 +4,19 @@
 //
 // # Components
 //
-// A package of at least places.Least bytes is the component "composer/VENDOR/NAME". Smaller
-// ones go with the package that needs them and that the project's composer.json asks for,
-// or else that no other package needs (see places.Gather). The packages of another project
-// are "composer/VENDOR/NAME@PROJECT" (see package places).
+// A package of at least places.Least bytes is the component "composer/VENDOR/NAME". A smaller
+// package belongs to the top-level package that needs it: a package listed in the project's
+// composer.json, or else one that no other package needs (see places.Gather). The packages of
+// another project are "composer/VENDOR/NAME@PROJECT" (see package places).
 //
 // # Claims
 //
-// A package has everything in its install-path, except for other packages there, and its programs
-// in vendor/bin. Composer 1 does not write the path: it is vendor/VENDOR/NAME. A path that leads
-// out of the project, or contains its vendor directory, causes a warning. A link to a directory is
-// a package that is developed in the project, and counts as the project's own code. Composer's own
-// files change with every package: "composer/.database" has those of vendor/composer, and
-// vendor/autoload.php.
+// A package owns everything in its install-path, except for other packages in that directory, and
+// its programs in vendor/bin. Composer 1 does not record the path: it is vendor/VENDOR/NAME. A path
+// that leads out of the project, or contains its vendor directory, causes a warning. A link to a
+// directory is a package that is developed in the project, and is treated as the project's own
+// code. Composer's own files, vendor/composer and vendor/autoload.php, change with every package.
+// They are "composer/.database".
 //
 // A damaged installed.json causes a warning, and its packages stay unclaimed.
 package composer

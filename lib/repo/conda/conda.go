@@ -4,18 +4,18 @@
 //
 // # Components
 //
-// A component is a package, "conda/NAME". That of another environment is
-// "conda/NAME@PREFIX" (see package places). "conda/.database" has the files that change
-// with every package: conda-meta/history and the lists of the package cache.
+// A component is a package, "conda/NAME". In another environment, it is "conda/NAME@PREFIX" (see
+// package places). "conda/.database" contains the files that change with every package:
+// conda-meta/history and the lists of the package cache.
 //
 // # Claims
 //
-// A package has its own record, the files that the record lists, and what the package
-// cache PREFIX/pkgs still has of it: the archive, and the directory that it was unpacked
-// into. Python distributions that conda has installed are conda's. Those that pip has
-// added to an environment are in no record, and the repo python finds them.
+// A package owns its record, the files that the record lists, and its files in the package cache
+// PREFIX/pkgs: the archive, and the directory into which it was unpacked. Python distributions
+// installed by conda belong to conda packages. Distributions that pip added to an environment are
+// in no record, and the python repo finds them.
 //
-// A record that cannot be read causes a warning. Then only the record belongs to the package.
+// A record that cannot be read causes a warning. Then the package owns only the record.
 package conda
 
 import (

@@ -23,7 +23,7 @@ const (
 	packPrefix = "runtimepack."
 )
 
-// library is a package of an application, or a project of its own.
+// library is a package or a project listed in an application's deps.json.
 type library struct {
 	places.Member
 	isOwn   bool

@@ -3,19 +3,19 @@
 //
 // # Frameworks
 //
-// ROOT/shared/FRAMEWORK/VERSION/FRAMEWORK.deps.json is a shared framework:
-// "dotnet/Microsoft.AspNetCore.App", with all of its versions. The command dotnet and the
-// host are updated with Microsoft.NETCore.App and belong to it. The other files of an SDK
-// are "dotnet/sdk".
+// ROOT/shared/FRAMEWORK/VERSION/FRAMEWORK.deps.json describes a shared framework. All its versions
+// are one component, for example "dotnet/Microsoft.AspNetCore.App". The dotnet command and the host
+// are updated with Microsoft.NETCore.App and belong to it. The other files of an SDK are
+// "dotnet/sdk".
 //
 // # Applications
 //
-// APP.deps.json beside APP.dll lists the packages that an application was published with. A
-// package of at least places.Least bytes is the component "dotnet/PACKAGE". Smaller ones belong
-// to the package that depends on them and that the application references (see places.Gather).
-// A package owns the listed files that exist: assemblies beside the application,
-// native libraries in runtimes, translations in a folder per language. A self-contained
-// application has a runtime among its packages. deps.json changes with each package:
+// APP.deps.json beside APP.dll lists the packages that an application was published with. A package
+// of at least places.Least bytes is the component "dotnet/PACKAGE". A smaller package belongs to
+// the package that depends on it and that the application references (see places.Gather). A package
+// owns the listed files that exist: assemblies beside the application, native libraries in
+// runtimes, and translations in one directory per language. A self-contained application lists its
+// runtime as a package. deps.json changes whenever a package changes, so it belongs to
 // "dotnet/.database".
 //
 // Copies in another place are "dotnet/NAME@PLACE" (see package places). A deps.json that
@@ -35,13 +35,13 @@ import (
 const (
 	repoName = "dotnet"
 	suffix   = ".deps.json"
-	// core is the framework that is updated with the host, sdk the component of SDKs.
+	// core is the framework that is updated together with the host. sdk is the component for SDKs.
 	core = "Microsoft.NETCore.App"
 	sdk  = "sdk"
 )
 
-// sdkDirs are the directories that an SDK has beside the frameworks, hostFiles the files
-// and directories that the framework has there.
+// sdkDirs are the SDK's directories beside the frameworks. hostFiles are the files and directories
+// beside the frameworks that belong to core.
 var (
 	sdkDirs   = []string{"sdk", "sdk-manifests", "packs", "templates", "metadata"}
 	hostDir   = "host"
@@ -151,8 +151,8 @@ func (l *loader) claimApp(record int) error {
 	return nil
 }
 
-// findFiles returns the records of each package's files. A file goes to the first package
-// that has it.
+// findFiles returns the records of each package's files. A file that several packages list belongs
+// to the first.
 func (l *loader) findFiles(dir string, libraries []*library) [][]int {
 	found := make([][]int, len(libraries))
 	owned := make(map[int]bool)

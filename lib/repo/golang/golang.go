@@ -58,10 +58,10 @@ func packages(f *format.File, r io.ReaderAt, _ int64) []assign.Package {
 	return list
 }
 
-// unnamed is the package of a program that was built from single files.
+// unnamed is the main package's path in a program that was built from single files.
 const unnamed = "command-line-arguments"
 
-// modules returns a program's modules. The first is its main one, or what stands for it.
+// modules returns a program's modules. The first is its main module, or a substitute.
 func modules(r io.ReaderAt) (list []assign.Package) {
 	defer func() {
 		// The standard library does not promise that hostile files only cause errors (debug/elf,
@@ -91,7 +91,7 @@ func modules(r io.ReaderAt) (list []assign.Package) {
 	return add(list, "stdlib", strings.TrimPrefix(info.GoVersion, "go"))
 }
 
-// mainModule returns the path of a program's main module, or what stands for it.
+// mainModule returns the path of a program's main module, or a substitute.
 func mainModule(info *buildinfo.BuildInfo) string {
 	switch {
 	case info.Main.Path != "" && info.Main.Path != unnamed:

@@ -22,7 +22,7 @@ type Repo struct {
 	// LayerOf returns the record of the layer that has a path, nil if it is unknown or the tree is
 	// not from an image.
 	LayerOf func(path string) *format.Layer
-	// ByPeople are the names of the repos whose components users name.
+	// ByPeople lists the repos whose component names are chosen by users.
 	ByPeople []string
 }
 

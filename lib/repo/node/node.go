@@ -15,10 +15,10 @@
 // the project's lists the top-level dependencies. Lock files have no more than that, and images
 // rarely have them.
 //
-// A package that several top-level dependencies need goes with the one that is fewest steps away,
-// then the first by name. If a project lists no dependencies, the packages that no other package
-// needs are top-level. A package inside another one that no package needs (fixtures of tests) goes
-// with the outer one.
+// A package that several top-level dependencies need belongs to the one that is the fewest steps
+// away, or else to the first by name. If a project lists no dependencies, the packages that no
+// other package needs are top-level. A package inside another one that no package needs (test
+// fixtures) belongs to the outer one.
 //
 // # Claims
 //

@@ -14,12 +14,12 @@
 //
 // # Components
 //
-// A component is a source, "opkg/openssl". info/NAME.control has it: a path of OpenWrt's
-// tree of sources ("package/libs/openssl") or the name of a recipe ("openssl_3.0.bb"). A
-// package without one is its own component. Both folders are "opkg/.database": Yocto keeps
-// the choices of update-alternatives in the second one.
+// A component is a source, "opkg/openssl". It is read from info/NAME.control, which contains a path
+// in OpenWrt's source tree ("package/libs/openssl") or the name of a recipe ("openssl_3.0.bb"). A
+// package without a source is its own component. Both directories are "opkg/.database": Yocto
+// stores the choices of update-alternatives in the second one.
 //
-// A removed package claims its configuration files, if no other package has them.
+// A removed package claims its configuration files, unless another package lists them.
 package opkg
 
 import (

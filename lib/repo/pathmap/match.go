@@ -23,7 +23,8 @@ type rank struct {
 	names   int16 // number of names except "**"
 }
 
-// less reports whether b takes precedence over a. Of equal ranks, the later entry does.
+// less reports whether b takes precedence over a. If the ranks are equal, the later entry takes
+// precedence.
 func (a rank) less(b rank) bool {
 	switch {
 	case a.entry < 0 || a.itself != b.itself:

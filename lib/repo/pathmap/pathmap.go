@@ -29,9 +29,9 @@
 // character: "[*]" matches a star, and a "[" that is not closed matches itself. A directory also
 // matches everything below it.
 //
-// If several entries match a file, the most specific one counts: the one that names the file itself
-// without a pattern; then the one with the most names that are not patterns; then the one with the
-// most names; then the last.
+// If several entries match a file, the most specific one is used: first an entry that names the
+// file itself without a pattern, then the entry with the most names that are not patterns, then the
+// entry with the most names, then the last entry.
 //
 // An entry that matches nothing in the tree causes a warning, since maps are written by hand, or
 // for a tree that has changed.

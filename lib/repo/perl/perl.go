@@ -4,19 +4,20 @@
 //
 // # Components
 //
-// A component is a distribution, "perl/Module-Path", named by its main module as the list
-// is. That of another prefix is "perl/Module-Path@PREFIX" (see package places). Perl itself,
-// built from source, has a list outside of auto: "perl/perl". perllocal.pod, to which every
-// installation adds, is "perl/.database".
+// A component is a distribution, "perl/Module-Path", named after its main module, like its list. In
+// another prefix, it is "perl/Module-Path@PREFIX" (see package places). Perl itself, built from
+// source, is "perl/perl": its list is not below auto. perllocal.pod, which every installation
+// extends, is "perl/.database".
 //
 // # Claims
 //
-// A list has one absolute path per line, sometimes followed by attributes such as "type=file". A
-// distribution has its list, the files in it, and cpanm's data about it in .meta/NAME-VERSION.
-// Lists made with DESTDIR have that directory in front of each path: if a path does not exist, the
-// part from the prefix of the list on counts.
+// A list contains one absolute path per line, sometimes followed by attributes such as "type=file".
+// A distribution owns its list, the files in it, and cpanm's data about it in .meta/NAME-VERSION.
+// Lists made with DESTDIR have that directory in front of each path: if a path does not exist, only
+// its part from the list's prefix on is used.
 //
-// A line that is not an absolute path causes a warning, one per list, and the others count.
+// A line that is not an absolute path causes a warning, one per list. The other lines are still
+// used.
 package perl
 
 import (
@@ -90,8 +91,8 @@ func (l *loader) file(i int) error {
 	return nil
 }
 
-// split returns the prefix and the name of the distribution of a list, "" if the path is
-// not that of one.
+// split returns the prefix and the name of a list's distribution, "" if the path is not a list's
+// path.
 func split(path string) (prefix, name string) {
 	dir := format.Parent(path)
 	libraries, module, found := strings.Cut(dir, "/auto/")

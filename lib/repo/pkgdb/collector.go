@@ -63,9 +63,9 @@ func CheckName(name string) error {
 	return nil
 }
 
-// SourceName returns the last name of a source that is a path in a tree of sources, as
-// OpenWrt's are: "package/libs/openssl". A name without slashes is itself. It is empty for
-// a path that could not be there.
+// SourceName returns the last element of a path in a source tree, such as OpenWrt's
+// "package/libs/openssl". It returns a name without slashes unchanged. It returns "" for a path
+// that is not valid in a source tree.
 func SourceName(path string) string {
 	name := ""
 	for name = range strings.SplitSeq(path, "/") {
@@ -124,7 +124,7 @@ func (c *Collector) Claim(p *assign.Package, file int) {
 	c.claims = append(c.claims, assign.Claim{File: file, Package: p})
 }
 
-// ClaimSecond adds a fallback claim: it counts if no package claims the file with Claim.
+// ClaimSecond adds a fallback claim: it is used if no package claims the file with Claim.
 func (c *Collector) ClaimSecond(p *assign.Package, file int) {
 	c.second = append(c.second, assign.Claim{File: file, Package: p})
 }
@@ -217,7 +217,7 @@ func List(names []string) string {
 	return text
 }
 
-// Result returns the claims. A fallback claim counts if there is no other, and the package
+// Result returns the claims. A fallback claim is used if no other claim exists. The package
 // manager's own files belong to no package.
 func (c *Collector) Result() *assign.Result {
 	slices.Sort(c.needed)

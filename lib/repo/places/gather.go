@@ -30,9 +30,9 @@ type Embedder interface{ member() *Member }
 
 func (m *Member) member() *Member { return m }
 
-// Gather finds the group of each member. A small one goes with the top-level member that needs it:
-// the one fewest steps away, then the first by name. Members that the project asks for are
-// top-level, and then those that no other member needs.
+// Gather finds the group of each member. A small member joins the top-level member that needs it:
+// the one that is the fewest steps away, or else the first by name. The members that the project
+// asks for are top-level, followed by members that no other member needs.
 func Gather[P Embedder](packages []P, asked []int) {
 	members := make([]*Member, len(packages))
 	for i, p := range packages {
@@ -73,8 +73,8 @@ func (g gatherer) spread(top []int) {
 	g.follow(queue)
 }
 
-// follow gives everything that the members in a queue need, directly or indirectly, to the group of
-// the nearest one. If two are equally near, the first in the queue counts.
+// follow adds everything that the members in a queue need, directly or indirectly, to the group of
+// the nearest one. If two are equally near, the first in the queue is used.
 func (g gatherer) follow(queue []int) {
 	for ; len(queue) > 0; queue = queue[1:] {
 		m := g[queue[0]]

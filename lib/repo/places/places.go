@@ -2,14 +2,14 @@
 // but in many places: environments, gem homes, projects. A tree can have the same package in
 // several of them.
 //
-// A package's component is REPO/NAME in the first place that has it, in the order of paths, and
-// REPO/NAME@PLACE in the others: copies in two places are updated at different times. A place
-// counts only if a file of the package was still unclaimed there, so that a copy in a system
-// package changes no name.
+// A package's component is REPO/NAME in the first place that contains it, in path order, and
+// REPO/NAME@PLACE in the others, because copies in two places are updated at different times. A
+// place is ignored if all files of the package there are already claimed, so that a copy in a
+// system package does not change names.
 //
-// Directories are claimed only if they are empty. Others are in the layers of their files. No
-// component has an mtime clamp: the newest mtime of its own files, which applies without one, is
-// the best bound known.
+// Directories are claimed only if they are empty. Other directories are in the layers of their
+// files. Components have no mtime clamp: without a clamp, the newest mtime of the component's own
+// files applies, which is the best known bound.
 package places
 
 import (

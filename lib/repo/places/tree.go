@@ -29,9 +29,8 @@ func Outermost(dirs map[string]int) (list []string) {
 	return list
 }
 
-// ReadRecord reads the contents of a regular file's record, up to most bytes. A file that
-// is missing, not regular, or larger is an error of type Unusable. Other errors are those
-// of reading.
+// ReadRecord reads the contents of a regular file's record, up to most bytes. For a file that is
+// missing, not regular, or larger, the error has the type Unusable. Other errors are read errors.
 func ReadRecord(t *assign.Tree, i int, most int64) ([]byte, error) {
 	f, err := OpenRecord(t, i)
 	if err != nil {

@@ -55,8 +55,9 @@ func projectPath(raw []byte, base string) string {
 }
 
 // sourcePath returns the installed path of a file in a list of sources. inProject is the egg-info's
-// directory in the project. The egg-info is in site with the files beside it: in the project
-// itself, or installed. "" means that the file is not there.
+// directory in the project. site is the directory that contains the egg-info and the files beside
+// it: the project itself, or the place where it was installed. "" means that the file does not
+// exist.
 func sourcePath(site, inProject, path string) string {
 	if strings.HasPrefix(path, "/") || inProject == "" {
 		return resolve(site, path)

@@ -19,7 +19,8 @@ const (
 	eggFile                 // NAME.egg
 )
 
-// forms are the suffixes of records' directories, and the files in them that prove one.
+// forms are the suffixes of the records' directories, each with a file that proves that a directory
+// is a record.
 var forms = []struct {
 	kind    kind
 	suffix  string

@@ -44,7 +44,7 @@ func isNumber(text string) bool {
 	return text != "" && strings.Trim(text, "0123456789") == ""
 }
 
-// claimInterpreter claims the files of make install that no distribution has.
+// claimInterpreter claims the files of make install that belong to no distribution.
 func (l *loader) claimInterpreter(in interpreter) {
 	p := l.out.Add(in.prefix, "cpython-"+in.version)
 	dirs := []string{"lib/python" + in.version, "lib64/python" + in.version, "include/python" + in.version}
@@ -71,8 +71,8 @@ func isInstalled(path string) bool {
 	return strings.Contains(path, "/site-packages/") || strings.Contains(path, "/dist-packages/")
 }
 
-// isAlone reports whether the prefix is for this Python alone, which its name shows:
-// versions/3.12.4 of pyenv, cpython-3.12.4-linux-x86_64-gnu of uv.
+// isAlone reports whether the prefix contains only this Python, as its name shows: versions/3.12.4
+// for pyenv, cpython-3.12.4-linux-x86_64-gnu for uv.
 func (in interpreter) isAlone() bool {
 	base, version := assign.Base(in.prefix), strings.TrimSuffix(in.version, "t")
 	_, rest, found := strings.Cut(base, version)
@@ -80,7 +80,7 @@ func (in interpreter) isAlone() bool {
 }
 
 // files returns the names of a Python's files in directories that it shares with others. Names
-// without a version go to the first Python of a prefix.
+// without a version belong to the first Python in a prefix.
 func (in interpreter) files() (names []string) {
 	major, _, _ := strings.Cut(in.version, ".")
 	for _, version := range []string{"", major, in.version, "-" + in.version} {

@@ -12,32 +12,32 @@
 //
 // # Components
 //
-// A component is a distribution, "python/NAME" with the normalised name (PEP 503) and without its
+// A component is a distribution, "python/NAME", with the normalised name (PEP 503) and without the
 // version. The same distribution in another environment is "python/NAME@PREFIX" (see package
-// places). An environment is known by its prefix, above lib/pythonX.Y, so that a new Python does
-// not rename anything.
+// places). An environment is identified by its prefix, the directory above lib/pythonX.Y, so that a
+// new Python version does not rename anything.
 //
-// A Python that was built from source is "python/cpython-X.Y": its library, headers and
-// programs. If the name of its prefix has the version, as pyenv's and uv's have, everything
-// there that no distribution has is the interpreter's.
+// A Python that was built from source is "python/cpython-X.Y": its library, headers and programs.
+// If the name of its prefix contains the version, as with pyenv and uv, everything in the prefix
+// that belongs to no distribution belongs to the interpreter.
 //
 // # Claims
 //
-// Listed paths are relative to the record, can have ".." in them or be absolute, and are resolved
-// inside the tree. A listed file that is missing was removed on purpose. Files in the record's
-// directory belong to the distribution too. Other files that are not listed, such as caches, are
-// not claimed. A file that two distributions list goes to the outer one, then to the first by path.
-// Records that another distribution lists are those of vendored copies (setuptools/_vendor) and are
+// Listed paths are absolute or relative to the record, can contain "..", and are resolved inside
+// the tree. A listed file that is missing was removed on purpose. Files in the record's directory
+// belong to the distribution too. Other files that are not listed, such as caches, are not claimed.
+// A file that two distributions list belongs to the outer one, or else to the first by path. A
+// record that another distribution lists describes a vendored copy (setuptools/_vendor) and is
 // ignored. If a record is completely claimed, the distribution is part of a system package and is
 // ignored.
 //
-// A compiled cache goes with its source, whichever package owns that: __pycache__/x.*.pyc and x.pyc
-// with x.py.
+// A compiled cache belongs to the package that owns its source: __pycache__/x.*.pyc and x.pyc
+// belong to the owner of x.py.
 //
 // # Damage
 //
-// A missing RECORD causes a warning, and so does an invalid line; the other lines count. A file
-// that cannot be read is an error.
+// A missing RECORD causes a warning. So does an invalid line; the other lines are still used. A
+// file that cannot be read is an error.
 package python
 
 import (

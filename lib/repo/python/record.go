@@ -16,7 +16,7 @@ const (
 	maxList = 16 << 20
 	// maxLine bounds one line of it, in bytes: a path, a digest and a size.
 	maxLine = 8 << 10
-	// maxDamaged bounds the faulty lines of a list in warnings.
+	// maxDamaged is the largest number of faulty lines reported per list.
 	maxDamaged = 3
 )
 

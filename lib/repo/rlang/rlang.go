@@ -3,9 +3,9 @@
 // package is a directory with DESCRIPTION and Meta/package.rds, which R writes when it
 // installs one. It is always named like its package.
 //
-// A component is a package, "r/NAME". That of another library is "r/NAME@LIBRARY" (see
-// package places). The packages that are part of R itself (Priority: base) are updated
-// together: they are the component "r/base".
+// A component is a package, "r/NAME". In another library, it is "r/NAME@LIBRARY" (see package
+// places). The packages that are part of R itself (Priority: base) are updated together: they are
+// the component "r/base".
 //
 // A package has everything in its directory. A DESCRIPTION that cannot be read, or that is of
 // another package, causes a warning; the directory is still a package.

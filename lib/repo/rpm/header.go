@@ -112,8 +112,8 @@ func parseHeader(blob []byte) (*header, error) {
 	return h, nil
 }
 
-// add checks an entry and keeps it if its tag is read. Of two entries with the same tag the later
-// counts: rpm appends its changes at installation.
+// add checks an entry and stores it if its tag is used. If two entries have the same tag, the later
+// one is used, because rpm appends its changes at installation.
 func (h *header) add(raw []byte) error {
 	tag := binary.BigEndian.Uint32(raw)
 	e := entry{

@@ -2,9 +2,9 @@
 // installed into gem homes anywhere in a tree. A gem home is a directory with a
 // specifications directory. Each NAME-VERSION.gemspec in that is a gem.
 //
-// A component is a gem, "ruby/NAME", with all its versions in one home. Those of another
-// home are "ruby/NAME@HOME" (see package places). The name is at the top of a
-// specification that RubyGems wrote. Otherwise it ends at the first dash before a digit.
+// A component is a gem, "ruby/NAME", with all its versions in one home. In another home, it is
+// "ruby/NAME@HOME" (see package places). A specification written by RubyGems contains the name at
+// its top. Otherwise the name is the text before the first dash that is followed by a digit.
 //
 // A gem has its specification; everything in gems/FULLNAME, doc/FULLNAME and
 // extensions/PLATFORM/API/FULLNAME, where FULLNAME is that of the specification;

@@ -6,7 +6,7 @@
 //     biweekly, monthly, quarterly or yearly. On a file without user.component it applies to the
 //     file's package.
 //
-// This is as in the Rust chunkah, except for the last sentence.
+// The behaviour is the same as in the Rust chunkah, except for the last sentence.
 package xattr
 
 import (

@@ -5,14 +5,14 @@
 //
 // # Components
 //
-// A package is named by the project's yarn.lock, or else by its file. One of at least
-// places.Least bytes is the component "yarn/NAME". Smaller ones go with the package that
-// needs them and that the project asks for, by yarn.lock (see places.Gather). Without that
-// file each is a component. All versions of a package in one project are one component.
-// Those of another project are "yarn/NAME@PROJECT" (see package places).
+// A package is named after its entry in the project's yarn.lock, or else after its file. A package
+// of at least places.Least bytes is the component "yarn/NAME". According to yarn.lock, smaller
+// packages belong to the package that needs them and that the project asks for (see places.Gather).
+// If yarn.lock is missing, each package is a component. All versions of a package in one project
+// are one component. In another project, they are "yarn/NAME@PROJECT" (see package places).
 //
-// What Yarn writes for itself changes with every package: "yarn/.database" has .pnp.cjs,
-// yarn.lock and the state of the installation. The rest of a project is its own code.
+// Yarn's own files change with every package: .pnp.cjs, yarn.lock and the installation state are
+// "yarn/.database". The rest of a project is its own code.
 //
 // A yarn.lock that cannot be read causes a warning.
 package yarn
