@@ -71,7 +71,7 @@ func (s *fields) once(n int, name string) bool {
 func (s *fields) has(n int) bool { return s.set&(1<<n) != 0 }
 
 func (s *fields) unknown(key []byte) {
-	s.d.fail(valuef("unknown field %q of a %s", clip(string(key)), s.kind))
+	s.d.fail(valuef("unknown field %q in a %s", clip(string(key)), s.kind))
 }
 
 // decode reads one record: a map with one key, its kind. It fills in defaults. The caller validates
@@ -80,7 +80,7 @@ func decode(d decoder, in *interner) Record {
 	d.beginMap()
 	key, ok := d.nextKey()
 	if !ok {
-		d.fail(valuef("record is empty: it needs one key, its kind"))
+		d.fail(valuef("record is empty: want one key, the kind of the record"))
 		return nil
 	}
 	var rec Record
@@ -101,7 +101,7 @@ func decode(d decoder, in *interner) Record {
 		return nil
 	}
 	if key, more := d.nextKey(); more {
-		d.fail(valuef("record has a second key %q", clip(string(key))))
+		d.fail(valuef("record contains a second key, %q", clip(string(key))))
 	}
 	return rec
 }
@@ -271,7 +271,7 @@ const indexAbsent = -1
 func decodeEnd(d decoder) {
 	d.beginMap()
 	if key, ok := d.nextKey(); ok {
-		d.fail(valuef("unknown field %q of an end", clip(string(key))))
+		d.fail(valuef("unknown field %q in an end", clip(string(key))))
 	}
 }
 

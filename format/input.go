@@ -59,7 +59,7 @@ type scanner interface {
 }
 
 // errMore means that a record is not complete yet, and that its first bytes can already be checked.
-var errMore = errors.New("record goes on")
+var errMore = errors.New("record is incomplete")
 
 // begin starts to gather a record. b contains its first bytes.
 func (in *input) begin(b []byte) []byte {

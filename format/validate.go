@@ -249,7 +249,7 @@ func (h *Header) Validate() error {
 
 func (h *Header) validateSources() error {
 	if len(h.Sources) > 0 && h.Root != "" {
-		return valuef("the header has both a root and sources")
+		return valuef("the header contains both a root and sources")
 	}
 	if len(h.Sources) > MaxList {
 		return limitf("a list has more than %d sources", MaxList)
@@ -263,7 +263,7 @@ func (h *Header) validateSources() error {
 	case h.KeepLayers < 0 || h.KeepLayers > MaxList:
 		return valuef("keep_layers %d is not in 0..%d", h.KeepLayers, MaxList)
 	case h.KeepLayers > 0 && len(h.Sources) == 0:
-		return valuef("keep_layers %d, but no source to keep them from", h.KeepLayers)
+		return valuef("keep_layers is %d, but the header lists no source of these layers", h.KeepLayers)
 	}
 	return nil
 }

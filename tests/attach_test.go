@@ -43,7 +43,7 @@ func TestAttach(t *testing.T) {
 	run("sbom", image, "--format", "cyclonedx", "--attach", image, "-o", "bom.json")
 	run("sbom", image, "--format", "cyclonedx", "--attach", image) // once more changes nothing
 
-	if out := run("build", "--from", image, "-o", "oci:again"); !strings.Contains(out, "not copied, because they refer to the digest of the source: application/spdx+json, application/vnd.cyclonedx+json\n") {
+	if out := run("build", "--from", image, "-o", "oci:again"); !strings.Contains(out, "not copied, because these documents refer to the source image's digest: application/spdx+json, application/vnd.cyclonedx+json\n") {
 		t.Errorf("the source has attachments:\n%s", out)
 	}
 

@@ -400,7 +400,7 @@ func TestPatchLayersWithForgedHistory(t *testing.T) {
 	forged.config["history"] = other.config["history"]
 	forged.write(t)
 	res := start(t, exec.Command("chunkah", append(args, roots[1], "--verify", "--previous", "oci:"+layouts[0], "--plan", plan, "-o", "oci:"+filepath.Join(dir, "out"))...))
-	if _, err := os.Lstat(filepath.Join(dir, "out")); res.code != 1 || err == nil || !strings.Contains(res.stderr, "another digest of its entries") {
+	if _, err := os.Lstat(filepath.Join(dir, "out")); res.code != 1 || err == nil || !strings.Contains(res.stderr, "differs from the digest in the history") {
 		t.Errorf("status %d\n%s", res.code, res.stderr)
 	}
 }

@@ -64,7 +64,7 @@ func TestPreviousFromAnImage(t *testing.T) {
 		t.Fatal(err)
 	}
 	want, archive, stderr := planOf(t, root, "--previous", oddFile)
-	if want == plain || strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, "has no fingerprints") {
+	if want == plain || strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, "contains no fingerprints") {
 		t.Fatalf("the plan is\n%s\nand the command said %q", want, stderr)
 	}
 	var comments []string
@@ -142,7 +142,7 @@ func TestPreviousIsNoneOfOurs(t *testing.T) {
 	} {
 		got, _, stderr := planOf(t, root, "--previous", previous)
 		if got != want || strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, "chunkah: previous layout: ") ||
-			!strings.HasSuffix(stderr, "planning without it\n") {
+			!strings.HasSuffix(stderr, "planning without the previous layout\n") {
 			t.Errorf("%s: got\n%s\nwant\n%s\nand %q", name, got, want, stderr)
 		}
 	}

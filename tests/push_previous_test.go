@@ -41,7 +41,7 @@ func TestPreviousImageThatCannotBeReadWhole(t *testing.T) {
 		broken.Store(&do)
 		for _, previous := range []string{dest, "auto"} {
 			res := start(t, exec.Command("chunkah", "build", "--rootfs", root, "-o", dest, "--previous", previous))
-			if res.code != 0 || strings.Count(res.stderr, "chunkah: previous layout: ") != 1 || !strings.Contains(res.stderr, "planning without it") {
+			if res.code != 0 || strings.Count(res.stderr, "chunkah: previous layout: ") != 1 || !strings.Contains(res.stderr, "planning without the previous layout") {
 				t.Errorf("%s, --previous %s: status %d\n%s", name, previous, res.code, res.stderr)
 			}
 		}

@@ -94,7 +94,7 @@ func TestSeveralOutputsRefused(t *testing.T) {
 		"-o docker-archive:" + dir + "/a -o " + dir + "/b --compress zstd":  "--compress zstd",
 		"-o " + dir + "/a -o docker://localhost:1/a --manifest-type docker": "--manifest-type docker is for",
 		"-o " + dir + "/a -o - --verify":                                    "--verify reads the image again",
-		"-o " + dir + "/a -o - --print-digest":                              "--print-digest: standard output is used for the image",
+		"-o " + dir + "/a -o - --print-digest":                              "--print-digest cannot be used, because the image is written to standard output",
 		"-o " + dir + "/a -o oci:" + dir + "/b --sbom attach":               "--sbom attach needs -o docker://REF",
 	} {
 		cmd := exec.Command("chunkah", append([]string{"build", "--rootfs", "/nonexistent", "--config-str", "{}"}, strings.Fields(args)...)...)

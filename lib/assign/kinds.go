@@ -36,7 +36,7 @@ var kinds = map[string][]kind{
 	"__init__.py":    {{"site-packages/*/__init__.py", true, "Python packages without their dist-info"}},
 	"index.js":       {{"node_modules/*/index.js", true, "Node.js packages without package.json"}},
 	"autoload.php":   {{"vendor/autoload.php", true, "PHP packages without composer/installed.json"}},
-	"modules.dep":    {{"modules.dep", false, "the modules of a kernel without its package"}},
+	"modules.dep":    {{"modules.dep", false, "kernel modules without a kernel package"}},
 	"HEAD":           {{".git/HEAD", true, "a git repository"}},
 	"copyright":      {{"/usr/share/doc/*/copyright", false, "a Debian or Ubuntu system without var/lib/dpkg"}},
 	"alpine-release": {{"/etc/alpine-release", false, "an Alpine system without lib/apk/db"}},

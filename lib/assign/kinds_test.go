@@ -30,7 +30,7 @@ func TestUnclaimedTrees(t *testing.T) {
 /opt/conda is a conda environment without conda-meta: 3, 5002000
 /srv/.git is a git repository: 2, 2000
 /srv/app/vendor is PHP packages without composer/installed.json: 1, 1000
-/usr/lib/modules/6.1 is the modules of a kernel without its package: 1, 1000
+/usr/lib/modules/6.1 is kernel modules without a kernel package: 1, 1000
 `
 	if got != want {
 		t.Errorf("got\n%swant\n%s", got, want)

@@ -105,7 +105,7 @@ type stream struct {
 func (s *stream) openRoot(ctx context.Context, opt Options) (root *rootfs.Root, closer io.Closer, err error) {
 	if len(s.header.Sources) > 0 {
 		if opt.Open == nil {
-			return nil, nil, errors.New("the stream has sources, but only a root directory is supported here")
+			return nil, nil, errors.New("the stream lists sources, but only a root directory is supported here")
 		}
 		return opt.Open(ctx, &s.header)
 	}
@@ -131,7 +131,7 @@ func read(ctx context.Context, in format.Source, override bool) (*stream, error)
 		case *format.Header:
 			s.header = *rec
 			if rec.Stage == format.StagePack {
-				return nil, errors.New("the stream has been packed already: assign comes before pack")
+				return nil, errors.New("the stream is already packed: run chunkah-assign before chunkah-pack")
 			}
 		case *format.Component:
 			if !override {
@@ -143,7 +143,7 @@ func read(ctx context.Context, in format.Source, override bool) (*stream, error)
 			}
 			s.files = append(s.files, rec)
 		case *format.Layer:
-			return nil, errors.New("the stream has layers already: assign comes before pack")
+			return nil, errors.New("the stream already contains layers: run chunkah-assign before chunkah-pack")
 		}
 		if err := context.Cause(ctx); err != nil {
 			return nil, err

@@ -134,8 +134,8 @@ func TestRunErrors(t *testing.T) {
 	dir := onDisk(t, nil).Path()
 	header := `{"header":{"version":1,"root":"` + dir + `"}}`
 	for _, test := range []struct{ name, in, want string }{
-		{"packed", lines(`{"header":{"version":1,"stage":"pack"}}`, endLine), "the stream has been packed already: assign comes before pack"},
-		{"layers", lines(header, `{"layer":{"index":0,"components":["x"]}}`, rootLine, endLine), "the stream has layers already: assign comes before pack"},
+		{"packed", lines(`{"header":{"version":1,"stage":"pack"}}`, endLine), "the stream is already packed: run chunkah-assign before chunkah-pack"},
+		{"layers", lines(header, `{"layer":{"index":0,"components":["x"]}}`, rootLine, endLine), "the stream already contains layers: run chunkah-assign before chunkah-pack"},
 		{"root gone", lines(`{"header":{"version":1,"root":"/no/such"}}`, rootLine, endLine), `opening root "/no/such": no such file or directory`},
 		{"truncated", lines(header, rootLine), "stream ended without its end record"},
 		{"empty", "", "stream ended without its end record"},

@@ -103,7 +103,7 @@ func (c *checker) Write(p []byte) (int, error) {
 	if c.inChunk {
 		chunk := &c.chunks[0]
 		if c.size += int64(len(p)); c.size > chunk.Size {
-			return 0, fmt.Errorf("entry %q: the chunk has more than %d bytes", chunk.Name, chunk.Size)
+			return 0, fmt.Errorf("entry %q: the chunk is larger than %d bytes", chunk.Name, chunk.Size)
 		}
 		if chunk.Hole && !isZero(p) {
 			return 0, fmt.Errorf("entry %q: a chunk marked as zeros contains other bytes", chunk.Name)
@@ -126,11 +126,11 @@ func (c *checker) end(at int64) error {
 	c.inChunk, c.chunks = false, c.chunks[1:]
 	switch {
 	case chunk.End < at:
-		return fmt.Errorf("entry %q: its frames end at %d, but the table says %d", chunk.Name, at, chunk.End)
+		return fmt.Errorf("entry %q: the frames end at offset %d, but the table of contents says %d", chunk.Name, at, chunk.End)
 	case digest.NewDigest(digest.SHA256, c.part) != chunk.Digest:
 		return fmt.Errorf("entry %q: the chunk at %d does not match its digest", chunk.Name, chunk.Start)
 	case chunk.Last && digest.NewDigest(digest.SHA256, c.file) != chunk.File:
-		return fmt.Errorf("entry %q: its contents do not match its digest", chunk.Name)
+		return fmt.Errorf("entry %q: the contents do not match its digest", chunk.Name)
 	}
 	return nil
 }

@@ -38,7 +38,7 @@ func (t *Tables) Files() (files []*format.File, err error) {
 		case e.Type == typeLink:
 			first := byPath[path.Join("/", e.Linkname)]
 			if first == nil {
-				return nil, fmt.Errorf("entry %q: it is a hard link to %q, which is not before it", e.Name, e.Linkname)
+				return nil, fmt.Errorf("entry %q: hard link to %q, which does not come before the link", e.Name, e.Linkname)
 			}
 			if first.Hardlink == 0 {
 				links++
@@ -49,7 +49,7 @@ func (t *Tables) Files() (files []*format.File, err error) {
 		default:
 			known := false
 			if f.Type, known = types[e.Type]; !known {
-				return nil, fmt.Errorf("entry %q: it has the type %q", e.Name, e.Type)
+				return nil, fmt.Errorf("entry %q: unexpected type %q", e.Name, e.Type)
 			}
 			if err := e.fill(f); err != nil {
 				return nil, fmt.Errorf("entry %q: %w", e.Name, err)

@@ -133,13 +133,13 @@ func (p *Positions) check(size int64) error {
 	footer := size - footerSize - skippableSize
 	switch {
 	case p.toc.unpacked > maxTOC || p.toc.size > maxTOC:
-		return fmt.Errorf("the table of contents has %d bytes, more than the %d that clients read", max(p.toc.unpacked, p.toc.size), maxTOC)
+		return fmt.Errorf("the table of contents is %d bytes long, but clients read at most %d", max(p.toc.unpacked, p.toc.size), maxTOC)
 	case p.split.unpacked > maxSplit:
-		return fmt.Errorf("the tar-split has %d bytes, more than %d", p.split.unpacked, int64(maxSplit))
+		return fmt.Errorf("the tar-split is %d bytes long: want at most %d", p.split.unpacked, int64(maxSplit))
 	case p.toc.offset < skippableSize || p.toc.size > footer || p.split.size > footer,
 		p.toc.offset > footer-p.toc.size, p.split.offset != p.toc.offset+p.toc.size+skippableSize,
 		p.split.offset+p.split.size != footer:
-		return fmt.Errorf("the tables at %d and %d, of %d and %d bytes, are not before the footer of a blob of %d bytes",
+		return fmt.Errorf("the tables at offsets %d and %d, with %d and %d bytes, do not end at the footer of the %d-byte blob",
 			p.toc.offset, p.split.offset, p.toc.size, p.split.size, size)
 	}
 	return nil
@@ -168,7 +168,7 @@ func parseFooter(frame []byte, size int64) (*Positions, error) {
 	for i := range n {
 		n[i] = int64(binary.LittleEndian.Uint64(frame[skippableSize+8*i:]))
 		if n[i] < 0 {
-			return nil, fmt.Errorf("the footer has the invalid number %d", uint64(n[i]))
+			return nil, fmt.Errorf("the footer contains the invalid number %d", uint64(n[i]))
 		}
 	}
 	if n[3] != tocType {

@@ -108,7 +108,7 @@ type exact struct {
 	left int64
 }
 
-var errTableSize = errors.New("its size differs from the size in the footer or annotation")
+var errTableSize = errors.New("the size differs from the size in the footer or annotation")
 
 func (e *exact) Read(p []byte) (int, error) {
 	n, err := e.in.Read(p)
@@ -154,7 +154,7 @@ func (t *Tables) parse(toc []byte) error {
 		return err
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("extra bytes after its end")
+		return errors.New("extra bytes after the end of the table")
 	}
 	if version != tocVersion {
 		return fmt.Errorf("unknown version %d: only %d is supported", version, tocVersion)
@@ -230,7 +230,7 @@ func (t *Tables) Chunks() ([]Chunk, error) {
 	for i := range list {
 		switch end := t.Start(); {
 		case i+1 < len(list) && list[i+1].Start < list[i].Start:
-			return nil, fmt.Errorf("entry %q: its chunks are not in order", list[i+1].Name)
+			return nil, fmt.Errorf("entry %q: the chunks are not in order", list[i+1].Name)
 		case i+1 < len(list):
 			end = list[i+1].Start
 			fallthrough
@@ -266,7 +266,7 @@ func chunksOf(entries []Entry) ([]Chunk, error) {
 		case e.Name != first.Name:
 			return nil, fmt.Errorf("the next entry is a chunk named %q", e.Name)
 		case e.ChunkOffset != at || e.ChunkSize <= 0 || e.ChunkSize > first.Size-at:
-			return nil, fmt.Errorf("a chunk of %d bytes at %d of the file does not follow the previous chunk", e.ChunkSize, e.ChunkOffset)
+			return nil, fmt.Errorf("a chunk with %d bytes at file offset %d does not follow the previous chunk", e.ChunkSize, e.ChunkOffset)
 		}
 		list[i] = Chunk{
 			Name: first.Name, File: first.Digest, Digest: e.ChunkDigest, Offset: at, Size: e.ChunkSize,
@@ -275,7 +275,7 @@ func chunksOf(entries []Entry) ([]Chunk, error) {
 		at += e.ChunkSize
 	}
 	if at != first.Size {
-		return nil, fmt.Errorf("its chunks cover %d of %d bytes", at, first.Size)
+		return nil, fmt.Errorf("the chunks cover only %d of %d bytes", at, first.Size)
 	}
 	list[len(list)-1].End = max(first.EndOffset, entries[len(entries)-1].EndOffset)
 	return list, nil

@@ -99,7 +99,7 @@ func (s *splitReader) compare(p []byte) error {
 		p = p[len(piece):]
 		s.at += int64(len(piece))
 		if s.left -= int64(len(piece)); s.left == 0 && s.line.Type == tarsplit.File && !bytes.Equal(s.crc.Sum(nil), s.line.Payload) {
-			return fmt.Errorf("entry %q: its contents do not match the CRC-64 in the tar-split", s.line.Path())
+			return fmt.Errorf("entry %q: the contents do not match the CRC-64 in the tar-split", s.line.Path())
 		}
 	}
 	return nil

@@ -40,7 +40,7 @@ func (c *buildCommand) warnAttached(ctx context.Context, env *Env, set *source.S
 		return
 	}
 	if kinds := repo.Attached(ctx, set.Image.Manifest.Descriptor.Digest); len(kinds) > 0 {
-		env.warn("not copied, because they refer to the digest of the source: %s", strings.Join(kinds, ", "))
+		env.warn("not copied, because these documents refer to the source image's digest: %s", strings.Join(kinds, ", "))
 	}
 }
 
@@ -58,7 +58,7 @@ func (f *imageFlags) attach(ctx context.Context, env *Env, at image.Source, doc 
 	ref := repo.Ref()
 	raw, mediaType, err := repo.Manifest(ctx, cmp.Or(doc.Subject.Digest.String(), ref.Identifier()))
 	if err != nil {
-		return fmt.Errorf("finding the image of the bill of materials: %w", err)
+		return fmt.Errorf("finding the image that the bill of materials describes: %w", err)
 	}
 	if mediaType == v1.MediaTypeImageIndex || mediaType == oci.MediaTypeDockerIndex {
 		return fmt.Errorf("%q is an index of several images: give docker://%s as SOURCE, and choose one with --platform", at, ref)

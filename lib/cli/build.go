@@ -80,7 +80,7 @@ func (c *buildCommand) checkReplaced() error {
 		return usagef("--max and the other options of pack have no effect with --pack: pass them to its command")
 	}
 	if c.Pack != "" && c.WriteManifestTo != "" {
-		return usagef("--write-manifest-to has no effect with --pack: only its command knows the components")
+		return usagef("--write-manifest-to has no effect with --pack, because only the command of --pack knows the components")
 	}
 	return nil
 }
@@ -128,13 +128,13 @@ func (c *buildCommand) check(env *Env, h *format.Header) error {
 		return err
 	}
 	if c.PrintDigest && c.Plan == "-" {
-		return usagef("--print-digest: standard output is used for the plan: give --plan a file, or use --digest-file")
+		return usagef("--print-digest cannot be used, because the plan is written to standard output: give --plan a file, or use --digest-file")
 	}
 	if err := cmp.Or(c.checkVerify(), c.checkSBOM()); err != nil {
 		return err
 	}
 	if c.MaxStale != "" && c.KeepBase != "" {
-		return usagef("--max-stale and --keep-base cannot be used together: both choose the layers to keep")
+		return usagef("--max-stale and --keep-base cannot be used together, because both choose the layers to keep")
 	}
 	return c.formatFlags.check()
 }

@@ -23,12 +23,12 @@ func (c *buildCommand) checkSBOM() error {
 		return usagef("--sbom-format %s has no effect without --sbom", form.Name)
 	case c.SBOM == attachSBOM:
 		if c.registryPlace() == nil {
-			return usagef("--sbom attach needs -o docker://REF: other outputs have no referrers (for a file with this name, write ./attach)")
+			return usagef("--sbom attach needs -o docker://REF, because other outputs cannot store attached documents (for a file with this name, write ./attach)")
 		}
 	}
 	switch {
 	case c.SBOM != "" && c.Assign != "":
-		return usagef("--sbom and --assign cannot be used together: the command knows components, not packages")
+		return usagef("--sbom and --assign cannot be used together, because the command assigns components and does not list packages")
 	}
 	return nil
 }

@@ -67,6 +67,6 @@ func (e *Env) warnUnmarked(list []write.Unmarked) {
 		others = "; " + plural(int64(n), "more layer") + " for similar reasons"
 	}
 	first := list[0]
-	e.warn("a layer is plain zstd instead of zstd:chunked, because podman cannot restore all its files from chunks: it has %s, for example %q%s",
+	e.warn("a layer is plain zstd instead of zstd:chunked, because podman cannot restore all files in the layer from chunks: the layer contains %s, for example %q%s",
 		first.Reason, first.Path, others)
 }

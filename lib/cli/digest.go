@@ -18,7 +18,7 @@ type digestFlags struct {
 // check refuses invalid combinations before the build starts.
 func (f *digestFlags) check(target image.Source) error {
 	if f.PrintDigest && target.IsStdout() {
-		return usagef("--print-digest: standard output is used for the image: give the image another output with -o, or use --digest-file")
+		return usagef("--print-digest cannot be used, because the image is written to standard output: choose another output with -o, or use --digest-file")
 	}
 	if f.DigestFile != "" && (!isDir(filepath.Dir(f.DigestFile)) || isDir(f.DigestFile)) {
 		return usagef("--digest-file %q is not a file in an existing directory: create the directory, or choose another one", f.DigestFile)

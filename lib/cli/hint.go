@@ -24,7 +24,7 @@ func hint(err error, uid int) string {
 	contents, unread := errors.AsType[*pack.ContentsError](err)
 	switch {
 	case unread && !errors.Is(contents, fs.ErrPermission):
-		return "do not write to the source during a build; run chunkah-pack where it can read the scanned source, or use --fresh-times, which reads nothing"
+		return "do not write to the source during a build; run chunkah-pack where it can read the scanned source, or use --fresh-times, which does not read the source"
 	case is(format.ErrTruncated):
 		return "the command that writes the stream ended early: see its error message"
 	case refused:
@@ -36,15 +36,15 @@ func hint(err error, uid int) string {
 	case is(syscall.EROFS):
 		return "use a writable directory for -o, --spool or --cache; in a container, mount one: --tmpfs /var/tmp"
 	case is(fs.ErrPermission) && uid == 0:
-		return "a container, SELinux or a network file system can forbid this even to root: run chunkah outside of it"
+		return "a container, SELinux or a network file system can forbid this even to root: run chunkah outside the container"
 	case is(fs.ErrPermission):
 		return "run it as root, or under podman unshare for files of rootless containers"
 	case is(syscall.EMFILE, syscall.ENFILE):
-		return "raise the number of open files: ulimit -n"
+		return "raise the limit on open files: ulimit -n"
 	case is(syscall.ENOTDIR):
-		return "a directory is expected there; for a file, give its transport: tar:FILE for a root, oci-archive:FILE or docker-archive:FILE for an image"
+		return "this argument must be a directory; for a file, give its transport: tar:FILE for a root, oci-archive:FILE or docker-archive:FILE for an image"
 	case is(exec.ErrNotFound):
-		return "install it, or give its path"
+		return "install the command, or give its path"
 	}
 	return ""
 }

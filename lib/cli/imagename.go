@@ -83,10 +83,10 @@ func refuseName(name, take string) error {
 		ways = append(ways, fmt.Sprintf("%s has it: %s", e[0], strings.TrimSpace(take+" "+shellLine([]string{e[1]}))))
 	}
 	if at.registry {
-		ways = append(ways, "in a registry, it is docker://"+name)
+		ways = append(ways, "for a registry, write docker://"+name)
 	}
 	if at.local && len(engines) == 0 {
-		ways = append(ways, fmt.Sprintf("in podman's storage, it is %s%s, and in Docker's %s%s", transport.Storage.Prefix, name, transport.Daemon.Prefix, name))
+		ways = append(ways, fmt.Sprintf("for podman's storage, write %s%s, and for Docker's %s%s", transport.Storage.Prefix, name, transport.Daemon.Prefix, name))
 	}
 	if !strings.Contains(name, "/") {
 		ways = append(ways, shellLine([]string{"./" + name})+" is the directory with this name")

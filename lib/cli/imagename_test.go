@@ -29,12 +29,12 @@ func TestImageNames(t *testing.T) {
 	}
 	const from = "chunkah build --from"
 	for _, test := range []struct{ name, take, want string }{
-		{"app:latest", from, `"app:latest" is the name of an image: in a registry, it is docker://app:latest; in podman's storage, it is containers-storage:app:latest, and in Docker's docker-daemon:app:latest; ./app:latest is the directory with this name`},
-		{"localhost/app:1", from, `"localhost/app:1" is the name of an image: in podman's storage, it is containers-storage:localhost/app:1, and in Docker's docker-daemon:localhost/app:1`},
+		{"app:latest", from, `"app:latest" is the name of an image: for a registry, write docker://app:latest; for podman's storage, write containers-storage:app:latest, and for Docker's docker-daemon:app:latest; ./app:latest is the directory with this name`},
+		{"localhost/app:1", from, `"localhost/app:1" is the name of an image: for podman's storage, write containers-storage:localhost/app:1, and for Docker's docker-daemon:localhost/app:1`},
 		{"podmans", from, `"podmans" is the name of an image: podman has it: chunkah build --from containers-storage:podmans; ./podmans is the directory with this name`},
-		{"podmans:latest", "", `"podmans:latest" is the name of an image: podman has it: containers-storage:podmans:latest; in a registry, it is docker://podmans:latest; ./podmans:latest is the directory with this name`},
-		{"localhost:5000/app", from, `"localhost:5000/app" is the name of an image: in a registry, it is docker://localhost:5000/app`},
-		{"mirror.example/library/debian:12", from, `"mirror.example/library/debian:12" is the name of an image: in a registry, it is docker://mirror.example/library/debian:12`},
+		{"podmans:latest", "", `"podmans:latest" is the name of an image: podman has it: containers-storage:podmans:latest; for a registry, write docker://podmans:latest; ./podmans:latest is the directory with this name`},
+		{"localhost:5000/app", from, `"localhost:5000/app" is the name of an image: for a registry, write docker://localhost:5000/app`},
+		{"mirror.example/library/debian:12", from, `"mirror.example/library/debian:12" is the name of an image: for a registry, write docker://mirror.example/library/debian:12`},
 		{"containers-storage:localhost/app:1", from, ""}, {"docker-daemon:app:1", from, ""}, {"tar:app", from, ""},
 		{"rootfs", from, ""}, {"/srv/app:1", from, ""}, {"./app:1", from, ""}, {"there", from, ""}, {"a/b", from, ""}, {"oci:app:1", from, ""},
 		{"docker://app:1", from, ""}, {"dir:app", from, ""}, {"oci-archive:app.tar", from, ""}, {"docker-archive:app.tar:app:1", from, ""}, {"", from, ""},

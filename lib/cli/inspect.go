@@ -60,7 +60,7 @@ func (c *inspectCommand) run(ctx context.Context, env *Env) (err error) {
 			return err
 		}
 	} else {
-		env.info("not reading the layers of %q: --download reads them", src)
+		env.info("not reading the layers of %q, because --download is not given", src)
 	}
 	if done, err := c.draw(ctx, env, func(w io.Writer) error { return page.Inspect(w, in) }); done || err != nil {
 		return err

@@ -119,7 +119,7 @@ func (o output) name(tag string) (string, error) {
 		return "", err
 	}
 	if o.Syntax != image.RefOnly && o.Ref != "" && o.Ref != tag {
-		return "", fmt.Errorf("-o gives the image the name %q, and --tag %q: use one of them", o.Ref, tag)
+		return "", fmt.Errorf("-o names the image %q, but --tag names the image %q: use only one of the two options", o.Ref, tag)
 	}
 	return tag, nil
 }
@@ -304,7 +304,7 @@ func (e *Env) checkArchive(target image.Source) error {
 	case !target.IsLocalPath():
 		return nil
 	case target.File && !isDir(filepath.Dir(target.Path)):
-		return fmt.Errorf("creating archive %q: there is no directory %q: create it, or choose another one", target.Path, filepath.Dir(target.Path))
+		return fmt.Errorf("creating archive %q: the directory %q does not exist: create the directory, or choose another one", target.Path, filepath.Dir(target.Path))
 	}
 	info, err := os.Stat(target.Path)
 	if err != nil || info.Mode()&os.ModeCharDevice == 0 {

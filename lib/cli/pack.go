@@ -156,26 +156,26 @@ func (e *Env) reportPack(r *pack.Report) {
 		e.info("dropping the xattr %s of %s", quote.Name(c.Name), plural(c.N, "file"))
 	}
 	if n := len(r.Oversized); n > 0 {
-		list := []string{fmt.Sprintf("larger than --max-layer-size, so each gets its own layer: %s", plural(int64(n), "file"))}
+		list := []string{fmt.Sprintf("%s larger than --max-layer-size, each in its own layer:", plural(int64(n), "file"))}
 		for _, o := range r.Oversized {
 			list = append(list, fmt.Sprintf("  %q: %s", o.Path, bytesText(o.Bytes)))
 		}
 		e.warnLines(list)
 	}
 	if r.NoSource {
-		e.warn("cannot read the source given in the stream: unchanged files get different times than in the previous image; run chunkah-pack where it can read the source")
+		e.warn("cannot read the source given in the stream, so unchanged files get different times than in the previous image: run chunkah-pack where the source can be read")
 	}
 	if r.Closed > 0 {
-		e.warn("%s with files that this user cannot read: they get different times than in the previous image", plural(int64(r.Closed), "component"))
+		e.warn("not keeping the previous image's times of %s with files that this user cannot read", plural(int64(r.Closed), "component"))
 	}
 	if r.Odd > 0 {
 		e.warn("%s with a file dated before 1970 or after 2242: their files keep their own times, which change whenever the root is built again", plural(int64(r.Odd), "component"))
 	}
 	if r.Now > 0 {
-		e.info("grouping uses the updates up to %s, the newest one", time.Unix(r.Now, 0).UTC().Format(time.RFC3339))
+		e.info("grouping uses the updates up to %s, the time of the newest update", time.Unix(r.Now, 0).UTC().Format(time.RFC3339))
 	}
 	if r.Kept > 0 {
-		e.info("keeping times of the previous image: %d of %s whose times no package limits", r.Kept, plural(int64(r.Unbounded), "component"))
+		e.info("keeping the previous image's times for %d of %s whose times no package limits", r.Kept, plural(int64(r.Unbounded), "component"))
 	}
 	if p := r.Patch; p != nil {
 		e.info("keeping %d of %s of the previous image, with %s of stale files; %s of new files in %s", len(p.Kept), plural(int64(len(p.Layers)), "layer"),

@@ -49,7 +49,7 @@ func (f *packFlags) maxStale(output *image.Source) (int64, error) {
 		return 0, nil
 	}
 	if f.FreshTimes {
-		return 0, usagef("--max-stale and --fresh-times cannot be used together: patch layers need the contents of files")
+		return 0, usagef("--max-stale and --fresh-times cannot be used together, because patch layers need the contents of files")
 	}
 	src, err := previousImage(f.Previous, output)
 	switch {

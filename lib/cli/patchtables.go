@@ -27,7 +27,7 @@ func tableFiles(ctx context.Context, env *Env, img *image.Image, last *pack.Imag
 			return nil, context.Cause(ctx)
 		}
 		if err != nil {
-			env.warn("files of the previous image: the tables of layer %d: %w; reading the layer instead", i, err)
+			env.warn("reading the tables of layer %d of the previous image: %w; reading the layer instead", i, err)
 			continue
 		}
 		got, err := plan.EntriesOf(files)

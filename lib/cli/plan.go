@@ -37,7 +37,7 @@ func (f *planFlags) checkPlan(output *image.Source) error {
 	case f.Plan == "":
 		return nil
 	case f.Plan == "-" && output == nil:
-		return usagef("--plan -: standard output is used for the stream or the image: give --plan a file")
+		return usagef("--plan - cannot be used, because the stream or the image is written to standard output: give --plan a file")
 	case f.Plan == "-":
 		return nil
 	}
@@ -91,7 +91,7 @@ func previousOutput(ctx context.Context, env *Env, opt image.Options, output *im
 		env.info("no previous image at %q: this is the first build", output)
 		return &group.Previous{}, nil // the next build will find a layout (docs/grouping.md)
 	case err != nil:
-		env.warn("previous layout: %w: planning without it", err)
+		env.warn("previous layout: %w: planning without the previous layout", err)
 		return nil, nil
 	case note != nil:
 		env.warn("previous layout: %w", note)
@@ -133,11 +133,11 @@ func readImage(ctx context.Context, src image.Source, opt image.Options) (prev *
 	var part *image.PartError
 	switch {
 	case errors.As(err, &part) && ctx.Err() == nil:
-		return nil, fmt.Errorf("%w: planning without it", err), nil
+		return nil, fmt.Errorf("%w: planning without the previous layout", err), nil
 	case err != nil && (src.Network || ctx.Err() != nil || errors.As(err, &refused)):
 		return nil, nil, err
 	case err != nil:
-		return nil, fmt.Errorf("%w: planning without it", err), nil
+		return nil, fmt.Errorf("%w: planning without the previous layout", err), nil
 	}
 	prev, text := plan.FromConfig(img.Config.Data, strconv.Quote(src.String()))
 	return prev, noteOf(text), img.Close()

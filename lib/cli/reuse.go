@@ -173,7 +173,7 @@ func (c *reuseCommand) compare(ctx context.Context, env *Env, old, next *inspect
 	case step.DownloadLayers == 0 && step.Cost(reuse.Podman).UnpackLayers == 0 && c.HTML == "":
 		return step, nil
 	case asked == nil:
-		env.info("not reading the layers in the registry: --download reads them, and shows which files changed")
+		env.info("not reading the layers in the registry: use --download to see which files changed")
 		return step, nil
 	}
 	if !old.IsRead() {

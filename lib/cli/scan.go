@@ -78,7 +78,7 @@ func (f *scanFlags) mapXattrs() (map[string]string, error) {
 		case targets[to] != "" && targets[to] != from:
 			return nil, usagef("--map-xattr %q: %q already becomes %q", pair, targets[to], to)
 		case names[to] != "" || targets[from] != "":
-			return nil, usagef("--map-xattr %q: another --map-xattr uses one of these names on the other side of its =", pair)
+			return nil, usagef("--map-xattr %q: one of these names is on the other side of = in another --map-xattr", pair)
 		}
 		names[from], targets[to] = to, from
 	}
@@ -183,7 +183,7 @@ func (e *Env) reportScan(r *scan.Report) {
 // warnUnmapped warns about files whose owners are not mapped in the user namespace.
 func (e *Env) warnUnmapped(r *scan.Report) {
 	if r.Unmapped > 0 {
-		e.warn("%s owned by nobody (65534): the real owners may be unmapped in this user namespace, and the image would have nobody instead: run as root, or under podman unshare",
+		e.warn("%s owned by nobody (65534): the real owners may be unmapped in this user namespace, and the image would contain nobody as the owner: run as root, or under podman unshare",
 			plural(r.Unmapped, "file"))
 	}
 }
@@ -221,7 +221,7 @@ func (e *Env) warnSparse(list []scan.Sparse) {
 	for _, s := range list {
 		holes += s.Holes
 	}
-	e.warn("%s with holes of %s in total, which become zeros in the image and take time: %q%s; use --prune to leave out a file",
+	e.warn("%s with holes (%s in total), which are stored as zeros in the image and slow down the build: %q%s; use --prune to leave out a file",
 		plural(int64(len(list)), "file"), bytesText(holes), list[0].Path, andOthers(len(list)-1))
 }
 

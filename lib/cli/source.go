@@ -111,7 +111,7 @@ func refuseCopy(path string) error {
 	if slices.ContainsFunc(names, foreign) || !slices.ContainsFunc(names, copyForm.MatchString) || !slices.Contains(names, copyNames[1]) {
 		return nil
 	}
-	return usagef("%q is a directory of skopeo's dir: transport, which has an image, not a root: convert it into a layout with %s, and use --from oci:layout", path,
+	return usagef("%q is an image in the format of skopeo's dir: transport, not a root: convert the image into a layout with %s, and use --from oci:layout", path,
 		shellLine([]string{"skopeo", "copy", "dir:" + path, "oci:layout"}))
 }
 
@@ -141,7 +141,7 @@ func refuseLayout(path string) error {
 	if slices.ContainsFunc(names, foreign) || !slices.Contains(names, "index.json") || !slices.Contains(names, "blobs") {
 		return nil
 	}
-	return usagef("%q is a layout directory: did you mean the source %s? (%s means the files of the directory)", path,
+	return usagef("%q is a layout directory: did you mean the source %s? (%s means the files in the directory)", path,
 		shellLine([]string{"oci:" + path}), shellLine([]string{"dir:" + path}))
 }
 
@@ -221,7 +221,7 @@ func (f *sourceFlags) check(take string, sources []string) error {
 	case f.KeepBase != "" && len(sources) > 1:
 		return usagef("--keep-base works with only one source: merge the sources first")
 	case f.KeepBase != "" && !isImage(sources[0]):
-		return usagef("--keep-base: source %q is not an image, and has no layers to keep", sources[0])
+		return usagef("--keep-base: source %q is not an image, so it has no layers to keep", sources[0])
 	case f.Platform == "":
 		return nil
 	}
@@ -229,7 +229,7 @@ func (f *sourceFlags) check(take string, sources []string) error {
 		return usagef("--platform %q applies to images: for a directory or a root tar use --arch", f.Platform)
 	}
 	if f.Platform == platformAll {
-		return usagef("--platform %s works only with chunkah build and sbom: a stream has one image", platformAll)
+		return usagef("--platform %s works only with chunkah build and sbom, because a stream describes one image", platformAll)
 	}
 	if _, _, err := oci.ParseArch(f.Platform); err != nil {
 		return usagef("--platform: %w", err)

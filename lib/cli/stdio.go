@@ -46,7 +46,7 @@ func isClosed(f *os.File) bool {
 	return st.Mode&unix.S_IFMT == unix.S_IFCHR && st.Rdev == unix.Mkdev(1, 3) // the device number of /dev/null on Linux
 }
 
-var errClosed = errors.New("standard output is closed, or is /dev/null, opened for reading and writing: redirect it")
+var errClosed = errors.New("standard output is closed, or is /dev/null opened for reading and writing: redirect standard output")
 
 func isTerminal(f *os.File) bool {
 	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)

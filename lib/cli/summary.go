@@ -76,7 +76,7 @@ func (r *result) lines(w *write.Report) []string {
 		lines = append(lines, fmt.Sprintf("kept %s of the previous image", plural(int64(w.KeptPrevious), "layer")))
 	}
 	if w.Kept > 0 {
-		lines = append(lines, fmt.Sprintf("kept %s of the source below them", plural(int64(w.Kept), "layer")))
+		lines = append(lines, fmt.Sprintf("kept %s of the source below the new layers", plural(int64(w.Kept), "layer")))
 	}
 	if w.Reused > 0 {
 		lines = append(lines, fmt.Sprintf("reused %d of %s (%s)", w.Reused, plural(int64(w.Layers), "layer"), bytesText(w.ReusedBytes)))

@@ -330,7 +330,7 @@ func (f *writeFlags) warnConfig(env *Env, given, source *oci.Config) {
 	if config == nil {
 		edited := oci.Config{}
 		if f.edit(&edited) == nil {
-			env.warn("the image has no config, so %s are empty: use --config FILE, options such as --cmd, or --config-str \"$(podman inspect IMAGE)\", or --config-str '{}' for none",
+			env.warn("the image has no config, so %s are empty: use --config FILE, options such as --cmd, or --config-str \"$(podman inspect IMAGE)\", or --config-str '{}' for an empty config",
 				strings.Join(edited.Missing(), ", "))
 		}
 		return

@@ -27,7 +27,7 @@ func TestErrorLines(t *testing.T) {
 		{errors.New("a\nchunkah: all is well\x1b[2J"), []string{`a\nchunkah: all is well\x1b[2J`}},
 		{&fs.PathError{Op: "open", Path: "/a\nb", Err: fs.ErrNotExist}, []string{`open /a\nb: file does not exist`}},
 		{list, []string{"2 faults", `  one\nforged`, "  two"}},
-		{fmt.Errorf("reading %q: %w: planning without it", "x\n", list), []string{`reading "x\n": 2 faults`, `  one\nforged`, "  two: planning without it"}},
+		{fmt.Errorf("reading %q: %w: planning without the previous layout", "x\n", list), []string{`reading "x\n": 2 faults`, `  one\nforged`, "  two: planning without the previous layout"}},
 		{fmt.Errorf("%w in %w", forged, list), []string{`a\nb in 2 faults`, `  one\nforged`, "  two"}},
 		{fmt.Errorf("x: %w", errors.Join(forged, list)), []string{`x: a\nb`, "2 faults", `  one\nforged`, "  two"}},
 	} {

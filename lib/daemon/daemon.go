@@ -89,7 +89,7 @@ func (c *Client) ID(ctx context.Context, name string) (string, error) {
 		return "", fmt.Errorf("reading the Docker daemon's answer about %q: %w", name, err)
 	}
 	if image.ID == "" {
-		return "", fmt.Errorf("the Docker daemon gives no ID for %q", name)
+		return "", fmt.Errorf("the Docker daemon reports no ID for %q", name)
 	}
 	return image.ID, nil
 }
@@ -120,7 +120,7 @@ func loaded(answer io.Reader) error {
 			return fmt.Errorf("reading the Docker daemon's answer: %w", err)
 		}
 		if m.Error != "" {
-			return fmt.Errorf("the Docker daemon says %q", m.Error)
+			return fmt.Errorf("the Docker daemon reports %q", m.Error)
 		}
 	}
 }
@@ -175,7 +175,7 @@ func refused(answer *http.Response) error {
 		said.Message = answer.Status
 	}
 	if answer.StatusCode == http.StatusNotFound {
-		return missingError{fmt.Sprintf("the Docker daemon says %q", said.Message)}
+		return missingError{fmt.Sprintf("the Docker daemon reports %q", said.Message)}
 	}
-	return fmt.Errorf("the Docker daemon says %q", said.Message)
+	return fmt.Errorf("the Docker daemon reports %q", said.Message)
 }

@@ -78,16 +78,16 @@ func TestCalls(t *testing.T) {
 			t.Errorf("%s: read %q, %v", name, data, err)
 		}
 	}
-	if _, err := c.ID(ctx, "missing"); !errors.Is(err, fs.ErrNotExist) || err.Error() != `the Docker daemon says "no such image"` {
+	if _, err := c.ID(ctx, "missing"); !errors.Is(err, fs.ErrNotExist) || err.Error() != `the Docker daemon reports "no such image"` {
 		t.Errorf("missing: %v", err)
 	}
-	if _, err := c.ID(ctx, "broken"); err == nil || !strings.Contains(err.Error(), `says "500 Internal Server Error"`) {
+	if _, err := c.ID(ctx, "broken"); err == nil || !strings.Contains(err.Error(), `reports "500 Internal Server Error"`) {
 		t.Errorf("broken: %v", err)
 	}
 	if err := c.Load(ctx, strings.NewReader("tar")); err != nil || got != "POST /images/load?quiet=1 tar" {
 		t.Errorf("%v by %q", err, got)
 	}
-	if err := c.Load(ctx, strings.NewReader("bad")); err == nil || err.Error() != `the Docker daemon says "it is no tar"` {
+	if err := c.Load(ctx, strings.NewReader("bad")); err == nil || err.Error() != `the Docker daemon reports "it is no tar"` {
 		t.Errorf("bad: %v", err)
 	}
 	if err := c.Ping(ctx); err != nil || got != "GET /_ping " {

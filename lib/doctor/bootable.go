@@ -162,5 +162,5 @@ func isSealed(e *Examiner, f *format.File) (sealed bool, err error) {
 }
 
 func adviseSealed(*Examiner, *collection) (string, []string) {
-	return "build the image without it, and seal the result: compute the composefs digest of the new image, and add a kernel image with it as the last layer", nil
+	return "build the image without the sealed kernel image, and seal the result: compute the composefs digest of the new image, and add a kernel image with this digest as the last layer", nil
 }

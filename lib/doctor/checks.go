@@ -103,7 +103,7 @@ var checks = []check{
 	},
 	{
 		id: BootcKargs, harm: HarmBoot, places: []string{"/usr/lib/bootc/kargs.d/*.toml"}, finds: badKargs, each: true,
-		what:   "bootc cannot parse a file of kernel arguments, and refuses the image (lint bootc-kargs)",
+		what:   "bootc cannot parse a kernel-argument file, and refuses the image (lint bootc-kargs)",
 		advise: adviseKargs,
 	},
 	{
@@ -128,12 +128,12 @@ var checks = []check{
 	},
 	{
 		id: PackageCache, harm: HarmReuse, places: packageCaches, finds: notEmpty, out: true,
-		what:   "caches of package managers, which change with every build",
+		what:   "package-manager caches, which change with every build",
 		advise: leaveOut,
 	},
 	{
 		id: LogFiles, harm: HarmReuse, places: []string{"/var/log/"}, finds: notEmpty, out: true, each: true,
-		what:   "logs of the build, which contain its times",
+		what:   "build logs, which contain the times of the build",
 		advise: adviseLogs,
 	},
 	{
@@ -154,7 +154,7 @@ var checks = []check{
 		places: []string{
 			"/var/lib/dnf/history.sqlite*", "/var/lib/yum/history/", "/usr/lib/sysimage/libdnf5/transaction_history.sqlite*",
 		},
-		what:   "the history of dnf, which contains the times of the build",
+		what:   "dnf's history, which contains the times of the build",
 		advise: leaveOut,
 	},
 	{
@@ -198,17 +198,17 @@ var checks = []check{
 		id: ShellHistory, harm: HarmSecret, finds: notEmpty, out: true,
 		places: inHomes(".bash_history", ".ash_history", ".zsh_history", ".python_history", ".node_repl_history", ".sqlite_history",
 			".mysql_history", ".psql_history", ".lesshst", ".viminfo", ".wget-hsts"),
-		what:   "command history of a user",
+		what:   "a user's command history",
 		advise: leaveOut,
 	},
 	{
 		id: PycTimes, harm: HarmReuse, finds: hasPycTime,
-		what:   "compiled Python contains the time of its source, and belongs to no package that limits it",
+		what:   "compiled Python files contain the time of their source, and belong to no package that limits this time",
 		advise: advisePyc,
 	},
 	{
 		id: BuildTimes, harm: HarmReuse, finds: hasBuildTime,
-		what:   "files have the time at which the root was built, and belong to no package that limits it",
+		what:   "files have the time at which the root was built, and belong to no package that limits this time",
 		advise: adviseTimes,
 	},
 	{
@@ -243,7 +243,7 @@ var checks = []check{
 	},
 	{
 		id: OverlayWhiteout, harm: HarmBuild, refused: true, fault: scan.FaultOverlay,
-		what:   "character devices 0/0, which mark deleted files in overlayfs: this is one layer of a file system, not the mounted whole",
+		what:   "character devices 0/0, which mark deleted files in overlayfs: this directory is one overlayfs layer, not the mounted file system",
 		advise: adviseOverlay,
 	},
 	{
@@ -263,7 +263,7 @@ var checks = []check{
 	},
 	{
 		id: OSTreeLabels, harm: HarmBoot, whole: findOSTreeLabels,
-		what: "labels refer to a layer or an ostree commit that the image does not have: bootc and rpm-ostree can neither install the image nor switch to it",
+		what: "labels refer to a layer or an ostree commit that the image does not contain: bootc and rpm-ostree can neither install the image nor switch to it",
 	},
 	{
 		id: VarRun, harm: HarmBoot, whole: findVarRun,

@@ -146,7 +146,7 @@ file /root/.cache/ms-playwright/browser text=x
 		{name: "tmp", root: "file /tmp/x\nfile /var/tmp/d/y", want: []string{"tmp-files: /tmp/x /var/tmp/d/y"}},
 		{name: "ostree", root: "file /sysroot/ostree/repo/objects/00/a.file\nfile /sysroot/ostree/repo/config text=c", want: []string{
 			"ostree-sysroot: /sysroot/ostree/repo/config /sysroot/ostree/repo/objects/00/a.file"}},
-		{name: "caches of package managers", root: "file /var/lib/apt/lists/x_Packages text=p\nfile /var/cache/apt/pkgcache.bin text=p\nfile /home/u/.cache/pip/http/a text=x\nfile /var/cache/dnf/x.solv text=x", want: []string{
+		{name: "package-manager caches", root: "file /var/lib/apt/lists/x_Packages text=p\nfile /var/cache/apt/pkgcache.bin text=p\nfile /home/u/.cache/pip/http/a text=x\nfile /var/cache/dnf/x.solv text=x", want: []string{
 			"package-cache: /home/u/.cache/pip/http/a /var/cache/apt/pkgcache.bin /var/cache/dnf/x.solv /var/lib/apt/lists/x_Packages"}},
 		{name: "logs", root: "file /var/log/dpkg.log text=1\nfile /var/log/journal/0/system.journal text=1", want: []string{"log-files: /var/log/dpkg.log /var/log/journal/0/system.journal"}},
 		{name: "caches of the system", root: "file /var/cache/ldconfig/aux-cache text=x\nfile /var/cache/man/de/index.db text=x", want: []string{"system-caches: /var/cache/ldconfig/aux-cache /var/cache/man/de/index.db"}},

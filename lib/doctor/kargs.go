@@ -51,7 +51,7 @@ func checkKargs(text string) error {
 		}
 	}
 	if _, ok := doc["kargs"]; !ok {
-		return errors.New("has no key kargs")
+		return errors.New("does not contain the key kargs")
 	}
 	return nil
 }

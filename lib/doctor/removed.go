@@ -38,6 +38,6 @@ func findRemoved(e *Examiner, f Finding) (_ Finding, found bool) {
 		f.Places = append(f.Places, Place{r.Path, 1, r.Size})
 	}
 	slices.SortFunc(f.Places, func(a, b Place) int { return format.ComparePaths(a.Path, b.Path) })
-	f.Advice = "build the image from its root without --max-stale and --keep-base: then it has only the files of the root; treat these secrets as leaked"
+	f.Advice = "build the image from its root without --max-stale and --keep-base, so that the image contains only the root's files; treat these secrets as leaked"
 	return f, len(f.Places) > 0
 }

@@ -184,7 +184,7 @@ func (n *node) addXattrs(list []rootfs.Xattr) error {
 		have := n.extra().xattrs
 		i, found := slices.BinarySearchFunc(have, x.Name, func(y rootfs.Xattr, name string) int { return strings.Compare(y.Name, name) })
 		if !found && len(have) == format.MaxXattrs {
-			return fmt.Errorf("has more than %d xattrs with all its links", format.MaxXattrs)
+			return fmt.Errorf("has more than %d xattrs, counted over all its hard links", format.MaxXattrs)
 		}
 		if !found {
 			have = slices.Insert(have, i, x)

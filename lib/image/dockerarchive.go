@@ -56,7 +56,7 @@ func (a *dockerArchive) Blob(_ context.Context, d v1.Descriptor) (io.ReadCloser,
 func (a *dockerArchive) Manifest(ctx context.Context, ref string) ([]byte, string, error) {
 	data, err := readSmall(a, "manifest.json")
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, "", errors.New("not an archive of docker save, or written by Docker before 1.10: no manifest.json")
+		return nil, "", errors.New("not a docker save archive, or written by Docker before 1.10: manifest.json is missing")
 	}
 	if err != nil {
 		return nil, "", err

@@ -80,12 +80,12 @@ func (f *flattening) records(layer int, entries []entry) (l LayerEntries) {
 			l.Opaque = append(l.Opaque, path)
 			continue
 		case kindAUFS:
-			l.Fault = cmp.Or(l.Fault, "has files of AUFS")
+			l.Fault = cmp.Or(l.Fault, "contains AUFS files")
 			continue
 		case kindLink:
 			first := firsts["/"+e.link]
 			if first == nil {
-				l.Fault = cmp.Or(l.Fault, fmt.Sprintf("%q is a hard link to a file of another layer", path))
+				l.Fault = cmp.Or(l.Fault, fmt.Sprintf("%q is a hard link to a file in another layer", path))
 				l.linkBelow(path, "/"+e.link)
 				continue
 			}
@@ -137,10 +137,10 @@ func (l *LayerEntries) link(path string, first *format.File, n *node) *format.Fi
 	r.Path, r.Xattrs, r.Digest = path, nil, ""
 	same := r.UID == n.uid && r.GID == n.gid && (r.Type == format.TypeSymlink || r.Mode == n.mode&0o7777 && r.MTime == n.mtime)
 	if format.ComparePaths(path, first.Path) < 0 {
-		l.Fault = cmp.Or(l.Fault, fmt.Sprintf("the hard link %q comes before %q, its file", path, first.Path))
+		l.Fault = cmp.Or(l.Fault, fmt.Sprintf("the hard link %q comes before its target, %q", path, first.Path))
 	}
 	if !same || n.more != nil && len(n.more.xattrs) > 0 {
-		l.Fault = cmp.Or(l.Fault, fmt.Sprintf("the hard link %q has other metadata than %q", path, first.Path))
+		l.Fault = cmp.Or(l.Fault, fmt.Sprintf("the metadata of the hard link %q differs from the metadata of %q", path, first.Path))
 	}
 	return &r
 }

@@ -281,7 +281,7 @@ func (a *archive) open(name string) (*file, error) {
 		}
 		at = strings.TrimPrefix(f.link, "/")
 	}
-	return nil, fmt.Errorf("%q in the archive %q is behind more than %d links", name, a.path, maxLinks)
+	return nil, fmt.Errorf("%q in the archive %q is reached only through more than %d links", name, a.path, maxLinks)
 }
 
 // readSmall reads a file of a few kilobytes.

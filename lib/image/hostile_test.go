@@ -64,8 +64,8 @@ func TestHostileLayers(t *testing.T) {
 		"contiguous file":              {[]mk.Entry{with(func(h *tar.Header) { h.Typeflag = tar.TypeCont })}, `has the type '7'`},
 		"uid of nobody":                {[]mk.Entry{with(func(h *tar.Header) { h.Uid = 1<<32 - 1 })}, "has the owner 4294967295:0"},
 		"gid below 0":                  {[]mk.Entry{with(func(h *tar.Header) { h.Gid, h.Format = -1, tar.FormatGNU })}, "has the owner 0:-1"},
-		"time beyond time":             {[]mk.Entry{with(func(h *tar.Header) { h.ModTime = time.Unix(1<<60, 0) })}, "which is not a valid time"},
-		"device":                       {[]mk.Entry{mk.Device(tar.TypeChar, "f", 1<<21-1, 1<<21-1).But(func(h *tar.Header) { h.Devmajor, h.Format = 1<<30, tar.FormatGNU })}, "is a device with the numbers"},
+		"time beyond time":             {[]mk.Entry{with(func(h *tar.Header) { h.ModTime = time.Unix(1<<60, 0) })}, "has the invalid mtime"},
+		"device":                       {[]mk.Entry{mk.Device(tar.TypeChar, "f", 1<<21-1, 1<<21-1).But(func(h *tar.Header) { h.Devmajor, h.Format = 1<<30, tar.FormatGNU })}, "is a device whose numbers"},
 		"large xattr":                  {[]mk.Entry{mk.File("f", "").Xattr("user.x", strings.Repeat("x", 65537))}, `has an xattr "user.x" of 65537 bytes`},
 		"long xattr":                   {[]mk.Entry{mk.File("f", "").Xattr(strings.Repeat("x", 256), "x")}, "with a name of 256 bytes"},
 		"many xattrs of links": {[]mk.Entry{mk.File("a", "").Xattr("user.x", "x"), {Header: func() tar.Header {
@@ -73,7 +73,7 @@ func TestHostileLayers(t *testing.T) {
 			h.Name, h.Typeflag, h.Linkname, h.PAXRecords = "b", tar.TypeLink, "a", maps.Clone(h.PAXRecords)
 			delete(h.PAXRecords, "SCHILY.xattr.user.0")
 			return h
-		}()}}, "more than 4096 xattrs with all its links"},
+		}()}}, "more than 4096 xattrs, counted over all its hard links"},
 		"many xattrs": {[]mk.Entry{many}, "more than 4096 xattrs"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -280,7 +280,7 @@ func TestInterrupted(t *testing.T) {
 func TestNoSpool(t *testing.T) {
 	src := Source{Transport: testLayout, Path: small(t, "", "x").Layout(t)}
 	_, err := flattenSource(t, src, FlattenOptions{Spool: "/nonexistent"})
-	if !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), "creating a spool") {
+	if !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), "creating temporary layer data") {
 		t.Errorf("got %v", err)
 	}
 }

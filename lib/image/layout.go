@@ -85,9 +85,9 @@ func (l layout) version() error {
 	if errors.Is(err, fs.ErrNotExist) {
 		hint := ""
 		if _, err := readSmall(l, "manifest.json"); err == nil {
-			hint = "; for an archive of docker save, use docker-archive:"
+			hint = "; for a docker save archive, use docker-archive:FILE"
 		} else if _, is := l.files.(*archive); is {
-			hint = "; for a tar of a root file system, use tar:"
+			hint = "; for a tar of a root file system, use tar:FILE"
 		}
 		return fmt.Errorf("not an OCI layout: no %q%s", v1.ImageLayoutFile, hint)
 	}
@@ -153,7 +153,7 @@ func quoted(list []string) string {
 			b.WriteString(", ")
 		}
 		if name == "" {
-			b.WriteString("one without a name")
+			b.WriteString("an image without a name")
 		} else {
 			fmt.Fprintf(&b, "%q", name)
 		}

@@ -43,10 +43,10 @@ func IsIndex(data []byte, mediaType string) (bool, error) {
 		return false, fmt.Errorf("reading the manifest: %w", err)
 	}
 	if probe.SchemaVersion == 1 || probe.FSLayers != nil || strings.HasPrefix(mediaType, oci.MediaTypeDockerSchema1) {
-		return false, errors.New("the manifest has schema 1, which has no diffIDs: pull and push it with a current client")
+		return false, errors.New("the manifest uses schema 1, which lists no diffIDs: pull and push the image with a current client")
 	}
 	if probe.Manifests != nil && (probe.Layers != nil || probe.Config != nil) {
-		return false, errors.New("the manifest also has the fields of an index, and clients do not agree on what it is")
+		return false, errors.New("the manifest also contains the fields of an index, and clients read such a document differently")
 	}
 	said := mediaType
 	if probe.MediaType != "" {
@@ -63,7 +63,7 @@ func IsIndex(data []byte, mediaType string) (bool, error) {
 	case "":
 		return probe.Manifests != nil, nil
 	}
-	return false, fmt.Errorf("the media type %q is not that of an image", said)
+	return false, fmt.Errorf("the media type %q is not an image media type", said)
 }
 
 // parseManifest reads an image manifest. It refuses other manifests and unreadable layers.

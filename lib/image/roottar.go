@@ -57,9 +57,9 @@ func refuseImage(t *Tree) error {
 	has := func(name string) bool { return slices.Contains(names, name) }
 	switch {
 	case has(v1.ImageLayoutFile) && has(v1.ImageIndexFile) && has(v1.ImageBlobsDir):
-		return errors.New("is an OCI archive: use the prefix oci-archive: for it")
+		return errors.New("is an OCI archive: use oci-archive:FILE")
 	case has("manifest.json") && !has("usr") && !has("etc"):
-		return errors.New("is an archive of docker save: use the prefix docker-archive: for it")
+		return errors.New("is a docker save archive: use docker-archive:FILE")
 	}
 	return nil
 }

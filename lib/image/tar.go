@@ -91,7 +91,7 @@ func parseMetadata(h *tar.Header) (*node, error) {
 	// The largest ID means "no ID" in system calls.
 	for _, id := range []int{h.Uid, h.Gid} {
 		if id < 0 || int64(id) >= math.MaxUint32 {
-			return nil, fmt.Errorf("has the owner %d:%d: want 0 to %d", h.Uid, h.Gid, uint32(math.MaxUint32-1))
+			return nil, fmt.Errorf("has the owner %d:%d, which is out of range: want 0 to %d", h.Uid, h.Gid, uint32(math.MaxUint32-1))
 		}
 	}
 	n := &node{mode: uint32(h.Mode & 0o7777), uid: uint32(h.Uid), gid: uint32(h.Gid)}
@@ -99,7 +99,7 @@ func parseMetadata(h *tar.Header) (*node, error) {
 		n.mtime, n.nsec = h.ModTime.Unix(), int32(h.ModTime.Nanosecond())
 	}
 	if n.mtime > format.MaxInt || n.mtime < -format.MaxInt {
-		return nil, fmt.Errorf("has the mtime %d, which is not a valid time", n.mtime)
+		return nil, fmt.Errorf("has the invalid mtime %d", n.mtime)
 	}
 	return n, n.setXattrs(h.PAXRecords)
 }
@@ -154,7 +154,7 @@ const maxMinor = 1<<21 - 1
 
 func (n *node) setDevice(major, minor int64) error {
 	if major < 0 || major > maxMinor || minor < 0 || minor > maxMinor {
-		return fmt.Errorf("is a device with the numbers %d:%d: want 0 to %d", major, minor, maxMinor)
+		return fmt.Errorf("is a device whose numbers %d:%d are out of range: want 0 to %d", major, minor, maxMinor)
 	}
 	m := n.extra()
 	m.major, m.minor = uint32(major), uint32(minor)

@@ -188,9 +188,9 @@ func (t *Tree) Open(path string) (io.ReaderAt, error) {
 	}
 	switch {
 	case n.stored:
-		return nil, errors.New("its contents are stored elsewhere")
+		return nil, errors.New("the contents are stored outside the image")
 	case t.layers[n.data].sums != nil:
-		return nil, errors.New("only its checksum is known")
+		return nil, errors.New("only the checksum of the file is known")
 	}
 	l := &t.layers[n.data]
 	c := contents{l.contents, n.offset, n.size}

@@ -63,7 +63,7 @@ type platforms map[string]string
 // platform are an error, because clients would choose one of them at random.
 func (p platforms) add(d v1.Descriptor, source string) (name string, err error) {
 	if d.Platform.Architecture == "" || d.Platform.OS == "" {
-		return "", fmt.Errorf("image %q of %q has a config without architecture or os", d.Digest, source)
+		return "", fmt.Errorf("image %q in %q: the config lacks architecture or os", d.Digest, source)
 	}
 	key := platformKey(*d.Platform)
 	here := fmt.Sprintf("%q of %q", d.Digest, source)

@@ -160,12 +160,12 @@ func (in *Image) Find(name string) (int, error) {
 			continue
 		}
 		if found >= 0 {
-			return 0, fmt.Errorf("layer %q: layers %d and %d match: give more of the digest", name, found, i)
+			return 0, fmt.Errorf("layer %q is ambiguous, because layers %d and %d match: give more of the digest", name, found, i)
 		}
 		found = i
 	}
 	if found < 0 {
-		return 0, fmt.Errorf("layer %q not found: there are %d layers, numbered from 0, and none has this digest", name, len(in.Layers))
+		return 0, fmt.Errorf("layer %q not found: the image contains %d layers, numbered from 0, and no layer has this digest", name, len(in.Layers))
 	}
 	return found, nil
 }

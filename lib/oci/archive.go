@@ -99,7 +99,7 @@ func createArchive(path string, opt Options) (*Archive, error) {
 	case old != nil && old.IsDir():
 		return nil, fmt.Errorf("is a directory: give a file, or use oci:%s for a layout", path)
 	case strings.HasSuffix(path, "/"):
-		return nil, errors.New("is a directory that does not exist: give a file")
+		return nil, errors.New("ends with a slash, but no such directory exists: give a file")
 	case old != nil && (opened || !old.Mode().IsRegular()):
 		return openArchive(path, target, old, opt)
 	}

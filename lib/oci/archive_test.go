@@ -194,7 +194,7 @@ func TestCreateArchiveSymlink(t *testing.T) {
 func TestCreateArchiveErrors(t *testing.T) {
 	dir := t.TempDir()
 	for path, want := range map[string]string{
-		"": "the path is empty", dir: "is a directory", dir + "/": "is a directory", dir + "/new/": "directory that does not exist",
+		"": "the path is empty", dir: "is a directory", dir + "/": "is a directory", dir + "/new/": "no such directory exists",
 		dir + "/no/out": "no such file",
 	} {
 		if _, err := CreateArchive(path, Options{}); err == nil || !strings.Contains(err.Error(), want) {

@@ -75,7 +75,7 @@ type dockerImage struct {
 func (a *DockerArchive) translate(data []byte) ([]byte, dockerImage, error) {
 	var index v1.Index
 	if err := json.Unmarshal(data, &index); err != nil {
-		return nil, dockerImage{}, fmt.Errorf("reading the index to write: %w", err)
+		return nil, dockerImage{}, fmt.Errorf("parsing the new index: %w", err)
 	}
 	names := map[string]bool{}
 	for _, entry := range index.Manifests {
@@ -84,7 +84,7 @@ func (a *DockerArchive) translate(data []byte) ([]byte, dockerImage, error) {
 		}
 	}
 	if n := len(index.Manifests); n == 0 || len(names) != n { // one image has one entry per name
-		return nil, dockerImage{}, fmt.Errorf("a docker archive contains one image, but there are %d: use oci-archive:PATH", n)
+		return nil, dockerImage{}, fmt.Errorf("a docker archive can contain only one image, but %d were given: use oci-archive:PATH", n)
 	}
 	image, err := a.image(index.Manifests[0].Digest)
 	if err != nil {
@@ -110,11 +110,11 @@ func (a *DockerArchive) image(manifest digest.Digest) (dockerImage, error) {
 	image := dockerImage{RepoTags: []string{}, Layers: []string{}}
 	data := a.manifests[manifest]
 	if data == nil {
-		return image, fmt.Errorf("a docker archive contains one image for one platform, but %q is something else: use oci-archive:PATH", manifest)
+		return image, fmt.Errorf("a docker archive can contain only an image for one platform, but %q is not an image manifest: use oci-archive:PATH", manifest)
 	}
 	var m v1.Manifest
 	if err := json.Unmarshal(data, &m); err != nil {
-		return image, fmt.Errorf("reading the manifest to write: %w", err)
+		return image, fmt.Errorf("parsing the new manifest: %w", err)
 	}
 	for _, d := range append([]v1.Descriptor{m.Config}, m.Layers...) {
 		if _, ok := a.blobs[d.Digest]; !ok {

@@ -74,7 +74,7 @@ func TestDockerArchiveRefused(t *testing.T) {
 	}{
 		"zstd":        {func(img *Image) { img.Layers[0].Descriptor.MediaType += "+zstd" }, nil, "since Docker 23: use gzip"},
 		"name":        {func(img *Image) { img.Ref = "V1+2" }, nil, `"V1+2"`},
-		"two images":  {nil, func(i v1.Index) v1.Index { i.Manifests = append(i.Manifests, i.Manifests[0]); return i }, "there are 2: use oci-archive:"},
+		"two images":  {nil, func(i v1.Index) v1.Index { i.Manifests = append(i.Manifests, i.Manifests[0]); return i }, "2 were given: use oci-archive:"},
 		"no manifest": {nil, func(i v1.Index) v1.Index { i.Manifests[0].Digest = descriptor("one").Digest; return i }, "for one platform"},
 	} {
 		dir := t.TempDir()

@@ -194,10 +194,10 @@ func keptImages(manifests []json.RawMessage, coming []string) ([]json.RawMessage
 func CheckIndex(index []byte, has func(digest.Digest) bool) (*v1.Index, error) {
 	var parsed v1.Index
 	if err := json.Unmarshal(index, &parsed); err != nil {
-		return nil, fmt.Errorf("reading the index to write: %w", err)
+		return nil, fmt.Errorf("parsing the new index: %w", err)
 	}
 	if len(parsed.Manifests) == 0 {
-		return nil, errors.New("the index to write lists no image")
+		return nil, errors.New("the new index lists no image")
 	}
 	for _, m := range parsed.Manifests {
 		if err := checkDescriptor(m); err != nil {

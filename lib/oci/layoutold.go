@@ -123,7 +123,7 @@ func (l *Layout) readBlob(d v1.Descriptor) ([]byte, error) {
 	}
 	data, err := readDocument(filepath.Join(l.dir, blobName(d.Digest)))
 	if err == nil && digest.FromBytes(data) != d.Digest {
-		err = fmt.Errorf("blob %q has another digest", d.Digest)
+		err = fmt.Errorf("the content of blob %q has a different digest", d.Digest)
 	}
 	return data, err
 }

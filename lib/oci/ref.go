@@ -30,7 +30,7 @@ func CheckTag(s string) error {
 		return fmt.Errorf("image name is empty")
 	}
 	if strings.Contains(s, "@") {
-		return fmt.Errorf("image name %q has a digest, but only a finished image has one: give NAME[:TAG]", s)
+		return fmt.Errorf("image name %q contains a digest, which is known only when the image is finished: give NAME[:TAG]", s)
 	}
 	name, tag, ok := cutTag(s)
 	if ok && !tagForm.MatchString(tag) {
@@ -44,7 +44,7 @@ func CheckTag(s string) error {
 		switch {
 		case componentForm.MatchString(component):
 		case strings.ToLower(component) != component:
-			return fmt.Errorf("image name %q has upper-case letters in %q: only a tag can have them", s, component)
+			return fmt.Errorf("image name %q contains upper-case letters in %q, which are allowed only in a tag", s, component)
 		default:
 			return fmt.Errorf("image name %q has the part %q: want lower-case letters and digits, joined by . _ or -", s, component)
 		}

@@ -94,10 +94,10 @@ func (o Output) index(index []byte) ([]byte, error) {
 	}
 	var parsed v1.Index
 	if err := json.Unmarshal(index, &parsed); err != nil {
-		return nil, fmt.Errorf("reading the index to write: %w", err)
+		return nil, fmt.Errorf("parsing the new index: %w", err)
 	}
 	if len(parsed.Manifests) != 1 {
-		return nil, fmt.Errorf("the index to write has %d images, not one", len(parsed.Manifests))
+		return nil, fmt.Errorf("the new index lists %d images instead of one", len(parsed.Manifests))
 	}
 	return rootIndex(parsed.Manifests[0], o.Ref, o.Also)
 }

@@ -105,7 +105,7 @@ func TestEffort(t *testing.T) {
 				bound += effortTimes * int64(recordFixed+len(r.(*format.File).Path))
 			}
 			took, err := planOf(t, test.opt, list)
-			if err == nil || !strings.Contains(err.Error(), "too many components have deeply nested files") || took > bound+bound/8 {
+			if err == nil || !strings.Contains(err.Error(), "too many components contain deeply nested files") || took > bound+bound/8 {
 				t.Errorf("took %d of %d: %v", took, bound, err)
 			}
 		})

@@ -339,7 +339,7 @@ func (t *tree) items() []group.Component {
 // addRecord stores a component record.
 func (t *tree) addRecord(rec *format.Component) error {
 	if _, twice := t.records[rec.Name]; twice {
-		return fmt.Errorf("component %q has two records", rec.Name)
+		return fmt.Errorf("the stream contains two records of component %q", rec.Name)
 	}
 	t.records[rec.Name] = rec
 	return nil

@@ -237,7 +237,7 @@ func TestRefused(t *testing.T) {
 		{"layers", []format.Record{&format.Header{Version: 1}, &format.Layer{}}, "has layers already: pass it to chunkah-write"},
 		{"empty", []format.Record{&format.Header{Version: 1}}, "no files"},
 		{"untagged", []format.Record{dir("/"), file("/a")}, "no file has a component: run chunkah-assign"},
-		{"two records", []format.Record{&format.Component{Name: "a"}, &format.Component{Name: "a"}}, `component "a" has two records`},
+		{"two records", []format.Record{&format.Component{Name: "a"}, &format.Component{Name: "a"}}, `the stream contains two records of component "a"`},
 		{"below a file", []format.Record{file("/a", "a"), file("/a/b", "a")}, `"/a" is a file, but has entries below it`},
 		{"far below a file", []format.Record{file("/a", "a"), file("/a/b/c", "a")}, `"/a" is a file`},
 		{"below a symlink", []format.Record{

@@ -57,7 +57,7 @@ func newTree() *tree {
 // the newest mtime.
 func (t *tree) finishReading() error {
 	if len(t.files) == 0 {
-		return errors.New("the stream has no files")
+		return errors.New("the stream contains no files")
 	}
 	if !t.tagged() {
 		return ErrNoComponents

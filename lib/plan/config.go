@@ -34,7 +34,7 @@ func FromConfig(config []byte, name string) (prev *group.Previous, note string) 
 		History []entry `json:"history"`
 	}
 	if err := json.Unmarshal(config, &image); err != nil {
-		return nil, fmt.Sprintf("%s: reading the history: %s: planning without it", name, err)
+		return nil, fmt.Sprintf("%s: reading the history: %s: planning without the previous layout", name, err)
 	}
 	var l layout
 	foreign, damaged := 0, error(nil)
@@ -51,13 +51,13 @@ func FromConfig(config []byte, name string) (prev *group.Previous, note string) 
 	}
 	switch {
 	case damaged != nil:
-		note = fmt.Sprintf("%s: %s: %s", name, damaged, l.used("that are sound"))
+		note = fmt.Sprintf("%s: %s: %s", name, damaged, l.used("that are undamaged"))
 	case len(l.layers) == 0:
-		note = name + " was made by another tool, and none of its layers can be reused: planning without it"
+		note = name + " was made by another tool, and none of its layers can be reused: planning without the previous layout"
 	case !l.known:
-		note = name + " has no fingerprints: treating all its components as unchanged"
+		note = name + " contains no fingerprints, so all its components count as unchanged"
 	case foreign > 0:
-		note = fmt.Sprintf("%s has %d more layers, made by another tool: %s", name, foreign, l.used("made by chunkah"))
+		note = fmt.Sprintf("%s contains %d more layers, made by another tool: %s", name, foreign, l.used("made by chunkah"))
 	}
 	return l.previous(), note
 }

@@ -30,15 +30,15 @@ func TestFromConfig(t *testing.T) {
 	}{
 		{"of this version", config(a, c), [][]group.Member{layerA, layerC}, ""},
 		{"with an empty layer", config(a, entry{EmptyLayer: true, Comment: "x"}, c), [][]group.Member{layerA, layerC}, ""},
-		{"with a step on top", config(a, c, entry{CreatedBy: "RUN x"}), [][]group.Member{layerA, layerC}, "has 1 more layers, made by another tool"},
-		{"names alone", config(names), [][]group.Member{{{Name: "a"}, {Name: "b"}}}, "has no fingerprints"},
-		{"of the Rust chunkah", config(entry{CreatedBy: Author, Author: Author, Comment: "a b"}), [][]group.Member{{{Name: "a"}, {Name: "b"}}}, "has no fingerprints"},
+		{"with a step on top", config(a, c, entry{CreatedBy: "RUN x"}), [][]group.Member{layerA, layerC}, "contains 1 more layers, made by another tool"},
+		{"names alone", config(names), [][]group.Member{{{Name: "a"}, {Name: "b"}}}, "contains no fingerprints"},
+		{"of the Rust chunkah", config(entry{CreatedBy: Author, Author: Author, Comment: "a b"}), [][]group.Member{{{Name: "a"}, {Name: "b"}}}, "contains no fingerprints"},
 		{"of somebody else", config(entry{CreatedBy: Author, Author: "x", Comment: "a b"}), nil, "made by another tool"},
 		{"of docker", config(entry{CreatedBy: "/bin/sh -c #(nop) ADD file"}), nil, "made by another tool"},
 		{"without a history", config(), nil, "made by another tool"},
-		{"a damaged entry", config(a, entry{CreatedBy: Author, Comment: `{"layer":{"inde`}, c), [][]group.Member{layerA, layerC}, "using the 2 layers that are sound"},
-		{"not an object", "[]", nil, "planning without it"},
-		{"nothing", "", nil, "planning without it"},
+		{"a damaged entry", config(a, entry{CreatedBy: Author, Comment: `{"layer":{"inde`}, c), [][]group.Member{layerA, layerC}, "using the 2 layers that are undamaged"},
+		{"not an object", "[]", nil, "planning without the previous layout"},
+		{"nothing", "", nil, "planning without the previous layout"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -199,7 +199,7 @@ func ReadFiles(r io.Reader, name string) (layers map[string][]*format.File, note
 	}
 	for rec, fault := range format.All(records) {
 		if fault != nil {
-			return layers, fmt.Sprintf("%s: using the %d layers before that", fault, len(layers)), in.err
+			return layers, fmt.Sprintf("%s: using the %d layers before the damage", fault, len(layers)), in.err
 		}
 		switch rec := rec.(type) {
 		case *format.Layer:
@@ -209,7 +209,7 @@ func ReadFiles(r io.Reader, name string) (layers map[string][]*format.File, note
 			at, files = rec, nil
 		case *format.File:
 			if left--; left < 0 {
-				return layers, fmt.Sprintf("%s: more than %d files: using the %d layers before that", name, maxEntries, len(layers)), nil
+				return layers, fmt.Sprintf("%s: more than %d files: using the %d layers before the damage", name, maxEntries, len(layers)), nil
 			}
 			files = append(files, rec)
 		}
@@ -218,7 +218,7 @@ func ReadFiles(r io.Reader, name string) (layers map[string][]*format.File, note
 		return layers, "", err
 	}
 	if wrong > 0 {
-		note = fmt.Sprintf("%s: the file lists of %d layers do not match their digests: leaving them out", name, wrong)
+		note = fmt.Sprintf("%s: leaving out the file lists of %d layers, which do not match their digests", name, wrong)
 	}
 	return layers, note, nil
 }

@@ -35,7 +35,7 @@ func Read(r io.Reader, name string) (prev *group.Previous, note string, err erro
 	if first, err := in.Peek(1); err == nil && first[0] == zstdMagic {
 		z, err := unpack(in)
 		if err != nil {
-			return nil, fmt.Sprintf("%s: %s: planning without it", name, err), source.err
+			return nil, fmt.Sprintf("%s: %s: planning without the previous layout", name, err), source.err
 		}
 		defer z.Close()
 		records, packed = z, true
@@ -45,15 +45,15 @@ func Read(r io.Reader, name string) (prev *group.Previous, note string, err erro
 	var damage *format.Error
 	switch {
 	case errors.As(fault, &damage), errors.Is(fault, errTooMuch):
-		return l.previous(), fmt.Sprintf("%s: %s", fault, l.used("before that")), nil
+		return l.previous(), fmt.Sprintf("%s: %s", fault, l.used("before the damage")), nil
 	case fault != nil && packed && source.err == nil: // damaged compression
-		return l.previous(), fmt.Sprintf("%s: %s: %s", name, errors.Unwrap(fault), l.used("before that")), nil
+		return l.previous(), fmt.Sprintf("%s: %s: %s", name, errors.Unwrap(fault), l.used("before the damage")), nil
 	case fault != nil:
 		return nil, "", fault
 	case len(l.layers) == 0:
-		return l.previous(), name + " has no layers: planning without it", nil
+		return l.previous(), name + " contains no layers: planning without the previous layout", nil
 	case !l.known:
-		return l.previous(), name + " has no fingerprints: treating all its components as unchanged", nil
+		return l.previous(), name + " contains no fingerprints, so all its components count as unchanged", nil
 	}
 	return l.previous(), "", nil
 }
@@ -157,7 +157,7 @@ func (l *layout) previous() *group.Previous {
 func (l *layout) used(which string) string {
 	switch n := len(l.layers); n {
 	case 0:
-		return "planning without it"
+		return "planning without the previous layout"
 	case 1:
 		return "using the one layer " + which
 	default:

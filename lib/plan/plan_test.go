@@ -47,17 +47,17 @@ func TestRead(t *testing.T) {
 		{"msgpack", "\x81\xa5layer\x82\xaacomponents\x91\xa1c\xacfingerprints\x91\xa13", [][]group.Member{layerC}, ""},
 		{"too few times", lineC + `{"layer":{"components":["a","b"],"times":[1]}}`, [][]group.Member{layerC}, "using the one layer"},
 		{"a layer of nothing", `{"layer":{}}` + lineC, [][]group.Member{layerC}, ""},
-		{"empty", "", nil, "has no layers: planning without it"},
-		{"white space", " \n", nil, "has no layers: planning without it"},
-		{"no layers", `{"header":{}}{"end":{}}`, nil, "has no layers: planning without it"},
-		{"cut", lineA + lineC[:40], [][]group.Member{layerA}, "after record 1: the next record is incomplete: using the one layer before that"},
-		{"unknown kind", lineA + lineC + `{"level":{}}`, [][]group.Member{layerA, layerC}, `unknown record kind "level": using the 2 layers before that`},
+		{"empty", "", nil, "contains no layers: planning without the previous layout"},
+		{"white space", " \n", nil, "contains no layers: planning without the previous layout"},
+		{"no layers", `{"header":{}}{"end":{}}`, nil, "contains no layers: planning without the previous layout"},
+		{"cut", lineA + lineC[:40], [][]group.Member{layerA}, "after record 1: the next record is incomplete: using the one layer before the damage"},
+		{"unknown kind", lineA + lineC + `{"level":{}}`, [][]group.Member{layerA, layerC}, `unknown record kind "level": using the 2 layers before the damage`},
 		{"unknown field", lineA + `{"layer":{"level":1}}` + lineC, [][]group.Member{layerA}, "using the one layer"},
-		{"not a plan", "hello", nil, "planning without it"},
-		{"another JSON", `{"schemaVersion":2}`, nil, "planning without it"},
-		{"zeros", "\x00\x00\x00", nil, "planning without it"},
-		{"too few fingerprints", `{"layer":{"components":["a","b"],"fingerprints":["1"]}}`, nil, "planning without it"},
-		{"no fingerprints", `{"layer":{"components":["a"]}}`, [][]group.Member{{{Name: "a"}}}, "has no fingerprints"},
+		{"not a plan", "hello", nil, "planning without the previous layout"},
+		{"another JSON", `{"schemaVersion":2}`, nil, "planning without the previous layout"},
+		{"zeros", "\x00\x00\x00", nil, "planning without the previous layout"},
+		{"too few fingerprints", `{"layer":{"components":["a","b"],"fingerprints":["1"]}}`, nil, "planning without the previous layout"},
+		{"no fingerprints", `{"layer":{"components":["a"]}}`, [][]group.Member{{{Name: "a"}}}, "contains no fingerprints"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -132,7 +132,7 @@ func TestReadLearned(t *testing.T) {
 		if err != nil || !maps.Equal(prev.Learned, want) {
 			t.Errorf("%s: got %v, %v", in, prev, err)
 		}
-		if strings.HasPrefix(in, lineA+"{") && !strings.Contains(note, "using the one layer before that") {
+		if strings.HasPrefix(in, lineA+"{") && !strings.Contains(note, "using the one layer before the damage") {
 			t.Errorf("%s: %q", in, note)
 		}
 	}

@@ -139,7 +139,7 @@ func (p *Push) addToFallback(ctx context.Context, subject digest.Digest, referre
 		}
 		drop(resp)
 	}
-	return errors.New("other programs are changing the list of its referrers: try again")
+	return errors.New("other programs are changing the image's list of referrers: try again")
 }
 
 // fallback reads the index of the fallback tag, an empty one if there is none, and its entity tag.

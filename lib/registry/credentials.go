@@ -244,7 +244,7 @@ func (e authEntry) decode() (credentials, error) {
 	data, err := base64.StdEncoding.DecodeString(e.Auth)
 	user, password, ok := strings.Cut(string(data), ":")
 	if err != nil || !ok {
-		return c, errors.New(`its "auth" is not base64 of USER:PASSWORD`)
+		return c, errors.New(`the key "auth" is not USER:PASSWORD in base64`)
 	}
 	c.user, c.password = user, strings.TrimRight(password, "\x00") // docker once padded it
 	return c, nil
@@ -259,7 +259,7 @@ const helperPatience = 5 * time.Second
 func runHelper(ctx context.Context, key, helper, host string) (credentials, error) {
 	program := "docker-credential-" + helper
 	if strings.ContainsRune(helper, filepath.Separator) {
-		return credentials{}, fmt.Errorf("its %s is the path %q: give only the name after docker-credential-, or remove the key", key, helper)
+		return credentials{}, fmt.Errorf("the key %s is the path %q: give only the name after docker-credential-, or remove the key", key, helper)
 	}
 	cmd := exec.CommandContext(ctx, program, "get")
 	cmd.Stdin = strings.NewReader(host)
@@ -267,7 +267,7 @@ func runHelper(ctx context.Context, key, helper, host string) (credentials, erro
 	out, err := cmd.Output()
 	if errors.Is(err, exec.ErrNotFound) {
 		// Not wrapped: the error repeats the program's name.
-		return credentials{}, fmt.Errorf("its %s names the credential helper %q, and %q is not in $PATH: install it, or remove the key", key, helper, program)
+		return credentials{}, fmt.Errorf("the key %s names the credential helper %q, but %q is not in $PATH: install the helper, or remove the key", key, helper, program)
 	}
 	if err != nil {
 		said := strings.TrimSpace(string(out)) // helpers print errors on standard output

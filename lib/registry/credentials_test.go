@@ -55,9 +55,9 @@ esac
 		{"helper for all and docker.io", map[string]string{docker: `{"credsStore":"test"}`}, "app", "hub", "docker-credential-test"},
 		{"helper with nothing", map[string]string{runtime: `{"credsStore":"test"}`, docker: file(login("empty.example", "c"))}, "empty.example/app", "c", docker},
 		{"helper that fails", map[string]string{docker: `{"credHelpers":{"broken.example":"test"}}`}, "broken.example/app", `!running "docker-credential-test": exit status 1: "keyring is locked"`, ""},
-		{"helper that is not there", map[string]string{docker: `{"credsStore":"missing"}`}, "registry.example/app", `!its credsStore names the credential helper "missing", and "docker-credential-missing" is not in $PATH: install it, or remove the key`, ""},
-		{"helper that is a path", map[string]string{docker: `{"credsStore":"../x"}`}, "registry.example/app", `!its credsStore is the path "../x": give only the name after docker-credential-, or remove the key`, ""},
-		{"helper of a registry that is not there", map[string]string{docker: `{"credHelpers":{"registry.example":"missing"}}`}, "registry.example/app", `!its credHelpers["registry.example"] names the credential helper "missing"`, ""},
+		{"helper that is not there", map[string]string{docker: `{"credsStore":"missing"}`}, "registry.example/app", `!the key credsStore names the credential helper "missing", but "docker-credential-missing" is not in $PATH: install the helper, or remove the key`, ""},
+		{"helper that is a path", map[string]string{docker: `{"credsStore":"../x"}`}, "registry.example/app", `!the key credsStore is the path "../x": give only the name after docker-credential-, or remove the key`, ""},
+		{"helper of a registry that is not there", map[string]string{docker: `{"credHelpers":{"registry.example":"missing"}}`}, "registry.example/app", `!the key credHelpers["registry.example"] names the credential helper "missing"`, ""},
 		{"helper of a key with a slash", map[string]string{docker: `{"credHelpers":{"registry.example/":"test"}}`}, "registry.example/app", "helped", "docker-credential-test"},
 		{"helper of docker.io", map[string]string{docker: `{"credHelpers":{"https://index.docker.io/v1/":"test"}}`}, "app", "hub", "docker-credential-test"},
 		{"a key with a slash", map[string]string{docker: file(login("registry.example/", "s"))}, "registry.example/team/app", "s", docker},
@@ -67,8 +67,8 @@ esac
 		{"a variable and a file that is named", map[string]string{"variable": file(login("registry.example", "v")), "named": file(login("registry.example", "n"))}, "registry.example/app", "n", "named"},
 		{"a variable that is no JSON", map[string]string{"variable": "registry.example"}, "registry.example/app", "!$DOCKER_AUTH_CONFIG is not JSON", ""},
 		{"no JSON", map[string]string{runtime: `{"auths"`}, "registry.example/app", "!auth.json\" is not JSON", ""},
-		{"no base64", map[string]string{runtime: `{"auths":{"registry.example":{"auth":"?"}}}`}, "registry.example/app", `!"auth" is not base64`, ""},
-		{"no colon", map[string]string{runtime: `{"auths":{"registry.example":{"auth":"YQ=="}}}`}, "registry.example/app", `!"auth" is not base64`, ""},
+		{"no base64", map[string]string{runtime: `{"auths":{"registry.example":{"auth":"?"}}}`}, "registry.example/app", `!"auth" is not USER:PASSWORD in base64`, ""},
+		{"no colon", map[string]string{runtime: `{"auths":{"registry.example":{"auth":"YQ=="}}}`}, "registry.example/app", `!"auth" is not USER:PASSWORD in base64`, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -134,7 +134,7 @@ func TestCredentialHelpers(t *testing.T) {
 		{"other.example/app", "one two", "2"},
 		{"other.example/app", "one containers-auth.json", ""},
 		{"one.example/app", "missing one", "1"},
-		{"other.example/app", "missing one", `!from registries.conf: its credential-helpers names the credential helper "missing"`},
+		{"other.example/app", "missing one", `!from registries.conf: the key credential-helpers names the credential helper "missing"`},
 	} {
 		ref, err := ParseRef(test.image)
 		if err != nil {

@@ -218,7 +218,7 @@ func readToken(resp *http.Response) (string, error) {
 	}
 	token := cmp.Or(answer.Token, answer.AccessToken)
 	if token == "" || strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
-		return "", errors.New("the answer has no token")
+		return "", errors.New("the answer contains no token")
 	}
 	return token, nil
 }

@@ -77,7 +77,7 @@ func TestPushFails(t *testing.T) {
 		{"blob 500 for ever", answer("PUT blob", status(500)), 6, "PUT blob", []string{sum, "tried 6 times", "500 Internal Server Error"}},
 		{"blob broken off for ever", answer("PUT blob", breakOff(100)), 6, "PUT blob", []string{sum, "tried 6 times"}},
 		{"asked to wait for a day", answer("PUT blob", status(503, "Retry-After", "86400")), 1, "PUT blob", []string{"try again in 24h"}},
-		{"blob stored under another digest", twist("PUT blob", digestHeader, other), 1, "PUT blob", []string{sum, "gives it the digest", other}},
+		{"blob stored under another digest", twist("PUT blob", digestHeader, other), 1, "PUT blob", []string{sum, "reports a different digest", other}},
 		{"redirect loop", answer("PUT blob", redirect), 10, "PUT blob", []string{sum, "stopped after 10 redirects"}},
 		{"redirect that drops the blob", answer("PUT blob", func(w http.ResponseWriter, r *http.Request) {
 			_, _ = io.Copy(io.Discard, r.Body)

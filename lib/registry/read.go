@@ -63,7 +63,7 @@ func (r *Repository) readManifest(ctx context.Context, ref string) ([]byte, stri
 	}
 	if want := digest.Digest(ref); want.Validate() == nil {
 		if got := want.Algorithm().FromBytes(data); got != want {
-			return nil, "", fmt.Errorf("the registry's answer has the digest %q", got)
+			return nil, "", fmt.Errorf("the registry sent content with the digest %q", got)
 		}
 	}
 	return data, manifestType(resp.Header.Get("Content-Type")), nil
@@ -190,11 +190,11 @@ func (b *blobReader) interrupted(err error) error {
 // finish checks the digest and that no more bytes follow.
 func (b *blobReader) finish() error {
 	if got := digest.NewDigest(b.d.Digest.Algorithm(), b.hash); got != b.d.Digest {
-		return b.fail(fmt.Errorf("the registry's answer has the digest %q", got))
+		return b.fail(fmt.Errorf("the registry sent content with the digest %q", got))
 	}
 	if b.body != nil {
 		if n, _ := io.ReadFull(b.body, make([]byte, 1)); n > 0 {
-			return b.fail(fmt.Errorf("the registry sends more than its %d bytes", b.d.Size))
+			return b.fail(fmt.Errorf("the registry sent more than the expected %d bytes", b.d.Size))
 		}
 	}
 	return io.EOF

@@ -142,10 +142,10 @@ func TestBlobFails(t *testing.T) {
 		words    []string
 	}{
 		{"not there", status(404), 1, []string{"404"}},
-		{"other bytes", serve(random(t, len(blob)), -1), 1, []string{"has the digest"}},
+		{"other bytes", serve(random(t, len(blob)), -1), 1, []string{"content with the digest"}},
 		{"shorter", serve(blob[:5], -1), 1, []string{"announces 5 bytes, but 100000"}},
 		{"longer", serve(append(slices.Clip(blob), 0), -1), 1, []string{"announces 100001 bytes"}},
-		{"endless", endless, 1, []string{"more than its 100000 bytes"}},
+		{"endless", endless, 1, []string{"more than the expected 100000 bytes"}},
 		{"broken off for ever", noRanges(serve(blob, 50_000)), 6, []string{"after 50000 of 100000 bytes", "tried 6 times"}},
 		{"500 for ever", status(500), 6, []string{"tried 6 times", "500"}},
 		{"another range", range206("bytes 7-99999/100000"), 2, []string{`the range "bytes 7-99999/100000"`}},
@@ -280,7 +280,7 @@ func TestManifest(t *testing.T) {
 		{"other bytes", sum, times(always, "GET manifest", func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", v1.MediaTypeImageManifest)
 			fmt.Fprint(w, "{}")
-		}), "has the digest"},
+		}), "content with the digest"},
 		{"5 GiB", "1", times(always, "GET tag", huge), "larger than the limit of 4194304 bytes"},
 		{"a bomb", "1", times(always, "GET tag", func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = w.Write(gzipped(make([]byte, 50<<20)))

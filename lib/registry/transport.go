@@ -160,7 +160,7 @@ func isRedirect(resp *http.Response) bool {
 func location(from *url.URL, resp *http.Response) (*url.URL, error) {
 	text := resp.Header.Get("Location")
 	if text == "" {
-		return nil, errors.New("the answer has no Location header")
+		return nil, errors.New("the answer contains no Location header")
 	}
 	u, err := from.Parse(text)
 	if err != nil || u.Host == "" {

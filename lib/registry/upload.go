@@ -41,7 +41,7 @@ func (p *Push) look(ctx context.Context, d v1.Descriptor) (presence, error) {
 	// An impossible answer is not fatal: sending the blob replaces the stored one.
 	err = checkAnswer(resp, d.Digest)
 	if err == nil && resp.ContentLength >= 0 && resp.ContentLength != d.Size {
-		err = fmt.Errorf("the registry has this blob with %d bytes instead of %d", resp.ContentLength, d.Size)
+		err = fmt.Errorf("the registry reports %d bytes for this blob instead of %d", resp.ContentLength, d.Size)
 	}
 	if err != nil {
 		p.repo.warn("pushing blob %q to %q: %v: sending it again", d.Digest, p.repo.ref.repository(), err)
@@ -55,7 +55,7 @@ func (p *Push) look(ctx context.Context, d v1.Descriptor) (presence, error) {
 func (p *Push) verify(ctx context.Context, d v1.Descriptor) error {
 	found, err := p.look(ctx, d)
 	if err == nil && found == absent {
-		err = &temporaryError{cause: errors.New("the registry accepted the blob but does not have it")}
+		err = &temporaryError{cause: errors.New("the registry accepted the blob, but reports the blob as missing")}
 	}
 	return err
 }
@@ -63,7 +63,7 @@ func (p *Push) verify(ctx context.Context, d v1.Descriptor) error {
 // checkAnswer compares the digest in an answer, if there is one.
 func checkAnswer(resp *http.Response, want digest.Digest) error {
 	if got := resp.Header.Get(digestHeader); got != "" && got != want.String() {
-		return fmt.Errorf("the registry gives it the digest %.*q", maxMessage, got)
+		return fmt.Errorf("the registry reports a different digest, %.*q", maxMessage, got)
 	}
 	return nil
 }

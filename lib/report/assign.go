@@ -13,7 +13,7 @@ import (
 func Explain(w io.Writer, o *assign.Outcome) error {
 	x, p := o.Explained, New(w)
 	if len(x.Components) == 0 {
-		p.Linef("%s: no component: directories are in the layers of their contents", quote.Name(x.Path))
+		p.Linef("%s: no component, because a directory is in the layers of its contents", quote.Name(x.Path))
 	} else {
 		p.Linef("%s: %s", quote.Name(x.Path), quote.Names(x.Components))
 	}
@@ -22,17 +22,17 @@ func Explain(w io.Writer, o *assign.Outcome) error {
 	}
 	won := len(x.Before) > 0
 	for _, c := range o.Claimants {
-		kind, verdict := "claims it for", "another claim takes precedence"
+		kind, verdict := "claims the file for", "another claim takes precedence"
 		if c.Fallback {
-			kind = "claims it as a fallback for"
+			kind = "claims the file as a fallback for"
 		}
 		if c.Won {
-			verdict, won = "this claim counts", true
+			verdict, won = "this claim is used", true
 		}
 		p.Linef("  %s %s %s%s: %s", c.Repo, kind, quote.Names(c.Components), listedBy(c.Packages), verdict)
 	}
 	if !won && len(x.Components) > 0 && len(o.Claimants) == 0 {
-		p.Linef("  no repo claims it: its component follows from its directory, or from another hard link")
+		p.Linef("  no repo claims this file: the component comes from the directory, or from another hard link to the file")
 	}
 	return p.Flush()
 }

@@ -29,7 +29,7 @@ var kinds = [...]struct{ noun, hint string }{
 	FaultSpecial:    {"special file", "use --prune, --skip-special-files or --keep-special-files"},
 	FaultOverlay: {"overlayfs whiteout", "an image cannot contain a character device 0/0: " +
 		"use --prune or --skip-special-files, or scan the mounted file system"},
-	FaultWhiteout: {"whiteout name", "in an image, .wh. deletes files: rename, or use --prune"},
+	FaultWhiteout: {"whiteout name", "in an image, names that begin with .wh. delete files: rename the file, or use --prune"},
 	FaultXattr:    {"unusable xattr name", "a tar cannot store names with = in them or not in UTF-8: remove the xattr"},
 	FaultDeep: {"overlong path", fmt.Sprintf("the limit is %d bytes and %d names: use --prune on a parent directory",
 		format.MaxPath, format.MaxDepth)},

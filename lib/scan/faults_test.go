@@ -85,7 +85,7 @@ func wantCounts(t *testing.T, got map[string]int64, want ...Count) {
 func TestWhiteoutNames(t *testing.T) {
 	dir := makeTree(t, "a/.wh.one = x", "a/.wh..wh..opq = x", ".wh.dir/f = x", "a/x.wh.y = x", "a/.wh = x", ".wh.link -> x", "gone/.wh.x = x", ".wh.sock #")
 	_, _, err := walk(t, dir, Options{Prune: []string{"/gone/"}, Special: SpecialSkip})
-	wantFault(t, err, "found 4 whiteout names: in an image, .wh. deletes files: rename, or use --prune",
+	wantFault(t, err, "found 4 whiteout names: in an image, names that begin with .wh. delete files: rename the file, or use --prune",
 		"  /.wh.dir", "  /.wh.link", "  /a/.wh..wh..opq", "  /a/.wh.one")
 	files, _ := mustWalk(t, dir, Options{Prune: []string{"/.wh.dir", "/.wh.link", "/a/.wh.one", "/a/.wh..wh..opq", "/gone", "/.wh.sock"}})
 	wantPaths(t, files, "/", "/a", "/a/.wh", "/a/x.wh.y")
@@ -97,7 +97,7 @@ func TestAllFaults(t *testing.T) {
 	setXattr(t, dir+"/f", "user.a=b", "x")
 	_, _, err := walk(t, dir, Options{})
 	wantFault(t, err, "found 1 special file: use --prune, --skip-special-files or --keep-special-files", "  /pipe (FIFO)",
-		"found 1 whiteout name: in an image, .wh. deletes files: rename, or use --prune", "  /.wh.x",
+		"found 1 whiteout name: in an image, names that begin with .wh. delete files: rename the file, or use --prune", "  /.wh.x",
 		"found 1 unusable xattr name: a tar cannot store names with = in them or not in UTF-8: remove the xattr", `  /f ("user.a=b")`)
 }
 

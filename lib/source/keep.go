@@ -16,7 +16,7 @@ func keptLayers(ctx context.Context, img *image.Image, opt Options) (int, error)
 	}
 	if n, err := strconv.Atoi(opt.KeepBase); err == nil {
 		if n < 0 || n > len(img.Layers) {
-			return 0, fmt.Errorf("keeping %d layers: %q has %d", n, img.Source, len(img.Layers))
+			return 0, fmt.Errorf("keeping %d layers: %q has only %d", n, img.Source, len(img.Layers))
 		}
 		return n, nil
 	}

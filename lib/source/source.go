@@ -137,7 +137,7 @@ func (s *Set) open(ctx context.Context, name string, opt Options) error {
 	case src.IsImage():
 		return s.openImage(ctx, src, opt)
 	case opt.KeepBase != "":
-		return fmt.Errorf("source %q is not an image, and has no layers to keep", name)
+		return fmt.Errorf("source %q is not an image, so it has no layers to keep", name)
 	case src.IsDirectory():
 		return s.openDir(src.Path)
 	}

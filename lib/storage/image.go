@@ -63,10 +63,10 @@ func Open(s Store, name string) (*Image, error) {
 	}
 	found, err := find(images, name)
 	if err != nil {
-		return nil, fmt.Errorf("looking into %q: %w", s.Root, err)
+		return nil, fmt.Errorf("checking storage %q: %w", s.Root, err)
 	}
 	if !validID(found.ID) {
-		return nil, fmt.Errorf("the image has the ID %q", found.ID)
+		return nil, fmt.Errorf("the storage lists the invalid image ID %q", found.ID)
 	}
 	img := &Image{store: s, id: found.ID}
 	if found.Layer == "" {
@@ -84,7 +84,7 @@ func Open(s Store, name string) (*Image, error) {
 		l, known := byID[id]
 		switch {
 		case !known:
-			return nil, fmt.Errorf("the layer %q of the image is not in %q, but maybe in another store: use podman save", id, s.Root)
+			return nil, fmt.Errorf("the image's layer %q is not in %q, but may be in another store: use podman save", id, s.Root)
 		case len(img.layers) == maxLayers:
 			return nil, fmt.Errorf("the image has more than %d layers", maxLayers)
 		case !validID(id):
@@ -156,7 +156,7 @@ func one(found []image, name string) (image, error) {
 		names = append(names, append(slices.Clone(img.Names), img.ID)[0])
 	}
 	if len(found) > 1 {
-		return image{}, fmt.Errorf("%q may be %s: choose one of them", name, strings.Join(names, " or "))
+		return image{}, fmt.Errorf("%q matches several images: choose %s", name, strings.Join(names, " or "))
 	}
 	return found[0], nil
 }

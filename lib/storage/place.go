@@ -90,9 +90,9 @@ func (s Store) Find() (Store, error) {
 	}
 	switch {
 	case s.Driver == "":
-		return s, missingError{fmt.Sprintf("%q has no images", s.Root)}
+		return s, missingError{fmt.Sprintf("%q contains no images", s.Root)}
 	case drivers[s.Driver] == nil:
-		return s, fmt.Errorf("%q has the storage driver %q, but only overlay and vfs can be read: use podman save", s.Root, s.Driver)
+		return s, fmt.Errorf("the storage %q uses the driver %q, but chunkah reads only overlay and vfs: use podman save", s.Root, s.Driver)
 	}
 	return s, nil
 }

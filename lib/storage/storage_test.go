@@ -62,7 +62,7 @@ func TestFind(t *testing.T) {
 		}
 	}
 	for name, want := range map[string]string{
-		"tool:1": `may be quay.example/team/tool:1 or other.example/team/tool:1`, "aa": "may be", "nothing": "no image", "app@sha256:09": "no image", "pp": "no image",
+		"tool:1": `matches several images: choose quay.example/team/tool:1 or other.example/team/tool:1`, "aa": "matches several images", "nothing": "no image", "app@sha256:09": "no image", "pp": "no image",
 	} {
 		_, err := find(images, name)
 		if err == nil || !strings.Contains(err.Error(), want) || errors.Is(err, fs.ErrNotExist) != (want == "no image") {
@@ -120,8 +120,8 @@ func TestHostileStorage(t *testing.T) {
 	for name, test := range map[string]struct{ images, layers, want string }{
 		"circle":        {`[{"id":"i","names":["localhost/app:1"],"layer":"a"}]`, `[{"id":"a","parent":"b","diff-digest":"sha256:1"},{"id":"b","parent":"a","diff-digest":"sha256:1"}]`, "more than 1000 layers"},
 		"path of layer": {`[{"id":"i","names":["localhost/app:1"],"layer":"../x"}]`, `[{"id":"../x","diff-digest":"sha256:1"}]`, `has the ID "../x"`},
-		"path of image": {`[{"id":"..","names":["localhost/app:1"],"layer":"a"}]`, `[]`, `has the ID ".."`},
-		"no layer":      {`[{"id":"i","names":["localhost/app:1"],"layer":"a"}]`, `[]`, `layer "a" of the image is not in`},
+		"path of image": {`[{"id":"..","names":["localhost/app:1"],"layer":"a"}]`, `[]`, `the storage lists the invalid image ID ".."`},
+		"no layer":      {`[{"id":"i","names":["localhost/app:1"],"layer":"a"}]`, `[]`, `the image's layer "a" is not in`},
 		"no digest":     {`[{"id":"i","names":["localhost/app:1"],"layer":"a"}]`, `[{"id":"a"}]`, "does not know the digest"},
 		"no JSON":       {`{`, `[]`, "reading "},
 	} {
@@ -207,9 +207,9 @@ func TestLayerTarFaults(t *testing.T) {
 		"missing file": {splitOf(tarsplit.Line{Type: tarsplit.File, Name: "x", Size: 1}), "no such file"},
 		"short file":   {splitOf(tarsplit.Line{Type: tarsplit.File, Name: "a", Size: 100}), "unexpected EOF"},
 		"leads out":    {splitOf(tarsplit.Line{Type: tarsplit.File, Name: "../../../../etc/passwd", Size: 1}), "no such file"},
-		"negative":     {splitOf(tarsplit.Line{Type: tarsplit.File, Name: "a", Size: -1}), "the size -1"},
+		"negative":     {splitOf(tarsplit.Line{Type: tarsplit.File, Name: "a", Size: -1}), "size -1"},
 		"no JSON":      {[]byte("{\n"), "reading "},
-		"another type": {splitOf(tarsplit.Line{Type: 3}), "of the type 3"},
+		"another type": {splitOf(tarsplit.Line{Type: 3}), "type 3"},
 	} {
 		in, err := layerOf(t, test.split, map[string]string{"a": "text"})
 		if err != nil {

@@ -223,15 +223,15 @@ func (w *Writer) describe(index []byte) error {
 	manifest := w.docs[list.Manifests[0].Digest]
 	var m v1.Manifest
 	if err := json.Unmarshal(manifest.Data, &m); err != nil {
-		return fmt.Errorf("reading the manifest to write: %w", err)
+		return fmt.Errorf("parsing the new manifest: %w", err)
 	}
 	config := w.docs[m.Config.Digest]
 	if config.Data == nil {
-		return fmt.Errorf("the manifest %q has no config: containers-storage has images for one platform only", manifest.Descriptor.Digest)
+		return fmt.Errorf("the manifest %q has no config, and containers-storage stores only images for one platform", manifest.Descriptor.Digest)
 	}
 	var c v1.Image
 	if err := json.Unmarshal(config.Data, &c); err != nil {
-		return fmt.Errorf("reading the config to write: %w", err)
+		return fmt.Errorf("parsing the new config: %w", err)
 	}
 	named := manifest.Descriptor.Digest
 	w.id = config.Descriptor.Digest.Encoded()

@@ -58,7 +58,7 @@ func (r *Reader) Next() (l Line, err error) {
 		return l, err
 	}
 	if l.Type != Segment && (l.Type != File || l.Size < 0) {
-		return l, fmt.Errorf("it has a line of the type %d and the size %d", l.Type, l.Size)
+		return l, fmt.Errorf("unexpected line with type %d and size %d", l.Type, l.Size)
 	}
 	return l, nil
 }

@@ -39,7 +39,7 @@ func TestLines(t *testing.T) {
 
 func TestDamage(t *testing.T) {
 	for text, want := range map[string]string{
-		`{"type":3}`: "the type 3", `{"type":1,"size":-1}`: "the size -1", `{`: "unexpected end",
+		`{"type":3}`: "type 3", `{"type":1,"size":-1}`: "size -1", `{`: "unexpected end",
 		`{"type":2,"payload":"` + strings.Repeat("A", maxLine) + `"}`: "too long",
 	} {
 		if _, err := NewReader(strings.NewReader(text)).Next(); err == nil || !strings.Contains(err.Error(), want) {

@@ -25,10 +25,10 @@ func CreateSpool(dir string) (*os.File, error) {
 	dir = SpoolDir(dir)
 	f, err := unnamed(dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("creating a spool in %q: %w: create the directory, or set another one with --spool or TMPDIR", dir, SpoolCause(err))
+		return nil, fmt.Errorf("creating temporary layer data in %q: %w: create the directory, or set another one with --spool or TMPDIR", dir, SpoolCause(err))
 	}
 	if err != nil {
-		return nil, fmt.Errorf("creating a spool in %q: %w", dir, SpoolCause(err))
+		return nil, fmt.Errorf("creating temporary layer data in %q: %w", dir, SpoolCause(err))
 	}
 	return f, nil
 }
@@ -58,7 +58,7 @@ type spoolWriter struct{ file *os.File }
 func (w spoolWriter) Write(p []byte) (int, error) {
 	n, err := w.file.Write(p)
 	if err != nil {
-		err = fmt.Errorf("writing a spool in %q: %w", w.file.Name(), SpoolCause(err))
+		err = fmt.Errorf("writing temporary layer data in %q: %w", w.file.Name(), SpoolCause(err))
 	}
 	return n, err
 }

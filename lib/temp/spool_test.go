@@ -58,7 +58,7 @@ func TestDefault(t *testing.T) {
 
 // Errors name the directory.
 func TestFaults(t *testing.T) {
-	if _, err := CreateSpool("/nonexistent"); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), `creating a spool in "/nonexistent": no such file`) {
+	if _, err := CreateSpool("/nonexistent"); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), `creating temporary layer data in "/nonexistent": no such file`) {
 		t.Errorf("no directory: %v", err)
 	}
 	// A file system that supports neither unnamed files nor any others.
@@ -74,7 +74,7 @@ func TestFaults(t *testing.T) {
 	if err := f.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := SpoolWriter(f).Write([]byte("x")); !errors.Is(err, fs.ErrClosed) || !strings.Contains(err.Error(), "writing a spool in ") || strings.Count(err.Error(), dir) != 1 {
+	if _, err := SpoolWriter(f).Write([]byte("x")); !errors.Is(err, fs.ErrClosed) || !strings.Contains(err.Error(), "writing temporary layer data in ") || strings.Count(err.Error(), dir) != 1 {
 		t.Errorf("writing: %v", err)
 	}
 }

@@ -58,7 +58,7 @@ func configure(text string, options func() (registry.Options, error)) (registry.
 		return ref, nil, registry.Options{}, err
 	}
 	if options == nil { // sources in a stream must not open connections without options
-		return ref, nil, registry.Options{}, errors.New("there is no registry client")
+		return ref, nil, registry.Options{}, errors.New("no registry client is set")
 	}
 	opt, err := options()
 	if err != nil {

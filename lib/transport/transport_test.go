@@ -105,7 +105,7 @@ func TestParseDestination(t *testing.T) {
 		"docker-archive::x":                  "has no path",
 		"docker:x":                           "docker://x is an image in a registry",
 		"docker://":                          "has no name after the colon",
-		"containers-storage:x@sha256:" + hex: "has a digest",
+		"containers-storage:x@sha256:" + hex: "contains a digest",
 		"containers-storage:[/s]X":           "upper-case",
 		"containers-storage:[s]x":            "absolute path",
 		"sif:x":                              "want oci:DIR[:REF], oci-archive:FILE[:REF], docker-archive:FILE[:REF], containers-storage:NAME, docker-daemon:NAME, docker://REF, a plain PATH, or -",

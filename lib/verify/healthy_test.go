@@ -138,7 +138,7 @@ func TestAbsentPlatforms(t *testing.T) {
 		}
 	}
 	delete(blobs, amd.Digest)
-	if r := run(""); len(r.Faults) != 1 || !strings.Contains(r.Faults[0].What, "all images that it lists are missing") {
+	if r := run(""); len(r.Faults) != 1 || !strings.Contains(r.Faults[0].What, "all listed images are missing") {
 		t.Errorf("got %+v", r)
 	}
 }

@@ -240,7 +240,7 @@ func (l *layerWatch) entry(name string, e entryName) {
 	orphan := e.path != "/" && parent != "/" && !l.names[entryName{path: parent}]
 	switch {
 	case l.own && orphan:
-		l.faults = append(l.faults, Fault{Path: name, What: "its directory has no entry before it"})
+		l.faults = append(l.faults, Fault{Path: name, What: "its directory has no earlier entry"})
 	case orphan:
 		if l.orphans == 0 {
 			l.firstOrphan = name
@@ -264,7 +264,7 @@ func (l *layerWatch) checkEntries(made image.Layer, found image.LayerEntries) {
 	if err == nil && found.Fault == "" && got == rec.Entries {
 		return
 	}
-	l.faults = append(l.faults, Fault{What: fmt.Sprintf("its history has another digest of its entries than they have: %q", rec.Entries)})
+	l.faults = append(l.faults, Fault{What: fmt.Sprintf("the digest of the layer's entries differs from the digest in the history, %q", rec.Entries)})
 }
 
 // report adds the results to the report, layer by layer.
@@ -281,10 +281,10 @@ func (w watcher) report(names []string, report *Report) {
 			note("", "%s", what)
 		}
 		if l.orphans > 0 {
-			note(l.firstOrphan, "its directory has no entry before it (the same for %d other entries): overlay storage creates such directories with mode 0755 and owner 0", l.orphans-1)
+			note(l.firstOrphan, "its directory has no earlier entry (the same for %d other entries): overlay storage creates such directories with mode 0755 and owner 0", l.orphans-1)
 		}
 		if l.duplicates > 0 {
-			note(l.firstDuplicate, "duplicate entry (and %d more): the last one counts", l.duplicates-1)
+			note(l.firstDuplicate, "duplicate entry (and %d more): the last entry is used", l.duplicates-1)
 		}
 	}
 }

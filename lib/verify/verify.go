@@ -289,7 +289,7 @@ func (v *verifier) absent(where string, list []v1.Descriptor, others bool) {
 	case others:
 		v.note(where, "lists images that are missing and were not verified: %s", image.PlatformNames(list))
 	default:
-		v.fault(where, "all images that it lists are missing: %s", image.PlatformNames(list))
+		v.fault(where, "all listed images are missing: %s", image.PlatformNames(list))
 	}
 }
 

@@ -125,9 +125,9 @@ func TestEveryFault(t *testing.T) {
 		// Tars.
 		{"a name twice", parts{tars: [][]byte{own(t, mk.File("a", "1"), mk.File("a", "2"))}}, []string{l0 + `"a": duplicate entry`}},
 		{"a name twice, spelled differently", parts{tars: [][]byte{own(t, mk.File("a", "1"), mk.File("./a", "2"))}}, []string{l0 + `"\./a": duplicate entry`}},
-		{"no directory", parts{tars: [][]byte{own(t, mk.File("a/b", ""))}}, []string{l0 + `"a/b": its directory has no entry`}},
+		{"no directory", parts{tars: [][]byte{own(t, mk.File("a/b", ""))}}, []string{l0 + `"a/b": its directory has no earlier entry`}},
 		{"out of order", parts{tars: [][]byte{own(t, mk.File("b", ""), mk.File("a", ""))}}, []string{l0 + `"a": entry comes after "/b"`}},
-		{"directory behind", parts{tars: [][]byte{own(t, mk.File("a/b", ""), mk.Dir("a"))}}, []string{l0 + `"a/b": its directory has no entry`, l0 + `"a": entry comes after "/a/b"`}},
+		{"directory behind", parts{tars: [][]byte{own(t, mk.File("a/b", ""), mk.Dir("a"))}}, []string{l0 + `"a/b": its directory has no earlier entry`, l0 + `"a": entry comes after "/a/b"`}},
 		{"a name outside the root", parts{tars: [][]byte{own(t, mk.File("../x", ""), mk.File("y", ""))}}, []string{l0 + `"\.\./x": leads out of the root`}},
 		{"a link to nothing", parts{tars: [][]byte{own(t, mk.File("a", ""), mk.Link("b", "none"))}}, []string{l0 + `"b": is a hard link to "none", which is not there`}},
 		{"a file in a file", parts{tars: [][]byte{own(t, mk.File("a", ""), mk.File("a/b", ""))}}, []string{l0 + `"a/b": `}},
@@ -219,7 +219,7 @@ func TestForeignOrder(t *testing.T) {
 			at(m, "history", 0).(document)["created_by"] = "RUN something"
 		},
 	})
-	if len(r.Faults) > 0 || len(r.Notes) != 1 || !strings.Contains(r.Notes[0].String(), `"a/x": its directory has no entry before it (the same for 1 other`) {
+	if len(r.Faults) > 0 || len(r.Notes) != 1 || !strings.Contains(r.Notes[0].String(), `"a/x": its directory has no earlier entry (the same for 1 other`) {
 		t.Errorf("got %+v", r)
 	}
 }

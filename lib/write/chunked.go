@@ -119,7 +119,7 @@ func (w *writer) proveChunked(ctx context.Context, in io.ReaderAt, is digest.Dig
 }
 
 // errTables means that the tables of a blob do not describe it.
-var errTables = errors.New("the tables of its chunks are wrong")
+var errTables = errors.New("the chunk tables are wrong")
 
 // atMost accepts a number of bytes.
 type atMost struct{ left int64 }

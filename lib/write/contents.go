@@ -221,7 +221,7 @@ func openError(path string, err error) error {
 		return &unreadableError{paths: []string{path}}
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, unix.ENOTDIR), errors.Is(err, unix.ELOOP),
 		errors.Is(err, rootfs.ErrNotRegular):
-		return fmt.Errorf("%w, but the stream has a file there: %w", err, errChanged)
+		return fmt.Errorf("%w, but the stream lists a file at this path: %w", err, errChanged)
 	}
 	return err
 }

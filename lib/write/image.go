@@ -186,7 +186,7 @@ func (c *checker) unique(l layerFiles) error {
 			at, again = dir.layer, true
 		}
 		if again {
-			return fmt.Errorf("layer %d: %q is in layer %d too: only a directory may be in several", max(at, index), f.Path, min(at, index))
+			return fmt.Errorf("layer %d: %q is in layer %d too, but only a directory can be in several layers", max(at, index), f.Path, min(at, index))
 		}
 		c.names[f.Path] = index
 	}

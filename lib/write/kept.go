@@ -34,7 +34,7 @@ func (o *Options) keptPrevious(ctx context.Context, img *image) ([]Kept, io.Clos
 	for _, l := range img.kept {
 		k, found := layers[digest.Digest(l.record.DiffID)]
 		if !found {
-			return nil, none, errors.Join(fmt.Errorf("layer %d: the previous image %q has no layer with the diffID %q", l.record.Index, name, l.record.DiffID), closer.Close())
+			return nil, none, errors.Join(fmt.Errorf("layer %d: the previous image %q contains no layer with the diffID %q", l.record.Index, name, l.record.DiffID), closer.Close())
 		}
 		kept = append(kept, k)
 	}

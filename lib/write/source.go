@@ -53,16 +53,16 @@ func (s *Source) Close() error {
 // none. A root that is an empty directory is an error, because a mount is probably missing.
 func (s *Source) check(img *image) error {
 	if n := img.header.KeepLayers; n != int64(len(s.Kept)) {
-		return fmt.Errorf("the stream keeps %d layers of its source, which has %d", n, len(s.Kept))
+		return fmt.Errorf("the stream keeps %d layers of its source, but the source has only %d", n, len(s.Kept))
 	}
 	if n := len(s.Kept) + len(img.kept) + len(img.layers); n > MaxLayers {
-		return fmt.Errorf("%d layers on top of %d kept ones exceed the limit of %d: lower --max of chunkah-pack", len(img.layers), len(s.Kept), MaxLayers)
+		return fmt.Errorf("%d layers on top of %d kept layers exceed the limit of %d: lower --max of chunkah-pack", len(img.layers), len(s.Kept), MaxLayers)
 	}
 	if len(s.Kept)+len(img.kept) > 0 {
 		return nil
 	}
 	if s.Root != nil && s.Config == nil && img.empty() {
-		return fmt.Errorf("%q is empty, or everything in it is excluded: mount or copy the root to it", s.Root.Path())
+		return fmt.Errorf("%q is empty, or all its contents are excluded: mount the root there, or copy the root to this directory", s.Root.Path())
 	}
 	for _, l := range img.layers {
 		for _, f := range l.files {
@@ -81,7 +81,7 @@ func (o *Options) open(ctx context.Context, h *format.Header) (*Source, error) {
 	}
 	switch {
 	case len(h.Sources) > 0:
-		return nil, errors.New("the stream has sources, but only a root directory is supported here")
+		return nil, errors.New("the stream lists sources, but only a root directory is supported here")
 	case h.Root == "":
 		return &Source{}, nil
 	}

@@ -116,7 +116,7 @@ func TestKeptLayersRefused(t *testing.T) {
 		stream []format.Record
 		want   string
 	}{
-		{"fewer layers", func([]Kept) []Kept { return nil }, stream, "the stream keeps 1 layers of its source, which has 0"},
+		{"fewer layers", func([]Kept) []Kept { return nil }, stream, "the stream keeps 1 layers of its source, but the source has only 0"},
 		{"a whiteout over nothing", func([]Kept) []Kept { return nil }, whiteout, `"/a" is a whiteout, but there are no layers below`},
 		{"too many layers", func(k []Kept) []Kept { return slices.Repeat(k, MaxLayers) }, keeping(stream, MaxLayers), "exceed the limit of 500"},
 		{"short blob", reading("x"), stream, "keeping layer 0, sha256:"},

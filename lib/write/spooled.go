@@ -71,7 +71,7 @@ const spoolStep = 64 << 20
 // copy copies the file.
 func (s *spooledBlob) copy(ctx context.Context, out io.Writer) error {
 	if _, err := s.file.Seek(0, io.SeekStart); err != nil {
-		return fmt.Errorf("reading a spool file: %w", err)
+		return fmt.Errorf("reading temporary layer data: %w", err)
 	}
 	for {
 		n, err := io.CopyN(out, s.file, spoolStep)

@@ -236,7 +236,7 @@ func TestEmptyRoot(t *testing.T) {
 			opt.Source = tt.source
 			stream[0] = tt.header
 			if tt.refuse {
-				fails(t, opt, stream, fmt.Sprintf("%q is empty, or everything in it is excluded: mount or copy the root to it", root.Path()))
+				fails(t, opt, stream, fmt.Sprintf("%q is empty, or all its contents are excluded: mount the root there, or copy the root to this directory", root.Path()))
 				return
 			}
 			run(t, opt, stream)

@@ -288,7 +288,7 @@ func read(ctx context.Context, in format.Source) (*image, error) {
 				break
 			}
 			if len(img.layers) > 0 {
-				return nil, fmt.Errorf("layer %d is kept, but above new layers: kept layers must come first", rec.Index)
+				return nil, fmt.Errorf("layer %d is a kept layer above new layers: kept layers must come first", rec.Index)
 			}
 			img.kept = append(img.kept, layerFiles{record: rec})
 		case *format.File:

@@ -166,7 +166,7 @@ func (l *loader) readDesc(ctx context.Context, p *pkg) error {
 		return nil
 	})
 	if err == nil && (p.name == "" || p.built == 0) {
-		l.out.Warn("reading %q: package %q: is truncated: there is no name or no build date", assign.Join(p.dir, "desc"), p.name)
+		l.out.Warn("reading %q: package %q: is truncated: the name or the build date is missing", assign.Join(p.dir, "desc"), p.name)
 	}
 	return err
 }

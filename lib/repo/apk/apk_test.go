@@ -154,7 +154,7 @@ func TestDamage(t *testing.T) {
 	own := path + " apk/.database\n"
 	both := own + "/usr/bad apk/bad\n/usr/good apk/good\n"
 	for name, c := range map[string]struct{ text, want, warn string }{
-		"no colon":      {"P:bad\nnonsense\nF:usr\nR:bad\n\n" + good, both, `line 2: package "bad": "nonsense" is not a letter`},
+		"no colon":      {"P:bad\nnonsense\nF:usr\nR:bad\n\n" + good, both, `line 2: package "bad": "nonsense": want LETTER:VALUE`},
 		"NUL":           {"P:bad\nF:usr\nR:b\x00\nR:bad\n\n" + good, both, `line 3: package "bad": contains a NUL`},
 		"no name":       {"V:1\nF:usr\n\n" + good, own + "/usr/good apk/good\n", `line 2: package "": no package name`},
 		"bad origin":    {"P:bad\no:../x\nF:usr\nR:bad\n\n" + good, both, ""},
@@ -163,7 +163,7 @@ func TestDamage(t *testing.T) {
 		"time":          {"P:bad\nt:12x\nF:usr\nR:bad\n\n" + good, both, `line 2: package "bad": build time "12x" is not a number`},
 		"far":           {"P:bad\nt:9223372036854775807\nF:usr\nR:bad\n\n" + good, both, `build time "9223372036854775807" is not a number`},
 		"no empty line": {"P:bad\nF:usr\nR:bad\n" + strings.TrimPrefix(good, "C:"+digest+"\n"), both, `line 4: package "good": no empty line before it`},
-		"end":           {"P:bad\nF:usr\nR:bad\n\n" + good[:len(good)-1], both, `there is no empty line after package "good"`},
+		"end":           {"P:bad\nF:usr\nR:bad\n\n" + good[:len(good)-1], both, `no empty line after package "good"`},
 		"CRLF":          {strings.ReplaceAll("P:bad\nF:usr\nR:bad\n\n"+good, "\n", "\r\n"), both, ""},
 		"long":          {"P:bad\nT:" + strings.Repeat("x", 300000) + "\nF:usr\nR:bad\n\n" + good, both, `line 2: package "bad": is longer than`},
 		"virtual":       {"P:.bad\nF:usr\nR:bad\n\n" + good, own + "/usr/good apk/good\n", `line 2: package ".bad": ".bad" is not a name`},

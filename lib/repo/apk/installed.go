@@ -48,7 +48,7 @@ func (l *loader) read(ctx context.Context, path string) error {
 			return fmt.Errorf("line %d: package %q: is truncated", text.Number(), l.pkg.name)
 		}
 		if l.pkg.open {
-			l.out.Warn("reading %q: there is no empty line after package %q: the file may be truncated", path, l.pkg.name)
+			l.out.Warn("reading %q: no empty line after package %q: the file may be truncated", path, l.pkg.name)
 			l.end()
 		}
 		if !l.out.Found() && text.Number() > 0 {
@@ -69,7 +69,7 @@ func parse(text *pkgdb.Lines, line func(number int, kind byte, value []byte, fau
 		case len(bytes.TrimSpace(t)) == 0:
 			end()
 		case len(t) < 2 || t[1] != ':':
-			err = line(text.Number(), 0, nil, fmt.Sprintf("%.60q is not a letter, a colon and a value", t))
+			err = line(text.Number(), 0, nil, fmt.Sprintf("%.60q: want LETTER:VALUE", t))
 		default:
 			err = line(text.Number(), t[0], t[2:], "")
 		}

@@ -222,7 +222,7 @@ symlink /usr/bin/link to=/nowhere
 dir /usr/bin/dir
 `
 	check(t, tree, lines("/usr/bin/dotted dpkg/listless", "/usr/bin/real dpkg/listless", "/usr/share/a/b dpkg/b"),
-		`the lists of "listless" are missing, so only files with digests are theirs`)
+		`the lists of "listless" are missing, so only files with digests are assigned to these packages`)
 }
 
 // TestGenerated claims files that no list has.

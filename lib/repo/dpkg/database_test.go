@@ -94,7 +94,7 @@ func TestDamage(t *testing.T) {
 		"no empty line": {"Package: bad\nVersion: 1\nStatus: install ok installed\n" + good, both, []string{`line 4: package "bad": no empty line`}},
 		"lost entry":    {good, both, []string{`found a file list of package "bad"`}},
 		"conffile":      {"Package: bad\nVersion: 1\nConffiles:\n relative 00\nStatus: install ok installed\n\n" + good, both, []string{`line 4: package "bad": "relative 00" is not a configuration file`}},
-		"no end":        {"Package: bad\nVersion: 1\nStatus: install ok installed\n\n" + good[:len(good)-2], both, []string{`there is no empty line after package "good"`}},
+		"no end":        {"Package: bad\nVersion: 1\nStatus: install ok installed\n\n" + good[:len(good)-2], both, []string{`no empty line after package "good"`}},
 		"long line":     {"Package: bad\nVersion: 1\nDepends: " + strings.Repeat("x", 300000) + "\nStatus: install ok installed\n\n" + good, both, []string{`line 3: package "bad": is longer than 262144 bytes`}},
 		"long field":    {"Package: bad\nVersion: " + strings.Repeat("1", 5000) + "\nStatus: install ok installed\n\n" + good, both, []string{`line 2: package "bad": field Version has 5000 bytes`}},
 	} {
@@ -105,7 +105,7 @@ func TestDamage(t *testing.T) {
 	for name, c := range map[string][2]string{
 		"cut":     {good + "Package: bad\nSta", `reading "/var/lib/dpkg/status": line 6: package "bad": is truncated`},
 		"cut 2":   {good + "Package: bad\nStatus: install ok installed\n", `line 6: package "bad": is truncated`},
-		"empty":   {"", `reading "/var/lib/dpkg/status": contains no packages, but "/var/lib/dpkg/info" has file lists of "bad", "good"`},
+		"empty":   {"", `reading "/var/lib/dpkg/status": contains no packages, but "/var/lib/dpkg/info" contains file lists of "bad", "good"`},
 		"garbage": {strings.Repeat("\x00", 5000) + "\n\n", `reading "/var/lib/dpkg/status": has no package`},
 		"huge":    {good, `database format "2" is unknown`},
 	} {

@@ -149,7 +149,7 @@ func (l *loader) load(ctx context.Context) error {
 		}
 	}
 	if len(l.listless) > 0 {
-		l.out.Warn("looking for the files of packages in %q: the lists of %s are missing, so only files with digests are theirs", l.db.dir, pkgdb.List(l.listless))
+		l.out.Warn("looking for the files of packages in %q: the lists of %s are missing, so only files with digests are assigned to these packages", l.db.dir, pkgdb.List(l.listless))
 	}
 	if len(l.unfinished) > 0 {
 		l.out.Warn("found packages that dpkg did not finish installing (dpkg --configure -a finishes them): %s", pkgdb.List(l.unfinished))
@@ -168,7 +168,7 @@ func (l *loader) claimOrphans(ctx context.Context) error {
 		}
 	}
 	if len(lost) > 0 && len(l.known) == 0 {
-		return fmt.Errorf("reading %q: contains no packages, but %q has file lists of %s", l.db.dir+"/status", l.db.info, pkgdb.List(names))
+		return fmt.Errorf("reading %q: contains no packages, but %q contains file lists of %s", l.db.dir+"/status", l.db.info, pkgdb.List(names))
 	}
 	for _, e := range lost {
 		l.out.Warn("found a file list of package %q in %q, but no entry for the package in %q: its files go to component %q",

@@ -256,7 +256,7 @@ func (l *loader) readStatus(ctx context.Context) error {
 			return errors.New("has no package")
 		}
 		if err == nil && last != nil && !last.closed {
-			l.out.Warn("reading %q: there is no empty line after package %q: the file may be truncated", l.db.status, last.name)
+			l.out.Warn("reading %q: no empty line after package %q: the file may be truncated", l.db.status, last.name)
 		}
 		return err
 	})

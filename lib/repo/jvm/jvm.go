@@ -87,7 +87,7 @@ func read(t *assign.Tree, record int) (string, about, error) {
 	}
 	r := parse(raw)
 	if r.feature == "" {
-		return unknown, r, places.NewUnusable(fmt.Errorf("%q has no JAVA_VERSION", t.Files[record].Path))
+		return unknown, r, places.NewUnusable(fmt.Errorf("%q contains no JAVA_VERSION", t.Files[record].Path))
 	}
 	return r.maker + "-" + r.feature, r, nil
 }

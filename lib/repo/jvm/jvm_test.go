@@ -29,7 +29,7 @@ func TestRuntimes(t *testing.T) {
 	r.Own("dpkg/openjdk-17", "/usr/lib/jvm/java-17/bin/java", "/usr/lib/jvm/java-17/lib/modules")
 	r.File("/srv/release", "").File("/srv/bin/java", "").File("/app/release", release("x", "1")).File("/etc/release", "")
 	a := r.Assign(Repo{}, java.Repo{})
-	a.WantWarnings(`jvm: runtime "/srv": "/srv/release" has no JAVA_VERSION`)
+	a.WantWarnings(`jvm: runtime "/srv": "/srv/release" contains no JAVA_VERSION`)
 	a.Want(
 		"/opt/java/lib/modules", "jvm/eclipse-adoptium-21",
 		"/opt/java/lib/jrt-fs.jar", "jvm/eclipse-adoptium-21",
@@ -48,7 +48,7 @@ func TestDamage(t *testing.T) {
 	r := placestest.New(t).Sparse("/opt/huge/release", maxRelease+1).File("/opt/huge/bin/java", "").File("/opt/cut/release", "JAVA_VER").File("/opt/cut/bin/java", "").
 		Mkdir("/opt/dir/release").File("/opt/dir/bin/java", "")
 	a := r.Assign(Repo{})
-	a.WantWarnings(`runtime "/opt/cut"|has no JAVA_VERSION`, `runtime "/opt/huge"|is larger than`)
+	a.WantWarnings(`runtime "/opt/cut"|contains no JAVA_VERSION`, `runtime "/opt/huge"|is larger than`)
 	a.Want("/opt/huge/bin/java", "jvm/java", "/opt/dir/bin/java", "chunkah/unclaimed/opt/dir")
 	if result, err := (Repo{}).Load(t.Context(), placestest.New(t).File("/etc/release", "").Tree()); err != nil || result != nil {
 		t.Errorf("got %+v, %v", result, err)

@@ -103,7 +103,7 @@ func (l *loader) load(ctx context.Context, folder string) (found bool, err error
 		}
 	}
 	if len(l.entries) == 0 && len(lists) > 0 {
-		return false, fmt.Errorf("reading %q: contains no packages, but %q has file lists of %s",
+		return false, fmt.Errorf("reading %q: contains no packages, but %q contains file lists of %s",
 			assign.Join(dir, "status"), l.info, pkgdb.List(lists))
 	}
 	for _, name := range lists {

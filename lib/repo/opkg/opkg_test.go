@@ -58,7 +58,7 @@ func TestDamage(t *testing.T) {
 	for text, want := range map[string]string{
 		entry("a", "installed") + "Package: b\nVers": `package "b", line 8: is truncated`,
 		"nonsense\n\n": "contains no package",
-		"":             `contains no packages, but "/var/lib/opkg/info" has file lists of "a"`,
+		"":             `contains no packages, but "/var/lib/opkg/info" contains file lists of "a"`,
 	} {
 		r := placestest.New(t).File(dir+"status", text).File(dir+"info/a.list", "/a\n")
 		if _, err := (Repo{}).Load(t.Context(), r.Tree()); err == nil || !strings.Contains(err.Error(), want) {

@@ -197,7 +197,7 @@ func (it *item) setFields(fields map[string]any) (err error) {
 		return errors.New("has no component")
 	}
 	if it.paths == nil && it.interval == 0 {
-		return errors.New("has no paths and no interval")
+		return errors.New("has neither paths nor an interval")
 	}
 	return nil
 }

@@ -83,9 +83,9 @@ func TestDamagedRecord(t *testing.T) {
 		`line 4 of|has no path`,
 		`has 2 more such lines`,
 		`distribution "huge"|/RECORD": is larger`,
-		`huge-1.dist-info" has no RECORD`,
+		`huge-1.dist-info" contains no RECORD`,
 		`distribution "long": line 1|is longer than 8192 bytes`,
-		`nolist-1.dist-info" has no RECORD`,
+		`nolist-1.dist-info" contains no RECORD`,
 		`line 2 of|top_level.txt": is not a module name`,
 	)
 	a.Want(

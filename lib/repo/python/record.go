@@ -27,7 +27,7 @@ func (l *loader) listRecord(d *dist, p *assign.Package) error {
 		return err
 	}
 	if !found {
-		l.out.Warn("%q has no RECORD: only the files of its modules are found for distribution %q", d.info, d.name)
+		l.out.Warn("%q contains no RECORD: only the files of its modules are found for distribution %q", d.info, d.name)
 		return l.listModules(d, p)
 	}
 	return l.claimList(d, p, "RECORD", raw, func(line []byte) (string, error) {

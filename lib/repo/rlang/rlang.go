@@ -93,7 +93,7 @@ func read(t *assign.Tree, record int, name string) (description, error) {
 	}
 	d := parse(raw)
 	if d.name != name {
-		return description{}, places.NewUnusable(fmt.Errorf("%q is of package %.100q", t.Files[record].Path, d.name))
+		return description{}, places.NewUnusable(fmt.Errorf("%q belongs to package %.100q", t.Files[record].Path, d.name))
 	}
 	return d, nil
 }

@@ -54,7 +54,7 @@ func TestDamagedDescriptions(t *testing.T) {
 		Sparse(library+"/huge/DESCRIPTION", maxDescription+1).File(library+"/huge/Meta/package.rds", "").
 		Mkdir(library+"/dir/DESCRIPTION").File(library+"/dir/Meta/package.rds", "")
 	a := r.Assign(Repo{})
-	a.WantWarnings(`"/usr/local/lib/R/site-library/dir"|not a regular file`, `empty/DESCRIPTION" is of package ""`, `huge"|is larger than`, `liar/DESCRIPTION" is of package "other"`)
+	a.WantWarnings(`"/usr/local/lib/R/site-library/dir"|not a regular file`, `empty/DESCRIPTION" belongs to package ""`, `huge"|is larger than`, `liar/DESCRIPTION" belongs to package "other"`)
 	a.Want(library+"/liar/DESCRIPTION", "r/liar", library+"/huge/Meta/package.rds", "r/huge", library+"/dir/Meta/package.rds", "r/dir")
 	if result, err := (Repo{}).Load(t.Context(), placestest.New(t).File("/x/DESCRIPTION", "").Tree()); err != nil || result != nil {
 		t.Errorf("got %+v, %v", result, err)

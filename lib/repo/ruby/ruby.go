@@ -106,7 +106,7 @@ func (l *loader) gem(record int, home, full string) error {
 	}
 	if s.name == "" || !strings.HasPrefix(full, s.name+"-") {
 		if s.name != "" {
-			l.out.Warn("gem %q: %q is the specification of %.100q", full, path, s.name)
+			l.out.Warn("gem %q: %q specifies %.100q", full, path, s.name)
 		}
 		s = spec{name: nameOf(full), executables: s.executables}
 	}

@@ -134,7 +134,7 @@ func (l *loader) interval(file int, f *format.File, c *namedComponent) error {
 
 func (c *namedComponent) setInterval(path string, days int64) error {
 	if said := c.Component.IntervalDays; said != 0 && said != days {
-		return fmt.Errorf("%s of %q is %d days and that of %q is %d, both in component %q",
+		return fmt.Errorf("%s of %q is %d days, but the value for %q is %d, both in component %q",
 			attrInterval, c.setBy, said, path, days, c.Component.Name)
 	}
 	c.Component.IntervalDays, c.setBy = days, path

@@ -180,7 +180,7 @@ func TestIntervalOfComponent(t *testing.T) {
 func TestConflict(t *testing.T) {
 	_, err := load(t, file("/a/", component("x"), every("weekly")), file("/a/b", component("x"), every("7")),
 		file("/c", component("y"), every("1")), file("/d", component("x"), every("8")))
-	want := `user.update-interval of "/a/b" is 7 days and that of "/d" is 8, both in component "xattr/x"`
+	want := `user.update-interval of "/a/b" is 7 days, but the value for "/d" is 8, both in component "xattr/x"`
 	if err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
@@ -194,7 +194,7 @@ func TestIntervalInherited(t *testing.T) {
 		t.Errorf("%q, %+v", got, result)
 	}
 	_, err := load(t, file("/d/", component("x"), every("weekly")), file("/d/a", every("monthly")))
-	if want := `user.update-interval of "/d" is 7 days and that of "/d/a" is 30, both in component "xattr/x"`; err == nil || err.Error() != want {
+	if want := `user.update-interval of "/d" is 7 days, but the value for "/d/a" is 30, both in component "xattr/x"`; err == nil || err.Error() != want {
 		t.Errorf("got %v", err)
 	}
 	if _, err := load(t, file("/d/", component("x")), file("/d/a", every("never"))); err == nil {
