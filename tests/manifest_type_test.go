@@ -84,7 +84,7 @@ func TestDockerManifestListByItself(t *testing.T) {
 	j := joinedImages(t)
 	image := "docker://" + host + "/app:all"
 	res := start(t, exec.Command("chunkah", "build", "--from", "oci-archive:"+j.archive, "--platform", "all", "--print-digest", "-o", image))
-	if res.code != 0 || strings.Count(res.stderr, "refuses manifests") != 1 {
+	if res.code != 0 || strings.Count(res.stderr, "refuses OCI manifests") != 1 {
 		t.Fatalf("status %d: %s", res.code, res.stderr)
 	}
 	raw := skopeoInspect(t, image, "--raw")
