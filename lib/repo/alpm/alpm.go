@@ -3,31 +3,32 @@
 //
 // # Database
 //
-// The database is below DBPath: var/lib/pacman, or another place from etc/pacman.conf. It has a
-// directory local/NAME-VERSION for each package, with the files desc, files and mtree.
+// The database is below DBPath, which is var/lib/pacman unless etc/pacman.conf sets another path.
+// It contains a directory local/NAME-VERSION for each package, with the files desc, files and
+// mtree.
 //
-//   - desc has the package's name (%NAME%), the name of its source (%BASE%) and its
-//     build time (%BUILDDATE%, unix seconds). A package without it is named after its
-//     directory, with a warning.
-//   - files lists the paths (%FILES%), directories with a slash at the end.
-//   - mtree, packed with gzip, has their types. Paths in mtree that are not in files mean
-//     that files was cut short: they count, with a warning. If mtree is damaged or
-//     missing, only files counts.
+//   - desc contains the package's name (%NAME%), the name of its source (%BASE%) and its build time
+//     (%BUILDDATE%, unix seconds). A package without desc is named after its directory, with a
+//     warning.
+//   - files lists the paths (%FILES%). Directories end with a slash.
+//   - mtree, compressed with gzip, lists the types of these paths. If it contains paths that are
+//     not in files, then files was cut short, and these paths are used with a warning. If mtree is
+//     damaged or missing, only files is used.
 //
 // A format newer than 9 (ALPM_DB_VERSION) and unreadable files are errors.
 //
 // # Components
 //
-// A component is the source of packages: "alpm/gcc" for gcc-libs, libstdc++ and so on. A package
-// without %BASE% is its own component. The clamp is the newest build time of its packages and the
-// updates are their build times: the database has no history. pacman's own files are
-// "alpm/.database": everything below DBPath, and pacman's log.
+// A component is a source package: "alpm/gcc" for gcc-libs, libstdc++ and so on. A package without
+// %BASE% is its own component. The clamp is the newest build time of its packages. The updates are
+// their build times, because the database contains no history. pacman's own files, which are
+// everything below DBPath and pacman's log, are "alpm/.database".
 //
 // # Claims
 //
-// A package claims a path that it lists if something of the same type is there: directories, links
-// and regular files as in mtree. Without mtree, links and regular files are not distinguished. For
-// files in no list see package pkgdb.
+// A package claims a path that it lists if the file at that path has the type given in mtree:
+// directory, link or regular file. Without mtree, links and regular files are not distinguished.
+// For files in no list, see package pkgdb.
 package alpm
 
 import (
@@ -46,12 +47,12 @@ const (
 	repoName = "alpm"
 	confPath = "/etc/pacman.conf"
 	logPath  = "/var/log/pacman.log"
-	// newestFormat is the database format of pacman since 2011.
+	// newestFormat is the database format that pacman has used since 2011.
 	newestFormat = 9
 )
 
-// dbDirs are the database locations if the configuration does not set one: pacman's default, and
-// the location in images that do not include /var.
+// dbDirs are the database directories that are tried if the configuration sets none: pacman's
+// default, and the directory used in images that do not include /var.
 var dbDirs = []string{"/var/lib/pacman", "/usr/lib/sysimage/lib/pacman"}
 
 // Repo is the alpm repo.
@@ -60,7 +61,7 @@ type Repo struct{}
 // Name implements assign.Repo.
 func (Repo) Name() string { return repoName }
 
-// Load reads the tree's pacman database. It returns nil, nil if there is none.
+// Load reads the tree's pacman database. It returns nil, nil if the tree contains no database.
 func (Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) {
 	l := &loader{
 		tree: t, lines: pkgdb.NewLines(), out: pkgdb.NewCollector(t, repoName),
@@ -95,8 +96,8 @@ type loader struct {
 	local   string   // physical
 	entries []string // names in local
 
-	types  map[string]byte // of the current package's paths in mtree
-	listed map[string]byte // of its paths in files
+	types  map[string]byte // types in mtree of the current package's paths
+	listed map[string]byte // types in files of the current package's paths
 }
 
 // find finds the database: the first location with packages, or else the first that contains the
@@ -133,7 +134,7 @@ func (l *loader) find(ctx context.Context) (bool, error) {
 	return l.dir != "", nil
 }
 
-// configured returns the DBPath in pacman's configuration, "" if there is none.
+// configured returns the DBPath in pacman's configuration, or "" if it is not set.
 func (l *loader) configured(ctx context.Context) (string, error) {
 	path, found, err := pkgdb.File(l.tree.Root, confPath)
 	if errors.Is(err, rootfs.ErrNotRegular) {

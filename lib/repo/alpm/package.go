@@ -15,7 +15,8 @@ import (
 )
 
 const (
-	// maxPaths bounds the paths of one package: several times the largest package.
+	// maxPaths is the largest number of paths in one package. It is several times that of the
+	// largest known package.
 	maxPaths = 512 << 10
 )
 
@@ -70,7 +71,7 @@ func (l *loader) readPackage(ctx context.Context, entry string) error {
 	return l.claimFiles(ctx, p, slices.Contains(names, "files"))
 }
 
-// addLicense adds one licence. If there are several, all of them apply.
+// addLicense adds a licence. If a package lists several licences, all of them apply.
 func (p *pkg) addLicense(name string) {
 	if p.about.License != "" {
 		name = p.about.License + " AND " + name
@@ -78,7 +79,7 @@ func (p *pkg) addLicense(name string) {
 	p.about.License = name[:min(len(name), assign.MaxListed)]
 }
 
-// describe completes the package.
+// describe fills in the remaining fields of the package.
 func (p *pkg) describe() {
 	p.Type, p.Version, p.Arch, p.License = "alpm", p.about.Version, p.about.Arch, p.about.License
 	if p.base != p.name {
@@ -86,7 +87,7 @@ func (p *pkg) describe() {
 	}
 }
 
-// packageName returns the name in a directory's name, NAME-VERSION-RELEASE.
+// packageName returns NAME from a directory name of the form NAME-VERSION-RELEASE.
 func packageName(entry string) string {
 	name := entry
 	for range 2 {
@@ -99,8 +100,8 @@ func packageName(entry string) string {
 	return name
 }
 
-// parseSections calls take for the lines of a file: a line %NAME% opens a section, an empty line
-// closes it.
+// parseSections calls take for each line in a section. A line %NAME% opens a section, and an empty
+// line closes it.
 func parseSections(text *pkgdb.Lines, take func(section string, line []byte) error, warn func(number int, what string)) {
 	section := ""
 	for text.Next() {
@@ -180,7 +181,7 @@ func (l *loader) claimFiles(ctx context.Context, p *pkg, listed bool) error {
 	err := l.sections(ctx, p, "files", func(section string, line []byte) error {
 		switch {
 		case section != "%FILES%", !l.lines.Ended():
-			return nil // a cut path can belong to another package
+			return nil // a path that was cut short can belong to another package
 		case len(line) > assign.MaxListed:
 			return fmt.Errorf("path of %d bytes", len(line))
 		case len(l.listed) >= maxPaths:
@@ -219,8 +220,9 @@ func (l *loader) claimFiles(ctx context.Context, p *pkg, listed bool) error {
 	return nil
 }
 
-// claim claims a path if a file of its type exists: 'd' for a directory, 'l' for a link, 'f' for a
-// regular file, other letters for devices and pipes, 0 for anything except a directory.
+// claim claims a path if a file of the given kind exists. The kind is 'd' for a directory, 'l' for
+// a link, 'f' for a regular file, another letter for a device or pipe, and 0 for anything except a
+// directory.
 func (l *loader) claim(p *pkg, path string, kind byte) error {
 	i, ok, err := l.tree.Find(path)
 	if !ok {
@@ -265,8 +267,8 @@ func (l *loader) readMtree(ctx context.Context, p *pkg) error {
 }
 
 // parseMtree reads the types of paths. Lines are "PATH KEY=VALUE…" and "/set KEY=VALUE…", which
-// sets defaults for the following lines. Only type matters. Paths at the top that begin with a dot
-// are the package's own metadata.
+// sets defaults for the following lines. Only the key type is used. Top-level paths that begin with
+// a dot are the package's own metadata.
 func parseMtree(text *pkgdb.Lines, types map[string]byte) error {
 	set := byte('f')
 	for text.Next() {
@@ -302,7 +304,7 @@ func parseMtree(text *pkgdb.Lines, types map[string]byte) error {
 	return text.Err()
 }
 
-// mtreeType returns the first letter of the type in keywords, 0 if there is none.
+// mtreeType returns the first letter of the type in keywords, or 0 if keywords contain no type.
 func mtreeType(keywords []byte) byte {
 	for word := range bytes.FieldsSeq(keywords) {
 		if kind, ok := bytes.CutPrefix(word, []byte("type=")); ok && len(kind) > 0 {
@@ -312,7 +314,7 @@ func mtreeType(keywords []byte) byte {
 	return 0
 }
 
-// unescape resolves "\ooo", a byte in octal digits.
+// unescape replaces each "\ooo" with the byte whose value the three octal digits give.
 func unescape(name []byte) string {
 	if bytes.IndexByte(name, '\\') < 0 {
 		return string(name)

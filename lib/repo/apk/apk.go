@@ -3,31 +3,34 @@
 //
 // # Database
 //
-// The file has entries with an empty line after each. A line is a letter, a colon and a value: P is
-// a package's name, o its origin, t its build time in unix seconds; F opens a directory, M is its
-// mode, R names a file in it, a and Z are its mode and digest. Other letters are not about files.
-// The first of the two places with packages is read. The other one causes a warning, unless it is
-// the same directory.
+// The file consists of entries, each followed by an empty line. A line is a letter, a colon and a
+// value: P is the package's name, o its origin, and t its build time in unix seconds. F opens a
+// directory, and M is the directory's mode. R names a file in the open directory, and a and Z are
+// the file's mode and digest. Other letters do not concern files. Of the two database files, the
+// first that contains packages is read. If the other file contains packages too, this causes a
+// warning, unless both are in the same directory.
 //
-// The file is the only list of packages and files, so it must be checked for completeness. A file
-// that ends within a line is an error; one that ends within an entry causes a warning. A broken
-// line causes a warning with its number and package; the other lines of the entry are still used.
+// The file is the only list of packages and files, so the repo checks that it is complete. A file
+// that ends within a line is an error. A file that ends within an entry causes a warning. An
+// invalid line causes a warning that names the line number and the package; the entry's other lines
+// are still used.
 //
 // # Components
 //
 // A component is an origin: "apk/openssl" for libssl3, libcrypto3 and so on. A package without an
-// origin is its own component. The clamp is the newest build time of its packages and the updates
-// are their build times: the database has no history.
+// origin is its own component. The clamp is the newest build time of its packages. The updates are
+// their build times, because the database contains no history.
 //
-// apk's own files are "apk/.database": the directory of the database, etc/apk/world, which every
-// change of the packages rewrites, and apk's log.
+// apk's own files are "apk/.database": the database directory, apk's log, and etc/apk/world, which
+// is rewritten whenever the packages change.
 //
 // # Claims
 //
 // A package claims its directories if directories exist at their paths, and its files if anything
 // else exists there, because the database does not distinguish regular files and links. Packages
-// created by apk add --virtual, whose names begin with a dot, have no files. The links to busybox
-// are not listed. They belong to their target's component (see package pkgdb, files in no list).
+// created by apk add --virtual, whose names begin with a dot, have no files. The database does not
+// list the links to busybox. They belong to their target's component (see package pkgdb, "Files in
+// no list").
 package apk
 
 import (
@@ -42,13 +45,13 @@ import (
 
 const repoName = "apk"
 
-// dbDirs are in the order of preference.
+// dbDirs are the database directories, in the order of preference.
 var dbDirs = []string{"/lib/apk/db", "/usr/lib/apk/db"}
 
-// needed are the files in its directory that apk reads.
+// needed are the files in the database directory that apk reads.
 var needed = []string{"installed", "scripts.tar", "scripts.tar.gz", "triggers"}
 
-// others are apk's own files outside its directory.
+// others are apk's own files outside the database directory.
 var others = []string{"/etc/apk/world", "/var/log/apk.log"}
 
 // Repo is the apk repo.
@@ -57,7 +60,7 @@ type Repo struct{}
 // Name implements assign.Repo.
 func (Repo) Name() string { return repoName }
 
-// Load reads the tree's apk database. It returns nil, nil if there is none.
+// Load reads the tree's apk database. It returns nil, nil if the tree contains no database.
 func (Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) {
 	dbs, err := databases(t.Root)
 	if err != nil || len(dbs) == 0 {
@@ -110,8 +113,8 @@ func (l *loader) leave(ctx context.Context, path, from string) error {
 	})
 }
 
-// needWorld says that apk needs the list of requested packages if a database exists. Without the
-// list, adding a package would remove all others.
+// needWorld records that apk needs the list of requested packages. If the list were missing, adding
+// a package would remove all others.
 func (l *loader) needWorld(db string) {
 	world, found, err := pkgdb.File(l.tree.Root, others[0])
 	if _, kept := l.tree.Lookup(db); kept && found && err == nil {

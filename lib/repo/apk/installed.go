@@ -18,13 +18,13 @@ type loader struct {
 	tree  *assign.Tree
 	lines *pkgdb.Lines
 	out   *pkgdb.Collector
-	path  string // of the database
+	path  string // database path
 
 	pkg entry
 }
 
-// entry is the package that is being read. The lines with its names come first, so its component is
-// known before its first file.
+// entry is the package that is being read. The lines that name the package come first, so its
+// component is known before its first file.
 type entry struct {
 	*assign.Package // nil until needed
 
@@ -58,7 +58,8 @@ func (l *loader) read(ctx context.Context, path string) error {
 	})
 }
 
-// parse calls line for each line, with its fault if it has one, and end at the end of each entry.
+// parse calls line for each line, with a description of its fault if the line is faulty, and calls
+// end at the end of each entry.
 func parse(text *pkgdb.Lines, line func(number int, kind byte, value []byte, fault string) error, end func()) error {
 	for text.Next() {
 		t := text.Text()
@@ -120,7 +121,7 @@ func (l *loader) claim(path string, isDir bool) error {
 	return err
 }
 
-// parseLine reads one line. It returns the path to claim, if any.
+// parseLine parses one line. It returns the path to claim, if any.
 func (l *loader) parseLine(kind byte, value []byte) (path string, err error) {
 	p := &l.pkg
 	switch kind {
@@ -154,7 +155,7 @@ func (l *loader) parseLine(kind byte, value []byte) (path string, err error) {
 	return "", nil
 }
 
-// text returns a value, cut to the longest possible name.
+// text returns a value, truncated to the length of the longest allowed name.
 func text(value []byte) string { return string(value[:min(len(value), assign.MaxListed)]) }
 
 // add adds the package, once.
@@ -182,7 +183,8 @@ func (l *loader) add() error {
 	return nil
 }
 
-// describe completes the package. Those of apk add --virtual are lists of others.
+// describe fills in the remaining fields of the package. Packages created by apk add --virtual are
+// only lists of other packages.
 func (e *entry) describe(p *assign.Package) {
 	if strings.HasPrefix(e.name, ".") {
 		return
@@ -204,7 +206,7 @@ func (l *loader) directory(value []byte) (path string, err error) {
 	}
 	l.pkg.dir, l.pkg.hasDir = "/"+strings.Trim(string(value), "/"), true
 	if l.pkg.dir == "/" {
-		return "", nil // all packages have it
+		return "", nil // every package lists the root directory
 	}
 	return l.pkg.dir, nil
 }

@@ -1,6 +1,6 @@
-// Package bigfiles is the component repo of large files that no package owns. Each is its own
-// component with the name of its path, so that a change to one does not affect the others. All
-// names of an inode are one component with the first name.
+// Package bigfiles is the component repo of large files that no package owns. Each file is its own
+// component, named after its path, so that a change to one file does not affect the others. All
+// hard links to an inode are one component, named after the first path.
 package bigfiles
 
 import (
@@ -12,7 +12,7 @@ import (
 
 const repoName = "bigfiles"
 
-// Least is the size from which a file gets its own component, in bytes: a smaller layer is not
+// Least is the smallest size, in bytes, of a file with its own component. A smaller layer is not
 // worth a request to a registry.
 const Least = 1 << 20
 
@@ -22,7 +22,7 @@ type Repo struct{}
 // Name implements assign.Repo.
 func (Repo) Name() string { return repoName }
 
-// Load implements assign.Repo. All claims are fallbacks: packages take precedence.
+// Load implements assign.Repo. All claims are fallback claims, because packages take precedence.
 func (Repo) Load(_ context.Context, t *assign.Tree) (*assign.Result, error) {
 	return &assign.Result{Fallback: func(ctx context.Context) (*assign.Result, error) {
 		r := &assign.Result{}

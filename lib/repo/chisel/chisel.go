@@ -1,23 +1,24 @@
-// Package chisel is the component repo of roots that chisel has assembled from parts of Ubuntu's
-// packages. Such a root has no dpkg database, but a manifest, var/lib/chisel/manifest.wall.
+// Package chisel is the component repo of roots that chisel has assembled from parts of Ubuntu
+// packages. Such a root contains a manifest, var/lib/chisel/manifest.wall, instead of a dpkg
+// database.
 //
 // # Manifest
 //
-// The manifest is packed with zstd. It has a JSON object per line ("jsonwall"): first a header with
-// the number of lines, then packages, slices, paths, and the contents of slices. A path lists the
-// slices that contain it. A slice is named PACKAGE_SLICE.
+// The manifest is compressed with zstd. It contains one JSON object per line ("jsonwall"): first a
+// header with the number of lines, then packages, slices, paths, and the contents of slices. A path
+// lists the slices that contain it. A slice is named PACKAGE_SLICE.
 //
 // A manifest with fewer or more lines than its header says is an error. An invalid line causes a
 // warning, and the other lines are still used.
 //
 // # Components
 //
-// A component is a package, "chisel/libssl3", with all its slices. A manifest does not
-// have source packages. If var/lib/dpkg/status lists the package, as it does in images
-// that scanners should understand, the component is its source: "chisel/openssl". The
-// manifest is "chisel/.database".
+// A component is a package, "chisel/libssl3", with all its slices. A manifest does not name source
+// packages. If var/lib/dpkg/status lists the package, as it does in images that are meant to be
+// readable by scanners, the component is the source package: "chisel/openssl". The manifest is
+// "chisel/.database".
 //
-// A directory or link that is in slices of several packages belongs to all of them.
+// A directory or link that is in slices of several packages belongs to all these packages.
 package chisel
 
 import (
@@ -37,7 +38,8 @@ const (
 	repoName = "chisel"
 	manifest = "/var/lib/chisel/manifest.wall"
 	status   = "/var/lib/dpkg/status"
-	// maxLines bounds the lines of a manifest: some three for each file of a root.
+	// maxLines is the largest number of lines in a manifest. A manifest contains about three lines
+	// for each file in the root.
 	maxLines = 4 << 20
 )
 
@@ -47,7 +49,7 @@ type Repo struct{}
 // Name implements assign.Repo.
 func (Repo) Name() string { return repoName }
 
-// Load reads the tree's manifest. It returns nil, nil if there is none.
+// Load reads the tree's manifest. It returns nil, nil if the tree contains no manifest.
 func (Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) {
 	path, found, err := pkgdb.File(t.Root, manifest)
 	if err != nil || !found {
@@ -76,13 +78,13 @@ type loader struct {
 	tree     *assign.Tree
 	lines    *pkgdb.Lines
 	out      *pkgdb.Collector
-	path     string // of the manifest
+	path     string // manifest path
 	sources  map[string]string
 	packages map[string]*assign.Package
 }
 
-// readSources reads the sources of packages, if dpkg's status is there. The repo of dpkg
-// reports faults in that file.
+// readSources reads the source of each package from dpkg's status file, if it exists. It ignores
+// faults in the file, because the dpkg repo reports them.
 func (l *loader) readSources(ctx context.Context) error {
 	path, found, err := pkgdb.File(l.tree.Root, status)
 	if err != nil || !found {
@@ -97,7 +99,7 @@ func (l *loader) readSources(ctx context.Context) error {
 	})
 }
 
-// line has the fields of a manifest's line that are used.
+// line contains the fields of a manifest line that are used.
 type line struct {
 	Jsonwall string
 	Count    int
@@ -148,7 +150,7 @@ func (l *loader) parse(text *pkgdb.Lines) error {
 	return nil
 }
 
-// line adds the package of a line, or claims its path.
+// line adds the package that a line describes, or claims the path that it lists.
 func (l *loader) line(at line) (fault string, err error) {
 	switch at.Kind {
 	case "package":
@@ -166,7 +168,7 @@ func (l *loader) line(at line) (fault string, err error) {
 	return "", nil
 }
 
-// add returns a package.
+// add returns the package with the given name, and adds it if it is new.
 func (l *loader) add(name string) *assign.Package {
 	p := l.packages[name]
 	if p == nil {
@@ -180,14 +182,14 @@ func (l *loader) add(name string) *assign.Package {
 	return p
 }
 
-// claim claims a path for the packages of its slices.
+// claim claims a path for the packages whose slices contain it.
 func (l *loader) claim(at line) (fault string, err error) {
 	i, found, err := l.tree.Find(at.Path)
 	if err != nil || !found {
 		return "", err
 	}
 	if strings.HasSuffix(at.Path, "/") != (l.tree.Files[i].Type == format.TypeDir) {
-		return "", nil // something else has taken its place
+		return "", nil // the path now contains a file of another type
 	}
 	for _, slice := range at.Slices {
 		name, _, _ := strings.Cut(slice, "_")

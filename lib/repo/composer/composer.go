@@ -1,22 +1,22 @@
-// Package composer is the component repo of PHP packages that Composer has installed into
-// projects anywhere in a tree. A project is the directory above a vendor directory, which
-// can have any name and is known by its composer/installed.json.
+// Package composer is the component repo of PHP packages that Composer has installed into projects
+// anywhere in a tree. A project is the directory above a vendor directory. A vendor directory can
+// have any name and is recognised by its composer/installed.json.
 //
 // # Components
 //
 // A package of at least places.Least bytes is the component "composer/VENDOR/NAME". A smaller
-// package belongs to the top-level package that needs it: a package listed in the project's
-// composer.json, or else one that no other package needs (see places.Gather). The packages of
-// another project are "composer/VENDOR/NAME@PROJECT" (see package places).
+// package belongs to the top-level package that needs it (see places.Gather). Top-level packages
+// are those listed in the project's composer.json, or else those that no other package needs.
+// Packages in a second project are "composer/VENDOR/NAME@PROJECT" (see package places).
 //
 // # Claims
 //
-// A package owns everything in its install-path, except for other packages in that directory, and
-// its programs in vendor/bin. Composer 1 does not record the path: it is vendor/VENDOR/NAME. A path
-// that leads out of the project, or contains its vendor directory, causes a warning. A link to a
-// directory is a package that is developed in the project, and is treated as the project's own
-// code. Composer's own files, vendor/composer and vendor/autoload.php, change with every package.
-// They are "composer/.database".
+// A package owns its programs in vendor/bin and everything in its install-path, except for other
+// packages in that directory. Composer 1 does not record the install-path, because it is always
+// vendor/VENDOR/NAME. A path that leads out of the project, or contains its vendor directory,
+// causes a warning. A link to a directory is a package that is developed in the project, and is
+// treated as the project's own code. Composer's own files, vendor/composer and vendor/autoload.php,
+// change whenever a package changes. They are "composer/.database".
 //
 // A damaged installed.json causes a warning, and its packages stay unclaimed.
 package composer
@@ -47,7 +47,7 @@ func (Repo) Name() string { return repoName }
 func (Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) {
 	l := &loader{tree: t, out: places.New(repoName, t)}
 	vendors := findVendors(t)
-	for _, vendor := range places.Outermost(vendors) { // others are fixtures of packages
+	for _, vendor := range places.Outermost(vendors) { // inner directories are test fixtures in packages
 		if err := context.Cause(ctx); err != nil {
 			return nil, err
 		}
@@ -82,7 +82,7 @@ type project struct {
 	vendor, dir string
 	packages    []*pkg
 	byName      map[string]int
-	// owner has the package of each record in the packages' directories.
+	// owner maps each record in the packages' directories to its package.
 	owner map[int]int
 }
 
@@ -90,10 +90,10 @@ type project struct {
 type pkg struct {
 	places.Member
 	entry
-	path string // physical, "" if it has no directory
+	path string // physical, empty if the package has no directory
 }
 
-// load claims the files of a project, whose installed.json is a record.
+// load claims the files of a project. record is its installed.json.
 func (p *project) load(record int) error {
 	var entries []entry
 	fault, err := places.Parse(p.tree, record, maxInstalled, func(raw []byte) (err error) {
@@ -119,7 +119,7 @@ func (p *project) load(record int) error {
 	return p.claim(record)
 }
 
-// find finds the directories of packages, and what each of them needs.
+// find finds the packages' directories, and the packages that each package needs.
 func (p *project) find(entries []entry) error {
 	p.byName = make(map[string]int, len(entries))
 	for _, e := range entries {
@@ -143,13 +143,13 @@ func (p *project) find(entries []entry) error {
 	return nil
 }
 
-// place returns the physical path of a package, "" if it has no directory of its own in
+// place returns the physical path of a package, or "" if the package has no directory of its own in
 // the project.
 func (p *project) place(e entry) (string, error) {
 	listed := assign.Join(p.vendor, e.Name)
 	switch {
 	case e.path == "" && e.hasPath:
-		return "", nil // it only needs others
+		return "", nil // it contains no files, only dependencies
 	case strings.HasPrefix(e.path, "/"):
 		listed = e.path
 	case e.hasPath:
@@ -169,7 +169,7 @@ func (p *project) place(e entry) (string, error) {
 }
 
 // measure finds the innermost package of each record, and adds up the unclaimed size of each
-// package. If several packages have the same directory, the first one counts.
+// package. If several packages share a directory, the first one is used.
 func (p *project) measure() {
 	byPath := make(map[string]int)
 	for i, pkg := range p.packages {
@@ -199,7 +199,7 @@ func (p *project) measure() {
 	}
 }
 
-// asked returns the packages that the project's composer.json asks for.
+// asked returns the packages that the project's composer.json requires.
 func (p *project) asked() (asked []int, err error) {
 	record, found := p.tree.Lookup(assign.Join(p.dir, "composer.json"))
 	if !found {

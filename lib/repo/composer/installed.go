@@ -14,23 +14,24 @@ import (
 )
 
 const (
-	// maxInstalled bounds installed.json, in bytes. Those of 300 packages have 1 MB.
+	// maxInstalled is the largest size of an installed.json, in bytes. A file that lists 300
+	// packages is about 1 MB.
 	maxInstalled = 32 << 20
-	// maxManifest bounds a composer.json, in bytes.
+	// maxManifest is the largest size of a composer.json, in bytes.
 	maxManifest = 1 << 20
-	// maxNeeds bounds what one package can need, in names.
+	// maxNeeds is the largest number of packages that one package can need.
 	maxNeeds = 1024
 )
 
-// entry has the fields of a package in installed.json that are used.
+// entry contains the fields of a package in installed.json that are used.
 type entry struct {
 	Name     string
 	hasPath  bool     // the entry has a path, which can be empty
-	path     string   // from vendor/composer on, or absolute
+	path     string   // absolute or relative to vendor/composer
 	needs    []string // names, sorted
 	programs []string // paths
 	version  string
-	licenses []string // any one of them
+	licenses []string // alternatives: any of them applies
 	released time.Time
 }
 
@@ -77,7 +78,7 @@ func parseInstalled(raw []byte) ([]entry, error) {
 	return entries, nil
 }
 
-// parseAsked returns the packages that a composer.json asks for.
+// parseAsked returns the packages that a composer.json requires.
 func parseAsked(raw []byte) ([]string, error) {
 	var manifest struct {
 		Require json.RawMessage
@@ -94,8 +95,8 @@ func parseAsked(raw []byte) ([]string, error) {
 	return append(asked, dev...), err
 }
 
-// names returns the names of packages that are the keys of an object. An empty object is
-// an empty list in PHP.
+// names returns the package names that are the keys of an object. PHP writes an empty object as an
+// empty list.
 func names(raw json.RawMessage) ([]string, error) {
 	var versions map[string]json.RawMessage
 	if json.Unmarshal(raw, &versions) != nil {

@@ -1,21 +1,21 @@
-// Package conda is the component repo of conda environments: those of conda, mamba,
-// micromamba and pixi, wherever they are. An environment is a directory PREFIX with
-// PREFIX/conda-meta. Each NAME-VERSION-BUILD.json in that is a package.
+// Package conda is the component repo of environments that conda, mamba, micromamba or pixi have
+// created anywhere in a tree. An environment is a directory PREFIX that contains conda-meta. Each
+// PREFIX/conda-meta/NAME-VERSION-BUILD.json describes a package.
 //
 // # Components
 //
 // A component is a package, "conda/NAME". In another environment, it is "conda/NAME@PREFIX" (see
-// package places). "conda/.database" contains the files that change with every package:
-// conda-meta/history and the lists of the package cache.
+// package places). "conda/.database" contains the files that change whenever a package changes:
+// conda-meta/history and the lists in the package cache.
 //
 // # Claims
 //
 // A package owns its record, the files that the record lists, and its files in the package cache
 // PREFIX/pkgs: the archive, and the directory into which it was unpacked. Python distributions
 // installed by conda belong to conda packages. Distributions that pip added to an environment are
-// in no record, and the python repo finds them.
+// in no record. The python repo finds them.
 //
-// A record that cannot be read causes a warning. Then the package owns only the record.
+// A record that cannot be read causes a warning. In that case, the package owns only the record.
 package conda
 
 import (
@@ -35,14 +35,15 @@ import (
 const (
 	repoName = "conda"
 	metaName = "conda-meta"
-	// maxRecord bounds a record, in bytes. Those of packages with 30,000 files have 12 MB.
+	// maxRecord is the largest size of a record, in bytes. The record of a package with 30,000
+	// files is about 12 MB.
 	maxRecord = 64 << 20
 )
 
 // archives are the suffixes of packages in the cache.
 var archives = []string{".conda", ".tar.bz2"}
 
-// ownFiles are those of an environment that belong to no package.
+// ownFiles are the files in an environment that belong to no package.
 var ownFiles = []string{metaName + "/history", "pkgs/urls", "pkgs/urls.txt"}
 
 // Repo is the conda repo.
@@ -54,7 +55,7 @@ func (Repo) Name() string { return repoName }
 // Load implements assign.Repo.
 func (Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) {
 	l := &loader{tree: t, out: places.New(repoName, t), cached: make(map[string]bool)}
-	last := "" // the environment of the last record
+	last := "" // environment of the previous record
 	for i, f := range t.Files {
 		dir := format.Parent(f.Path)
 		full, isRecord := strings.CutSuffix(assign.Base(f.Path), ".json")
@@ -79,10 +80,10 @@ func (Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) {
 type loader struct {
 	tree   *assign.Tree
 	out    *places.Collector
-	cached map[string]bool // directories and archives of caches that a package has
+	cached map[string]bool // directories and archives in caches that a package has claimed
 }
 
-// claimOwn claims what changes with every package of an environment.
+// claimOwn claims the files that change whenever a package in the environment changes.
 func (l *loader) claimOwn(prefix string) {
 	for _, name := range ownFiles {
 		if i, found := l.tree.Lookup(assign.Join(prefix, name)); found {
@@ -95,15 +96,15 @@ func (l *loader) claimOwn(prefix string) {
 	}
 }
 
-// record has the fields of a package's record that are used.
+// record contains the fields of a package's record that are used.
 type record struct {
 	Name    string
 	Version string
 	License string
 	Files   []string
-	// Timestamp is the time of the build, in milliseconds, or in seconds in old records.
+	// Timestamp is the build time in milliseconds, or in seconds in old records.
 	Timestamp json.RawMessage
-	// Extracted is where the package was unpacked to.
+	// Extracted is the directory into which the package was unpacked.
 	Extracted string `json:"extracted_package_dir"`
 }
 
@@ -118,9 +119,9 @@ func parse(raw []byte) (r record, err error) {
 	return r, nil
 }
 
-// built returns the time of the build, the zero time if it is not known.
+// built returns the build time, or the zero time if it is unknown.
 func (r *record) built() time.Time {
-	const lastSecond = 253_402_300_799 // of the year 9999: more are milliseconds
+	const lastSecond = 253_402_300_799 // the end of the year 9999; larger numbers are milliseconds
 	n, err := strconv.ParseInt(string(r.Timestamp), 10, 64)
 	switch {
 	case err != nil:
@@ -131,7 +132,7 @@ func (r *record) built() time.Time {
 	return time.Unix(n, 0)
 }
 
-// claim claims the files of the package of a record, which is named NAME-VERSION-BUILD.
+// claim claims the files of the package that a record describes. full is NAME-VERSION-BUILD.
 func (l *loader) claim(i int, prefix, full string) error {
 	var r record
 	fault, err := places.Parse(l.tree, i, maxRecord, func(raw []byte) (err error) {
@@ -161,12 +162,12 @@ func (l *loader) claim(i int, prefix, full string) error {
 		}
 	}
 	if base := assign.Base(r.Extracted); r.Extracted != "" && base != full {
-		return nil // not the cache's
+		return nil // not in a cache
 	}
 	return l.claimCached(p, prefix, r.Extracted, full)
 }
 
-// claimCached claims a package's files in the cache. Several environments can share one.
+// claimCached claims a package's files in the cache. Several environments can share a cache.
 func (l *loader) claimCached(p *assign.Package, prefix, extracted, full string) error {
 	if extracted == "" {
 		extracted = assign.Join(prefix, "pkgs/"+full)
@@ -191,7 +192,7 @@ func (l *loader) claimCached(p *assign.Package, prefix, extracted, full string) 
 	return nil
 }
 
-// nameOf returns the name in NAME-VERSION-BUILD.
+// nameOf returns NAME from NAME-VERSION-BUILD.
 func nameOf(full string) string {
 	name := full
 	for range 2 {

@@ -14,12 +14,12 @@ import (
 )
 
 const (
-	// maxDeps bounds a deps.json, in bytes. That of a self-contained application has
-	// some 50 kB.
+	// maxDeps is the largest size of a deps.json, in bytes. The deps.json of a self-contained
+	// application is about 50 kB.
 	maxDeps = 16 << 20
-	// maxNeeds bounds what one package can need, in names.
+	// maxNeeds is the largest number of packages that one package can need.
 	maxNeeds = 1024
-	// packPrefix is in front of the name of a runtime in a self-contained application.
+	// packPrefix precedes the name of a runtime in a self-contained application.
 	packPrefix = "runtimepack."
 )
 
@@ -28,10 +28,10 @@ type library struct {
 	places.Member
 	isOwn   bool
 	version string
-	files   []string // from the application's directory on
+	files   []string // relative to the application's directory
 }
 
-// parse reads a deps.json: the packages of its target, by name.
+// parse reads a deps.json and returns the packages of its target, sorted by name.
 func parse(raw []byte) ([]*library, error) {
 	type asset struct{ Locale string }
 	type target struct {
@@ -92,8 +92,8 @@ func parse(raw []byte) ([]*library, error) {
 	return libraries, nil
 }
 
-// targetName returns the name of the target that an application was published for: a
-// text, or an object with it.
+// targetName returns the name of the target that an application was published for. raw is the name
+// itself or an object that contains it.
 func targetName(raw json.RawMessage) (name string, err error) {
 	var object struct{ Name string }
 	if json.Unmarshal(raw, &object) == nil {

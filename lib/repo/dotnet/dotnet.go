@@ -73,7 +73,7 @@ func (Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) {
 			return nil, err
 		}
 		if l.isBelowRoot(t.Files[i].Path) {
-			continue // a program of the SDK
+			continue // a program in the SDK
 		}
 		if err := l.claimApp(i); err != nil {
 			return nil, err
@@ -88,7 +88,7 @@ type loader struct {
 	roots map[string]bool // directories with a shared framework
 }
 
-// framework splits the path ROOT/shared/NAME/VERSION/NAME.deps.json.
+// framework returns ROOT and NAME from a path ROOT/shared/NAME/VERSION/NAME.deps.json.
 func framework(path string) (root, name string, found bool) {
 	name = strings.TrimSuffix(assign.Base(path), suffix)
 	dir := format.Parent(format.Parent(path))
@@ -129,7 +129,7 @@ func (l *loader) isBelowRoot(path string) bool {
 	return false
 }
 
-// claimApp claims the packages of an application, whose list is a record.
+// claimApp claims the packages of an application. record is its deps.json.
 func (l *loader) claimApp(record int) error {
 	path := l.tree.Files[record].Path
 	var libraries []*library
@@ -152,7 +152,7 @@ func (l *loader) claimApp(record int) error {
 }
 
 // findFiles returns the records of each package's files. A file that several packages list belongs
-// to the first.
+// to the first of these packages.
 func (l *loader) findFiles(dir string, libraries []*library) [][]int {
 	found := make([][]int, len(libraries))
 	owned := make(map[int]bool)
@@ -179,7 +179,7 @@ func (l *loader) claimLibraries(dir string, libraries []*library, files [][]int)
 	for _, lib := range libraries {
 		if lib.isOwn {
 			asked = append(asked, lib.Needs...)
-			lib.Needs = nil // others are not grouped with its own code
+			lib.Needs = nil // packages are not grouped with the application's own code
 		}
 	}
 	places.Gather(libraries, asked)

@@ -17,17 +17,17 @@ import (
 
 const (
 	docDir = "/usr/share/doc"
-	// maxChangelog bounds the unpacked bytes read of a changelog: some hundred entries, the newest
-	// first.
+	// maxChangelog is the largest number of decompressed bytes read from a changelog. That is a few
+	// hundred entries; the newest come first.
 	maxChangelog = 256 << 10
 )
 
-// version is a version of a source package. It determines the changelog.
+// version is a version of a source package. Packages with the same version share a changelog.
 type version struct{ source, version string }
 
-// readChangelogs reads a package's updates and clamp from its changelogs. It reports false if there
-// are none. Packages with the same source and version have the same changelogs, which are read
-// once.
+// readChangelogs reads a package's updates and clamp from its changelogs. It returns false if the
+// package has no changelogs. Packages with the same source and version share their changelogs,
+// which are read only once.
 func (l *loader) readChangelogs(ctx context.Context, e *entry, pkg *assign.Package) (bool, error) {
 	key := version{e.source, e.version}
 	if l.dated[key] {
@@ -61,15 +61,15 @@ func (l *loader) readChangelogs(ctx context.Context, e *entry, pkg *assign.Packa
 		return false, nil
 	}
 	l.dated[key] = true
-	// Dates later than the newest entry's are mistakes.
+	// A date later than that of the newest entry is a mistake.
 	times = slices.DeleteFunc(times, func(t int64) bool { return t > newest })
 	l.out.Update(pkg, times...)
 	l.out.Clamp(pkg, newest)
 	return true, nil
 }
 
-// changelogNames are the names of changelogs: the packaging's, or else upstream's. Native packages
-// have only the latter.
+// changelogNames returns the names under which changelogs are looked for: first Debian's
+// changelogs, then the upstream changelog. Native packages contain only the latter.
 func changelogNames(arch string) [][]string {
 	return [][]string{
 		{"changelog.Debian.gz", "changelog.Debian", "changelog.Debian." + arch + ".gz", "changelog.Debian." + arch},
@@ -77,8 +77,8 @@ func changelogNames(arch string) [][]string {
 	}
 }
 
-// changelog returns the times of a changelog's entries in its order. It returns none if the file is
-// not a changelog, since the package can still be complete.
+// changelog returns the times of a changelog's entries in the order of the file. A file that is not
+// a changelog causes no error and gives no times, because the package can still be complete.
 func (l *loader) changelog(ctx context.Context, path string) (times []int64, err error) {
 	physical, found, err := pkgdb.Resolve(l.db.root, path)
 	if err != nil || !found {
@@ -95,8 +95,8 @@ func (l *loader) changelog(ctx context.Context, path string) (times []int64, err
 	defer f.Close()
 	var r io.Reader = f
 	if strings.HasSuffix(path, ".gz") {
-		// A new reader each time: klauspost's keeps codes of the previous file, and the times of
-		// one package must not depend on another's changelog.
+		// Use a new reader for each file. A reused klauspost reader keeps codes of the previous
+		// file, and a package's times must not depend on another package's changelog.
 		if r, err = gzip.NewReader(f); err != nil {
 			return nil, ctx.Err()
 		}
@@ -105,11 +105,11 @@ func (l *loader) changelog(ctx context.Context, path string) (times []int64, err
 	return parseChangelog(l.lines), ctx.Err()
 }
 
-// maxEntries bounds the entries of one changelog.
+// maxEntries is the largest number of entries read from one changelog.
 const maxEntries = 4096
 
-// parseChangelog returns the times in the last lines of entries, in unix seconds: " -- NAME
-// <ADDRESS>  DATE". It stops at the first damage.
+// parseChangelog returns the time, in unix seconds, in the last line of each entry, which has the
+// form " -- NAME <ADDRESS>  DATE". It stops at the first damaged entry.
 func parseChangelog(text *pkgdb.Lines) (times []int64) {
 	for len(times) < maxEntries && text.Next() {
 		line, ok := bytes.CutPrefix(text.Text(), []byte(" -- "))
@@ -127,8 +127,8 @@ func parseChangelog(text *pkgdb.Lines) (times []int64) {
 	return times
 }
 
-// parseDate parses a date as in mail, "Mon, 02 Jan 2023 13:06:21 +0100". It ignores the day's name,
-// which is sometimes misspelt.
+// parseDate parses a date in the format used in mail, "Mon, 02 Jan 2023 13:06:21 +0100". It ignores
+// the name of the day, which is sometimes misspelt.
 func parseDate(text string) (int64, bool) {
 	if _, rest, ok := strings.Cut(text, ","); ok {
 		text = rest

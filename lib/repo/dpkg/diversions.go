@@ -11,16 +11,16 @@ import (
 	"chunkah/lib/repo/pkgdb"
 )
 
-// maxDiversions bounds the diversions.
+// maxDiversions is the largest number of diversions.
 const maxDiversions = 1 << 20
 
-// diversion is the new path of a file for all packages but one.
+// diversion is the new path of a file for all packages except the diverting package.
 type diversion struct {
 	to string
 	by string // the diverting package, ":" for none
 }
 
-// readDiversions reads the diversions: three lines each, from, to and by.
+// readDiversions reads the diversions. Each takes three lines: from, to and by.
 func (l *loader) readDiversions(ctx context.Context) error {
 	path, found, err := pkgdb.File(l.db.root, assign.Join(l.db.dir, "diversions"))
 	if err != nil || !found {
@@ -58,7 +58,7 @@ func parseDiversions(text *pkgdb.Lines) (map[string]diversion, error) {
 	return list, nil
 }
 
-// divert returns the place of a path that the package lists.
+// divert returns the path at which a listed path of the package is installed.
 func (p *claimer) divert(path string) (to string, diverted bool) {
 	d, ok := p.diversions[path]
 	if !ok || d.by == p.entry.name {
@@ -67,7 +67,7 @@ func (p *claimer) divert(path string) (to string, diverted bool) {
 	return d.to, true
 }
 
-// claimDiverted claims both names of a diversion for the diverting package, as fallback claims.
+// claimDiverted claims both paths of each diversion for the diverting package, as fallback claims.
 func (l *loader) claimDiverted() error {
 	for _, from := range slices.Sorted(maps.Keys(l.diversions)) {
 		d := l.diversions[from]

@@ -1,27 +1,29 @@
-// Package dpkg is the component repo of Debian's packages. It reads the database below
-// /var/lib/dpkg and claims the files that its packages installed.
+// Package dpkg is the component repo of Debian packages. It reads the database below /var/lib/dpkg
+// and claims the files that its packages installed.
 //
 // # Database
 //
-// The packages are in the file status and in the files of status.d, one each. Images that were
-// built without dpkg ("distroless") have the latter; their names have no meaning, and their entries
-// need no Status. A package's files are in info/NAME.list or info/NAME:ARCH.list, or else in
-// NAME.md5sums, in info or beside the entry, together with NAME.conffiles.
+// The packages are listed in the file status and in the directory status.d, which contains one file
+// per package. Images that were built without dpkg ("distroless") use status.d. The file names
+// there have no meaning, and the entries need no Status. A package's files are in info/NAME.list or
+// info/NAME:ARCH.list, or else in NAME.md5sums, in info or beside the entry, together with
+// NAME.conffiles.
 //
-// A damaged database is an error, or a warning with the file, the line and the package. It never
-// means silently fewer packages:
+// A damaged database causes an error, or a warning that names the file, the line and the package.
+// Packages are never lost silently:
 //
-//   - status that is cut within its last entry, or has no packages although info lists
-//     files, is an error. So are a garbled diversions file, a database format other than
-//     0 and 1, and unreadable files.
-//   - A broken entry causes a warning, and its readable parts count.
-//   - A list of a package that status does not have (a lost entry) causes a warning. Its files
-//     go to a component that is named after the package.
-//   - A package without its list causes a warning. Its md5sums and conffiles are used.
+//   - A status file that ends within its last entry, or that contains no packages although info
+//     contains file lists, is an error. So are a garbled diversions file, a database format other
+//     than 0 and 1, and unreadable files.
+//   - A broken entry causes a warning, and its readable parts are used.
+//   - A file list whose package is not in status (a lost entry) causes a warning. The files belong
+//     to a component that is named after the package.
+//   - A package without a file list causes a warning. Its md5sums and conffiles are used instead.
 //
-// There are also warnings of packages that dpkg did not finish installing, of a journal in updates
-// that it has not applied, and of files that an interrupted dpkg leaves in its own directory.
-// Backups (status-old) and empty locks are in every such directory: no warning.
+// The repo also warns about packages that dpkg did not finish installing, about a journal in
+// updates that dpkg has not applied, and about files that an interrupted dpkg left in its own
+// directory. It does not warn about backups (status-old) and empty locks, because every such
+// directory contains them.
 //
 // # Components
 //
@@ -29,39 +31,42 @@
 // source is its own component. The admin directory and the logs of dpkg and update-alternatives are
 // "dpkg/.database".
 //
-// Its updates are the dates in the changelogs of its packages, in unix seconds. Its clamp is the
-// date of the newest entry, which builds use as the time of all files in a package
-// (SOURCE_DATE_EPOCH). A rebuild for one architecture has an entry in a changelog of its own
-// (changelog.Debian.ARCH.gz), which counts too. Without documentation, the clamp is the newest
-// mtime of the package's regular files, except configuration, which people edit. But it is not
-// later than the oldest of its control files in info, so that a file changed while the image was
-// built does not change the times of the others. Nothing in it depends on when or where packages
-// were installed.
+// A component's updates are the dates in its packages' changelogs, in unix seconds. Its clamp is
+// the date of the newest entry, which builds use as the time of all files in a package
+// (SOURCE_DATE_EPOCH). A rebuild for one architecture adds an entry to a separate changelog
+// (changelog.Debian.ARCH.gz), which is read too. If the changelogs are missing, the clamp is the
+// newest mtime of the package's regular files, except configuration files, which people edit. But
+// this clamp is never later than the oldest of the package's control files in info, so that a file
+// changed during the image build does not change the times of other files. The clamp does not
+// depend on when or where packages were installed.
 //
 // # Claims
 //
 // A package that is installed, even partly, claims the paths that it lists and its conffiles. A
 // removed package claims its configuration, and any package claims its obsolete configuration
-// files. These are fallback claims, since another package can have taken them over.
+// files. Claims of removed packages and on obsolete files are fallback claims, because another
+// package can have taken over the files.
 //
-// Lists have no types. A directory is claimed as one. A symlink that replaced a directory of the
-// package (/lib, merged with /usr/lib) is not part of the package. As a fallback, such links belong
-// to base-files and glibc, which list all of them and are always installed. Regular files and links
-// are not distinguished, except that md5sums only has regular files.
+// File lists do not contain types. A directory in the tree is claimed as a directory. A symlink
+// that replaced a directory of the package (/lib, merged with /usr/lib) is not part of the package.
+// As a fallback, such links belong to base-files and glibc, which list all of them and are always
+// installed. Regular files and links are not distinguished, except that md5sums lists only regular
+// files.
 //
-// A diverted path is looked for at its new place, unless the package is the one that diverts. If it
-// is not there (a diversion added without renaming), the package claims its old place as a
-// fallback. The diverting package claims both names as a fallback.
+// A diverted path is looked for at its new location, except for the diverting package. If the new
+// location does not exist (a diversion added without renaming), the package claims the old location
+// as a fallback. The diverting package claims both locations as a fallback.
 //
-// The links of update-alternatives, in /etc/alternatives and those that lead there, are the
-// component "dpkg/.alternatives". The chosen one depends on all candidates, so in a package's layer
-// it would change with other packages. The files in var/lib/dpkg/alternatives have nothing more
-// than the links. All times in this component are 0: dpkg gives such a link the time of its target,
-// and an update of that would change the layer although nothing else did.
+// The component "dpkg/.alternatives" contains the links of update-alternatives: those in
+// /etc/alternatives and those that lead there. A link's target depends on all candidates, so if the
+// link were in one package's layer, changes in other packages would change that layer. The files in
+// var/lib/dpkg/alternatives contain no further information. All times in this component are 0,
+// because dpkg gives such a link the time of its target, and an update of the target would change
+// the layer although nothing else has changed.
 //
-// For files in no list see package pkgdb. The bundle of certificates that ca-certificates
-// generates, and the list of them, belong to it. statoverride is not read: modes and owners are
-// those of the files.
+// For files in no list, see package pkgdb. The certificate bundle and the certificate list that
+// ca-certificates generates belong to ca-certificates. statoverride is not read, because modes and
+// owners are taken from the files.
 package dpkg
 
 import (
@@ -75,14 +80,14 @@ import (
 const (
 	repoName = "dpkg"
 	adminDir = "/var/lib/dpkg"
-	// altName is the component of the links of update-alternatives.
+	// altName is the component that contains the links of update-alternatives.
 	altName = ".alternatives"
-	// altInterval is the number of days between their changes: they change when packages are added
-	// or removed, and have no history.
+	// altInterval is the assumed number of days between changes of these links. They change when
+	// packages are added or removed, and no history of them exists.
 	altInterval = 7
 )
 
-// suffixes are those of copies of configuration files that dpkg, ucf and debconf keep.
+// suffixes are the suffixes of the configuration file copies that dpkg, ucf and debconf keep.
 var suffixes = []string{
 	".dpkg-dist", ".dpkg-old", ".dpkg-new", ".dpkg-tmp", ".dpkg-bak", ".dpkg-remove", ".dpkg-backup",
 	".ucf-dist", ".ucf-old", ".ucf-new",
@@ -94,7 +99,7 @@ type Repo struct{}
 // Name implements assign.Repo.
 func (Repo) Name() string { return repoName }
 
-// Load reads the tree's dpkg database. It returns nil, nil if there is none.
+// Load reads the tree's dpkg database. It returns nil, nil if the tree contains no database.
 func (Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) {
 	db, err := openDatabase(t.Root)
 	if err != nil || db == nil {
@@ -119,10 +124,10 @@ type loader struct {
 	out   *pkgdb.Collector
 
 	entries    []*entry
-	known      map[string]bool // packages with an entry
+	known      map[string]bool // packages that have an entry
 	packages   map[string]*assign.Package
 	diversions map[string]diversion
-	dated      map[version]bool // the changelog was read
+	dated      map[version]bool // versions whose changelog was read
 	unfinished []string
 	listless   []string
 	seen       map[string]bool // scratch space of claimList
@@ -157,7 +162,7 @@ func (l *loader) load(ctx context.Context) error {
 	return nil
 }
 
-// claimOrphans claims files of lists whose packages have no entry.
+// claimOrphans claims the files in lists whose packages have no entry.
 func (l *loader) claimOrphans(ctx context.Context) error {
 	var lost []*entry
 	var names []string

@@ -6,7 +6,7 @@ import (
 	"chunkah/lib/repo/pkgdb"
 )
 
-// Entry has the fields of a status file's entry that other repos need.
+// Entry contains the fields of a status entry that other repos need.
 type Entry struct {
 	Name, Source string // Source is Name if the entry has none
 	Version      string
@@ -14,12 +14,12 @@ type Entry struct {
 	State        string // the last word of Status: "installed"
 	Conffiles    []string
 	Faults       []string
-	Line         int  // of its first line
-	Whole        bool // the entry has its end, or all required fields
+	Line         int  // number of the entry's first line
+	Whole        bool // the entry is complete: it has an end or all required fields
 }
 
-// Entries passes each entry of a text in the form of dpkg's status to visit. Other
-// package managers write the same form.
+// Entries passes each entry in a text to visit. The text has the format of dpkg's status file,
+// which other package managers use too.
 func Entries(text *pkgdb.Lines, visit func(Entry)) error {
 	return parseEntries(text, func(e *entry) {
 		out := Entry{

@@ -12,7 +12,7 @@ import (
 	"chunkah/lib/rootfs"
 )
 
-// database has the physical paths of a database's parts, empty for parts that do not exist.
+// database contains the physical paths of a database's parts. The paths of missing parts are empty.
 type database struct {
 	root     *rootfs.Root
 	dir      string
@@ -23,7 +23,7 @@ type database struct {
 	controls []string // the names in info, sorted
 }
 
-// openDatabase finds the database. It returns nil if there is none.
+// openDatabase finds the database. It returns nil if the root contains no database.
 func openDatabase(root *rootfs.Root) (*database, error) {
 	db := &database{root: root}
 	var found bool
@@ -46,8 +46,8 @@ func openDatabase(root *rootfs.Root) (*database, error) {
 	return db, nil
 }
 
-// lists returns the packages that have a list in info: names, and architectures if the lists' names
-// have them.
+// lists returns the packages that have a file list in info. Each entry contains the name and, if
+// the name of the list includes it, the architecture.
 func (db *database) lists() []*entry {
 	var list []*entry
 	for _, file := range db.controls {
@@ -59,8 +59,9 @@ func (db *database) lists() []*entry {
 	return list
 }
 
-// control returns the path of one of a package's files in info, "" if it does not exist. If a
-// package can be installed for several architectures at once, the name has the architecture.
+// control returns the path of a package's file in info, or "" if the file does not exist. If a
+// package can be installed for several architectures at once, the file name includes the
+// architecture.
 func (db *database) control(e *entry, kind string) string {
 	names := []string{e.name + kind, e.name + ":" + e.arch + kind}
 	if e.multi {
@@ -94,11 +95,11 @@ func (db *database) find(e *entry, kind string) string {
 	return db.control(e, kind)
 }
 
-// shipped are the suffixes of files in info that were part of the package, with their times.
+// shipped are the suffixes of files in info that come from the package and keep its times.
 var shipped = []string{".md5sums", ".conffiles", ".preinst", ".postinst", ".prerm", ".postrm", ".shlibs", ".symbols", ".triggers"}
 
-// controlTime returns the oldest mtime of a package's files in info. Files that dpkg made itself
-// are newer.
+// controlTime returns the oldest mtime of a package's files in info. It ignores files that dpkg
+// itself created, because they are newer.
 func (db *database) controlTime(e *entry) (oldest int64, found bool, err error) {
 	if db.info == "" {
 		return 0, false, nil

@@ -8,15 +8,15 @@ import (
 	"chunkah/lib/repo/pkgdb"
 )
 
-// alternatives is the directory of update-alternatives. It has a link for each alternative, and
-// links elsewhere lead to these.
+// alternatives is the directory of update-alternatives. It contains a link for each alternative,
+// and links elsewhere lead to these links.
 const alternatives = "/etc/alternatives"
 
 // claimAlternatives claims the links of update-alternatives.
 func (l *loader) claimAlternatives() error {
 	dir, found, err := pkgdb.Resolve(l.db.root, alternatives)
 	if err != nil || !found {
-		return err // then no link can lead there
+		return err // if the directory is missing, no link can lead there
 	}
 	var links *assign.Package
 	for i, f := range l.tree.Files {
@@ -37,8 +37,8 @@ func isAlternative(f *format.File) bool {
 	return strings.HasPrefix(f.Target, alternatives+"/") && pkgdb.IsMade(f.Path)
 }
 
-// generated are files that a package's scripts make only of its own files, by package. Caches of
-// files from many packages are not among them.
+// generated maps a package to files that its scripts generate only from the package's own files. It
+// does not list caches that are generated from many packages.
 var generated = map[string]string{
 	"/etc/ssl/certs/ca-certificates.crt": "ca-certificates",
 	"/etc/ca-certificates.conf":          "ca-certificates",

@@ -45,8 +45,8 @@ type claimer struct {
 	found  bool // newest is valid
 }
 
-// claimConffiles claims the configuration files in the entry, obsolete ones as a fallback. If the
-// entry has none, it reads the package's list of them.
+// claimConffiles claims the configuration files in the entry, obsolete files as a fallback. If the
+// entry lists no configuration files, it reads the package's conffiles list.
 func (p *claimer) claimConffiles(ctx context.Context) error {
 	for _, path := range p.entry.conffiles {
 		p.conffiles[path] = true
@@ -85,7 +85,7 @@ func (p *claimer) conffileLine(line []byte) (fault string, err error) {
 	return "", nil
 }
 
-// claimLists claims the files that the package lists. If its list is missing or incomplete, it also
+// claimLists claims the files that the package lists. If the list is missing or incomplete, it also
 // uses md5sums.
 func (p *claimer) claimLists(ctx context.Context) error {
 	list, sums := p.db.find(p.entry, ".list"), p.db.find(p.entry, ".md5sums")
@@ -113,7 +113,7 @@ func (p *claimer) claimLists(ctx context.Context) error {
 }
 
 // claimList claims the files of one list, and reports whether the list is complete. Symlinks are
-// claimed at the end, once the directories of the list are known.
+// claimed at the end, when the directories in the list are known.
 func (p *claimer) claimList(ctx context.Context, list string) (whole bool, err error) {
 	clear(p.seen)
 	var dir string
@@ -122,7 +122,7 @@ func (p *claimer) claimList(ctx context.Context, list string) (whole bool, err e
 		path := string(line)
 		switch {
 		case path == "/.", !p.lines.Ended():
-			return "", nil // a cut path can belong to another package
+			return "", nil // a path that was cut short can belong to another package
 		case !strings.HasPrefix(path, "/"):
 			return "is not an absolute path", nil
 		}
@@ -147,12 +147,12 @@ func (p *claimer) claimList(ctx context.Context, list string) (whole bool, err e
 	return whole, nil
 }
 
-// alwaysInstalled are source packages that every Debian has. Together they list all top-level
-// directories that can be merged into /usr.
+// alwaysInstalled are source packages that every Debian system contains. Together they list all
+// top-level directories that can be merged into /usr.
 var alwaysInstalled = []string{"base-files", "glibc"}
 
-// find finds a listed path at its diverted place. If it is not there, it was diverted without a
-// move, and the old place is a fallback claim.
+// find finds a listed path at its diverted location. If no file exists there, the path was diverted
+// without renaming, and the old location is a fallback claim.
 func (p *claimer) find(path string) (i int, found, moved bool, err error) {
 	to, diverted := p.divert(path)
 	i, found, err = p.tree.Find(to)
@@ -163,8 +163,9 @@ func (p *claimer) find(path string) (i int, found, moved bool, err error) {
 	return i, found, false, err
 }
 
-// path finds a listed path and claims it, except that a symlink is left to the caller, who gets the
-// type. Conffiles and md5sums only list regular files.
+// path finds a listed path and claims it. It does not claim symlinks, but returns the type, so that
+// the caller can claim them. regular is set for conffiles and md5sums, which list only regular
+// files.
 func (p *claimer) path(path string, claim func(*assign.Package, int), regular bool) (format.Type, error) {
 	i, found, moved, err := p.find(path)
 	if !found {
@@ -191,8 +192,8 @@ func (p *claimer) path(path string, claim func(*assign.Package, int), regular bo
 }
 
 // claimLink claims a listed symlink. A link that replaced a directory of the package is claimed
-// only for base-files and glibc, and only at the top. Many packages list such directories, and the
-// link must not move to another layer when one of them is removed.
+// only for base-files and glibc, and only at the top level. Many packages list such directories,
+// and the link must not move to another layer when one of these packages is removed.
 func (p *claimer) claimLink(path string) error {
 	i, found, moved, err := p.find(path)
 	switch {
@@ -206,7 +207,8 @@ func (p *claimer) claimLink(path string) error {
 	return nil
 }
 
-// clampByFiles sets the component's clamp from file times if there is no changelog.
+// clampByFiles sets the component's clamp from file times. It is used if the package has no
+// changelog.
 func (p *claimer) clampByFiles() error {
 	control, known, err := p.db.controlTime(p.entry)
 	if err != nil {

@@ -13,13 +13,13 @@ import (
 )
 
 const (
-	// maxValue bounds the value of a field that is used, in bytes.
+	// maxValue is the largest size of a field value that is used, in bytes.
 	maxValue = 4096
-	// maxConffiles bounds a package's configuration files.
+	// maxConffiles is the largest number of configuration files in one package.
 	maxConffiles = 100_000
 )
 
-// The states of a package in its Status that are used here.
+// The package states from the Status field that are used here.
 const (
 	stateInstalled = "installed"
 	stateRemoved   = "config-files"
@@ -32,19 +32,19 @@ var unfinished = []string{"half-installed", "unpacked", "half-configured"}
 // entry is the entry of one package in status.
 type entry struct {
 	name   string
-	source string // its own name where it has none
-	// sourceVersion is empty where it is the package's own.
+	source string // the package's own name if the field is missing
+	// sourceVersion is empty if it equals the package's own version.
 	sourceVersion string
 	version       string
 	arch          string
-	multi         bool   // may be there for several architectures
+	multi         bool   // can be installed for several architectures at once
 	status        string // the whole field
 	state         string
 	// conffiles are paths.
 	conffiles, obsolete []string
-	// file is the entry's file name in status.d, empty in status.
+	// file is the entry's file name in status.d. It is empty for an entry in status.
 	file string
-	line int // of its first line
+	line int // number of the entry's first line
 
 	faults []fault
 	fields int
@@ -52,7 +52,7 @@ type entry struct {
 	closed bool
 }
 
-// fault is a faulty line.
+// fault describes a faulty line.
 type fault struct {
 	line int
 	what string
@@ -71,7 +71,7 @@ type parser struct {
 	text  *pkgdb.Lines
 	visit func(*entry)
 	entry *entry
-	field string // the current one, in lower case
+	field string // the current field's name, in lower case
 }
 
 // parseEntries calls visit for every entry of a text.
@@ -181,7 +181,7 @@ func (p *parser) set(name, value []byte) {
 	}
 }
 
-// conffile parses "PATH DIGEST" and flags. A path can contain blanks.
+// conffile parses "PATH DIGEST", optionally followed by flags. A path can contain blanks.
 func (e *entry) conffile(line string) error {
 	words := strings.Split(line, " ")
 	obsolete := false
@@ -204,7 +204,8 @@ func (e *entry) conffile(line string) error {
 	return nil
 }
 
-// describe completes the package of an entry. Of a removed one, configuration is left.
+// describe fills in the remaining fields of an entry's package, unless the package was removed and
+// only its configuration files are left.
 func (e *entry) describe(p *assign.Package) {
 	if e.state == stateRemoved {
 		return
@@ -215,7 +216,7 @@ func (e *entry) describe(p *assign.Package) {
 	}
 }
 
-// isWhole reports whether the entry has what every entry has.
+// isWhole reports whether the entry contains the fields that every entry must contain.
 func (e *entry) isWhole() bool {
 	return len(e.faults) == 0 && e.name != "" && e.version != "" && e.state != ""
 }
@@ -223,7 +224,7 @@ func (e *entry) isWhole() bool {
 // errCut means that a file ends too early.
 var errCut = errors.New("is truncated")
 
-// readEntries reads status and status.d, in the order of names.
+// readEntries reads status, and then the files in status.d in the order of their names.
 func (l *loader) readEntries(ctx context.Context) error {
 	if err := l.checkFormat(ctx); err != nil {
 		return err
@@ -262,7 +263,7 @@ func (l *loader) readStatus(ctx context.Context) error {
 	})
 }
 
-// readStatusD reads a file of status.d. It can also be a file that belongs to an entry.
+// readStatusD reads a file in status.d. The file can also be one that accompanies an entry.
 func (l *loader) readStatusD(ctx context.Context, file string) error {
 	for _, kind := range append([]string{".list"}, shipped...) {
 		if strings.HasSuffix(file, kind) {

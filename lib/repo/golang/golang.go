@@ -1,14 +1,14 @@
-// Package golang is the component repo of programs built with Go. Each has build information with
-// its main module.
+// Package golang is the component repo of programs built with Go. Each program contains build
+// information that names its main module.
 //
 // A component is a main module, "go/github.com/x/y". Programs of the same module are one component,
-// in any directory. A program without a module has the name of its main package's path (GOPATH
-// builds). Go's own tools are all "go/cmd". A program built from single files has its own name.
+// in any directory. A program without a module (a GOPATH build) is named after its main package's
+// path. Go's own tools are all "go/cmd". A program built from single files is named after itself.
 //
-// The repo reads regular files of at least Least bytes that are executable and begin as ELF. It
-// claims them as a fallback: a package that lists the file takes precedence over build information.
-// Unreadable programs are not claimed, without a warning, since most programs are not written in
-// Go.
+// The repo reads executable regular ELF files of at least Least bytes. It claims them as a
+// fallback, so a package that lists the file takes precedence over build information. Programs
+// without readable build information are not claimed. They cause no warning, because most programs
+// are not written in Go.
 package golang
 
 import (
@@ -24,13 +24,15 @@ import (
 
 const (
 	repoName = "go"
-	// Least is the smallest size of a program that is read, in bytes: no program with Go's runtime
-	// is smaller.
+	// Least is the smallest size of a program that is read, in bytes. No program that contains Go's
+	// runtime is smaller.
 	Least = 64 << 10
-	// maxRead bounds the bytes read from one program. Build information is usually found after a
-	// few hundred; without it, all writable data are searched.
+	// maxRead is the largest number of bytes read from one program. Build information is usually
+	// found after a few hundred bytes. In a program without build information, all writable data
+	// are searched.
 	maxRead = 32 << 20
-	// maxName bounds the path of a module, in bytes, and maxModules those of a program.
+	// maxName is the longest module path, in bytes. maxModules is the largest number of modules in
+	// one program.
 	maxName    = 1024
 	maxModules = 1 << 14
 )
@@ -49,7 +51,7 @@ func (Repo) Load(_ context.Context, t *assign.Tree) (*assign.Result, error) {
 // isCandidate reports whether a file can be a program.
 func isCandidate(f *format.File) bool { return f.Mode&0o111 != 0 && f.Size >= Least }
 
-// packages returns the modules that a program was built from, the main one first.
+// packages returns the modules that a program was built from, with the main module first.
 func packages(f *format.File, r io.ReaderAt, _ int64) []assign.Package {
 	list := modules(r)
 	if len(list) > 0 && list[0].Name == unnamed {
@@ -64,8 +66,8 @@ const unnamed = "command-line-arguments"
 // modules returns a program's modules. The first is its main module, or a substitute.
 func modules(r io.ReaderAt) (list []assign.Package) {
 	defer func() {
-		// The standard library does not promise that hostile files only cause errors (debug/elf,
-		// Security).
+		// The standard library does not promise that hostile files cause only errors (see
+		// debug/elf, section "Security").
 		if recover() != nil {
 			list = nil
 		}
@@ -102,8 +104,7 @@ func mainModule(info *buildinfo.BuildInfo) string {
 	return info.Path
 }
 
-// add adds a module, unless its path is not valid. A module that was built from a checkout has no
-// version.
+// add adds a module if its path is valid. A module that was built from a checkout has no version.
 func add(list []assign.Package, path, version string) []assign.Package {
 	if path == "" || len(path) > maxName || assign.HasControl(path) || len(list) >= maxModules {
 		return list

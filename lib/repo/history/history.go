@@ -1,9 +1,9 @@
-// Package history restores components of a source image that chunkah made: its history lists the
-// components of each layer.
+// Package history restores the components of a source image that chunkah made. The image's history
+// lists the components of each layer.
 //
-// Most components are found again in the image's files and databases. Others are not: xattrs with
-// component names are usually not in the image, and the path map or assigner of that build may not
-// be available.
+// Other repos find most components again in the image's files and databases. Some components they
+// cannot find, because xattrs with component names are usually not in the image, and the path map
+// or assigner of the original build may not be available.
 package history
 
 import (
@@ -19,8 +19,8 @@ import (
 
 // Repo implements assign.Repo.
 type Repo struct {
-	// LayerOf returns the record of the layer that has a path, nil if it is unknown or the tree is
-	// not from an image.
+	// LayerOf returns the record of the layer that contains a path. It returns nil if the layer is
+	// unknown. LayerOf is nil if the tree is not from an image.
 	LayerOf func(path string) *format.Layer
 	// ByPeople lists the repos whose component names are chosen by users.
 	ByPeople []string
@@ -29,15 +29,16 @@ type Repo struct {
 // Name implements assign.Repo.
 func (*Repo) Name() string { return "history" }
 
-// Load claims files for the components of their layers. If the only component of a layer was named
-// by users, it claims the layer's files before any package, as in that build. Other files are
-// claimed last: present databases take precedence over the history.
+// Load claims files for the components of their layers. If a layer has only one component and users
+// named it, that component claims the layer's files before any package, as in the original build.
+// Other files are claimed last, because package databases in the tree take precedence over the
+// history.
 func (r *Repo) Load(_ context.Context, t *assign.Tree) (*assign.Result, error) {
 	if r.LayerOf == nil {
 		return nil, nil
 	}
 	l := loader{Repo: r, tree: t, byName: make(map[string]*assign.Package)}
-	known := make(map[*format.Layer]string) // empty for layers whose files are claimed last
+	known := make(map[*format.Layer]string) // component names; empty for layers whose files are claimed last
 	result := &assign.Result{}
 	for i, f := range t.Files {
 		layer := l.layer(i, f)
@@ -59,7 +60,7 @@ func (r *Repo) Load(_ context.Context, t *assign.Tree) (*assign.Result, error) {
 		return nil, nil
 	}
 	result.Packages = slices.Collect(maps.Values(l.byName))
-	// A fallback of a fallback comes after the fallbacks of all other repos.
+	// A fallback inside a fallback is applied after the fallbacks of all other repos.
 	result.Fallback = func(context.Context) (*assign.Result, error) {
 		return &assign.Result{Fallback: l.last}, nil
 	}
@@ -82,7 +83,7 @@ func (r *Repo) named(layer *format.Layer) []string {
 // partSuffix matches the end of the name of a component's part (format/SPEC.md, section 8).
 var partSuffix = regexp.MustCompile(`#[0-9a-f]{8}#*$`)
 
-// whole returns a component's name without the suffix of a part.
+// whole returns a component's name without a part suffix.
 func whole(component string) string { return partSuffix.ReplaceAllString(component, "") }
 
 // valid reports whether a name from an image is a valid component name.
@@ -98,8 +99,9 @@ type loader struct {
 	byName map[string]*assign.Package
 }
 
-// layer returns the layer of record i. It is nil if the layer is unknown, or if the file needs no
-// component from here: a directory is in the layers of its files.
+// layer returns the layer of record i. It is nil if the layer is unknown, if the file is already
+// claimed, or if it is a directory. A directory needs no component, because it is in the layers of
+// its files.
 func (l *loader) layer(i int, f *format.File) *format.Layer {
 	if l.tree.Claimed(i) || f.Type == format.TypeDir {
 		return nil
@@ -107,8 +109,8 @@ func (l *loader) layer(i int, f *format.File) *format.Layer {
 	return l.LayerOf(f.Path)
 }
 
-// last claims the files that no other repo has claimed: for the only component of their layer, or
-// for the only one that users named, if all others were found.
+// last claims the files that no other repo has claimed. It claims them for the only component of
+// their layer, or, if all other components were found, for the only component that users named.
 func (l *loader) last(context.Context) (*assign.Result, error) {
 	found := make(map[string]bool)
 	for _, f := range l.tree.Files {
@@ -135,8 +137,8 @@ func (l *loader) last(context.Context) (*assign.Result, error) {
 	return r, nil
 }
 
-// remaining returns the component of a layer's unclaimed files. It is empty if there are several
-// candidates, or if the files had no component in that build either.
+// remaining returns the component of a layer's unclaimed files. It returns "" if there are several
+// candidates, or if the files had no component in the original build either.
 func (r *Repo) remaining(layer *format.Layer, found map[string]bool) string {
 	list := layer.Components
 	if len(list) > 1 {
@@ -157,7 +159,7 @@ func (r *Repo) remaining(layer *format.Layer, found map[string]bool) string {
 	return only
 }
 
-// component returns the component with a name in a layer.
+// component returns the named component of a layer.
 func (l *loader) component(name string, layer *format.Layer) *assign.Package {
 	p := l.byName[name]
 	if p == nil {
@@ -174,8 +176,7 @@ func (l *loader) component(name string, layer *format.Layer) *assign.Package {
 const maxInterval = 36525
 
 // interval returns the days between updates from the chance that a layer stays unchanged for a
-// week, in parts per million; 0 if that is unknown. The chance of an update per day is one in the
-// interval.
+// week, in parts per million; 0 if that is unknown. The daily chance of an update is 1/interval.
 func interval(stay int64) int64 {
 	if stay <= 0 {
 		return 0

@@ -12,25 +12,26 @@ import (
 	"strings"
 )
 
-// archive reads a zip file's directory as a stream (PKWARE's APPNOTE.TXT, section 4.3).
-// archive/zip keeps all of it: a directory of maxDirectory bytes takes 190 MiB there, one of
-// 100,000 entries 37 MiB. And it allocates room for as many entries as the end record claims:
-// 2 GiB for a sparse file of 16 GiB with 174 bytes of data. No limit on reading prevents that.
+// archive reads a zip file's directory as a stream (PKWARE's APPNOTE.TXT, section 4.3). The
+// standard library's archive/zip keeps the whole directory in memory: 190 MiB for a directory of
+// maxDirectory bytes, and 37 MiB for a directory of 100,000 entries. It also allocates room for as
+// many entries as the end record claims: 2 GiB for a sparse file of 16 GiB with 174 bytes of data.
+// A limit on the bytes read cannot prevent this allocation.
 type archive struct {
 	r    io.ReaderAt
 	size int64 // bytes
 }
 
 const (
-	// maxDirectory bounds the central directory, in bytes. The largest archives
-	// have some 100,000 entries, 15 MB.
+	// maxDirectory is the largest size of the central directory, in bytes. The largest archives
+	// have about 100,000 entries, which take 15 MB.
 	maxDirectory = 32 << 20
-	// maxEntry bounds the bytes read of an entry, packed and unpacked. Manifests with many signed
-	// entries are longer, but their main section comes first.
+	// maxEntry is the largest number of bytes read from an entry, both compressed and decompressed.
+	// Manifests with many signed entries are longer, but their main section comes first.
 	maxEntry = 64 << 10
-	// maxArtifacts bounds the number of artifacts.
+	// maxArtifacts is the largest number of artifacts in one archive.
 	maxArtifacts = 64
-	// maxRead bounds the bytes read of an archive.
+	// maxRead is the largest number of bytes read from an archive.
 	maxRead = maxDirectory + (maxArtifacts+2)*maxEntry
 
 	endLen, end64Len, locatorLen, headerLen, localLen = 22, 56, 20, 46, 30
@@ -45,10 +46,10 @@ type entry struct {
 	name   string
 	method uint16
 	packed int64 // in bytes
-	offset int64 // of its local header
+	offset int64 // offset of the local header
 }
 
-// names returns the names in the archive.
+// names returns the candidates for the archive's name.
 func (a *archive) names() *names {
 	n := &names{}
 	looked := 0
@@ -82,7 +83,8 @@ func wanted(name string) bool {
 		strings.HasPrefix(name, "META-INF/maven/") && strings.HasSuffix(name, "/pom.properties") && strings.Count(name, "/") == 4
 }
 
-// entries yields the members in the order of the directory, up to its end or damage.
+// entries yields the members in the order of the directory. It stops at the end of the directory or
+// at the first damaged entry.
 func (a *archive) entries() iter.Seq[entry] {
 	return func(yield func(entry) bool) {
 		at, size, base, err := a.directory()
@@ -99,7 +101,7 @@ func (a *archive) entries() iter.Seq[entry] {
 			if _, err := io.ReadFull(r, name); err != nil {
 				return
 			}
-			if _, err := r.Discard(int(le16(header[30:])) + int(le16(header[32:]))); err != nil { // extra, comment
+			if _, err := r.Discard(int(le16(header[30:])) + int(le16(header[32:]))); err != nil { // skip the extra field and the comment
 				return
 			}
 			e := entry{string(name), le16(header[10:]), int64(le32(header[20:])), base + int64(le32(header[42:]))}
@@ -110,8 +112,9 @@ func (a *archive) entries() iter.Seq[entry] {
 	}
 }
 
-// directory finds the central directory: its offset, its size, and the number of bytes before the
-// archive. An archive can have a program in front, which its offsets do not count.
+// directory returns the central directory's offset and size, and base, the number of bytes before
+// the archive. A program can precede the archive, and the archive's offsets do not include that
+// program.
 func (a *archive) directory() (at, size, base int64, err error) {
 	tail := make([]byte, min(a.size, endLen+maxComment))
 	from := a.size - int64(len(tail))
@@ -142,7 +145,7 @@ func (a *archive) directory() (at, size, base int64, err error) {
 	return at, size, at - offset, nil
 }
 
-// directory64 reads the zip64 record, which is before the one at end.
+// directory64 reads the zip64 record, which precedes the end record at offset end.
 func (a *archive) directory64(end int64) (stop, size, offset int64, found bool) {
 	raw := make([]byte, end64Len+locatorLen)
 	stop = end - int64(len(raw))

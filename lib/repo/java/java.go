@@ -3,13 +3,13 @@
 // A component is an artifact, "java/ARTIFACT", without version and group. Archives with the same
 // name are one component, in any directory. The name is, in this order:
 //
-//   - the artifactId that Maven left in META-INF/maven/GROUP/ARTIFACT/pom.properties; if
-//     there are several (an archive with others merged into it), the one that is also
-//     the file's name,
+//   - the artifactId that Maven wrote to META-INF/maven/GROUP/ARTIFACT/pom.properties. If an
+//     archive contains several such files, because other archives were merged into it, the
+//     artifactId that matches the file name is used,
 //   - the manifest's Implementation-Title,
 //   - the file's name without its version.
 //
-// Archives are claimed as a fallback: a package that lists the file takes precedence.
+// Archives are claimed as a fallback, so a package that lists the file takes precedence.
 package java
 
 import (
@@ -27,7 +27,7 @@ const repoName = "java"
 // suffixes are the suffixes of archives.
 var suffixes = []string{".jar", ".war", ".ear"}
 
-// maxName bounds a name, in bytes.
+// maxName is the longest allowed name, in bytes.
 const maxName = 256
 
 // Repo is the java repo.
@@ -42,14 +42,13 @@ func (Repo) Load(_ context.Context, t *assign.Tree) (*assign.Result, error) {
 	return places.Single{Repo: repoName, Is: is, Packages: packages, MaxRead: maxRead}.Load(t), nil
 }
 
-// packages returns the artifact that an archive is named after, and then the others that are
-// merged into it.
+// packages returns the artifact that an archive is named after, followed by the artifacts that were
+// merged into the archive.
 func packages(f *format.File, r io.ReaderAt, size int64) []assign.Package {
 	return (&archive{r, size}).names().packages(stem(f.Path))
 }
 
-// stem returns the name of an archive's file without its suffix, "" for other
-// files.
+// stem returns an archive's file name without its suffix. For other files, it returns "".
 func stem(path string) string {
 	for _, suffix := range suffixes {
 		if stem, found := strings.CutSuffix(path, suffix); found {
@@ -60,7 +59,8 @@ func stem(path string) string {
 }
 
 // unversioned removes the version from a file's name. The version begins at a dash followed by a
-// digit: the first one after which every dash is followed by a digit.
+// digit. If there are several such dashes, it begins at the first dash of the last run of them that
+// no other dash interrupts.
 func unversioned(stem string) string {
 	cut := -1
 	for i := len(stem) - 2; i > 0; i-- {

@@ -9,16 +9,16 @@ import (
 
 // names are the candidates for an archive's name.
 type names struct {
-	artifacts []artifact // of each pom.properties
+	artifacts []artifact // one for each pom.properties
 	title     string     // Implementation-Title
 	version   string     // Implementation-Version
 }
 
-// artifact has Maven's data about an artifact.
+// artifact is an artifact as Maven describes it.
 type artifact struct{ group, id, version string }
 
-// packages returns the archive's own package first, which is named after its artifact, its
-// title or its file.
+// packages returns the packages in the archive. The first is the archive's own package, which is
+// named after its artifact, its title or its file.
 func (n *names) packages(stem string) []assign.Package {
 	base := unversioned(stem)
 	own := n.name(base)
@@ -41,7 +41,7 @@ func (n *names) packages(stem string) []assign.Package {
 	return list
 }
 
-// name chooses a name. base is the file's name.
+// name chooses the archive's name. base is the file name.
 func (n *names) name(base string) string {
 	switch {
 	case len(n.artifacts) == 1:
@@ -64,7 +64,7 @@ func usable(name string) string {
 	return name
 }
 
-// parseArtifact reads a pom.properties. Without an artifactId it is empty.
+// parseArtifact parses a pom.properties. The result is empty if the artifactId is missing.
 func parseArtifact(raw []byte) (a artifact) {
 	for line := range strings.Lines(string(raw)) {
 		key, value, _ := strings.Cut(strings.TrimLeft(line, " \t"), "=")
@@ -80,14 +80,14 @@ func parseArtifact(raw []byte) (a artifact) {
 	return a
 }
 
-// The attributes of a manifest that count, in lower case.
+// The manifest attributes that are used, in lower case.
 const (
 	titleAttribute   = "implementation-title:"
 	versionAttribute = "implementation-version:"
 )
 
-// attribute returns an attribute of a manifest's main section, which an empty line ends. A line
-// that begins with a blank continues the previous one.
+// attribute returns an attribute from a manifest's main section, which ends at an empty line. A
+// line that begins with a blank continues the previous one.
 func attribute(raw []byte, attribute string) string {
 	var title strings.Builder
 	inside := false

@@ -1,11 +1,11 @@
-// Package jvm is the component repo of Java runtimes that were unpacked somewhere in a tree:
-// Temurin, GraalVM and others in /opt or /usr/lib/jvm, and what jlink has made. A runtime is a
-// directory with bin/java and a file release, which describes it.
+// Package jvm is the component repo of Java runtimes that were unpacked anywhere in a tree:
+// Temurin, GraalVM and others in /opt or /usr/lib/jvm, and runtimes made by jlink. A runtime is a
+// directory that contains bin/java and a file named release, which describes the runtime.
 //
 // A component is named after the vendor and the feature version of the runtime:
-// "jvm/eclipse-adoptium-21". Runtimes with the same name in one directory are one component. Those
-// elsewhere are "jvm/NAME@DIRECTORY" (see package places). A runtime has everything in its
-// directory.
+// "jvm/eclipse-adoptium-21". Runtimes with the same name in one directory are one component.
+// Runtimes with that name in another directory are "jvm/NAME@DIRECTORY" (see package places). A
+// runtime owns everything in its directory.
 //
 // A release file that cannot be read causes a warning. The runtime is then called "java".
 package jvm
@@ -26,9 +26,9 @@ const (
 	repoName = "jvm"
 	// unknown is the name of a runtime without a known vendor.
 	unknown = "java"
-	// maxRelease bounds a release file, in bytes. They have one or two kB.
+	// maxRelease is the largest size of a release file, in bytes. Release files are one or two kB.
 	maxRelease = 64 << 10
-	// maxName bounds the vendor's name in a release file, in bytes.
+	// maxName is the longest vendor name in a release file, in bytes.
 	maxName = 64
 )
 
@@ -63,7 +63,7 @@ func (Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) {
 	return out.Result(), nil
 }
 
-// find returns the directories of runtimes with the records of their release files.
+// find returns the directories of runtimes, each with the record of its release file.
 func find(t *assign.Tree) map[string]int {
 	homes := make(map[string]int)
 	for i, f := range t.Files {
@@ -92,11 +92,11 @@ func read(t *assign.Tree, record int) (string, about, error) {
 	return r.maker + "-" + r.feature, r, nil
 }
 
-// about has the fields of a release file that are used.
+// about contains the fields of a release file that are used.
 type about struct {
 	maker string // in lower case with dashes
-	// feature is the feature version: 8 of "1.8.0_392", 21 of "21.0.1". It is empty if there is
-	// none.
+	// feature is the feature version: 8 for "1.8.0_392", 21 for "21.0.1". It is empty if the file
+	// names no version.
 	feature, full string
 	released      time.Time
 }

@@ -2,15 +2,15 @@
 // to the component "nix/NAME", for example nix/glibc-2.38-44. Store paths with the same name share
 // a component, so that a rebuilt package keeps its component.
 //
-// No database is read: a store path has the whole name. Other names in the store are not claimed.
-// Components have no history and no clamp: all times in a store are the same.
+// No database is read, because a store path contains the whole name. Other names in the store are
+// not claimed. Components have no history and no clamp, because all times in a store are the same.
 //
 // Nix's own files in /nix/var/nix (database, profiles, roots) and locks left in the store change
 // with every build. They are the component "nix/.database". The directory .links in the store is
-// not claimed: it has more names of files in store paths.
+// not claimed, because it contains only hard links to files in store paths.
 //
-// Links elsewhere that lead into the store go to their target's component (see package pkgdb, files
-// in no list).
+// Links elsewhere that lead into the store belong to their target's component (see package pkgdb,
+// "Files in no list").
 package nix
 
 import (
@@ -26,8 +26,8 @@ const (
 	repoName = "nix"
 	storeDir = "/nix/store"
 	stateDir = "/nix/var/nix"
-	// hashLen is the length of a store path's hash, in characters of hashChars: 160 bits in base
-	// 32.
+	// hashLen is the number of characters in a store path's hash: 160 bits in base 32, with the
+	// digits hashChars.
 	hashLen   = 32
 	hashChars = "0123456789abcdfghijklmnpqrsvwxyz"
 )
@@ -38,7 +38,7 @@ type Repo struct{}
 // Name implements assign.Repo.
 func (Repo) Name() string { return repoName }
 
-// Load claims the files in the tree's store. It returns nil, nil if there is none.
+// Load claims the files in the tree's store. It returns nil, nil if the tree contains no store.
 func (Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) {
 	store, found, err := pkgdb.Resolve(t.Root, storeDir)
 	if err != nil || !found {
@@ -120,9 +120,9 @@ func claimState(t *assign.Tree, out *pkgdb.Collector) error {
 	return nil
 }
 
-// version cuts the version out of a store path's name: it begins at the first dash before
-// a digit ("glibc-2.38-44" gives "2.38-44"). Scripts and sources have none, and a derivation
-// is a recipe.
+// version returns the version in a store path's name. It follows the first dash before a digit:
+// "glibc-2.38-44" gives "2.38-44". Scripts and sources have no version. A derivation is only a
+// recipe, so its version is not returned.
 func version(name string) string {
 	if strings.HasSuffix(name, ".drv") {
 		return ""
@@ -135,8 +135,8 @@ func version(name string) string {
 	return ""
 }
 
-// storeName returns the name in the last element of a store path, "" if there is none:
-// "HASH-glibc-2.38-44" gives "glibc-2.38-44".
+// storeName returns the name in the last element of a store path: "HASH-glibc-2.38-44" gives
+// "glibc-2.38-44". It returns "" if the element contains no such name.
 func storeName(base string) string {
 	if len(base) <= hashLen+1 || base[hashLen] != '-' {
 		return ""

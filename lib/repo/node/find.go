@@ -27,8 +27,8 @@ func (l *loader) find() {
 	}
 }
 
-// findProjects looks for directories that packages are installed for: those with a node_modules
-// directory, and those that links in one lead to (workspaces).
+// findProjects looks for the directories for which packages are installed: directories that contain
+// a node_modules directory, and workspaces, to which links in node_modules lead.
 func (l *loader) findProjects() error {
 	workspaces := make(map[string]bool)
 	for i, f := range l.tree.Files {
@@ -64,8 +64,8 @@ func (l *loader) findProjects() error {
 	return nil
 }
 
-// split splits a package's directory into the directory with its node_modules, "/" for the root,
-// and the package's name.
+// split splits a package's directory into the directory that contains the node_modules, which is
+// "/" for the root, and the package's name.
 func split(dir string) (project, name string, ok bool) {
 	above := format.Parent(dir)
 	name = assign.Base(dir)
@@ -83,7 +83,7 @@ func split(dir string) (project, name string, ok bool) {
 func (l *loader) measure() {
 	l.owner = make([]int32, len(l.tree.Files))
 	counted := make(map[int64]bool)
-	at, next := -1, 0 // the current package, the next one
+	at, next := -1, 0 // the indexes of the current and the next package
 	for i, f := range l.tree.Files {
 		l.owner[i] = -1
 		for at >= 0 && f.Path != l.packages[at].dir && !assign.IsBelow(l.packages[at].dir, f.Path) {

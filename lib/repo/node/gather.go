@@ -22,7 +22,7 @@ func (l *loader) gather() error {
 	return nil
 }
 
-// declared returns the packages that the projects' own package.json list, by name.
+// declared returns the packages that the projects' own package.json files list, sorted by name.
 func (l *loader) declared() (top []int, err error) {
 	for _, project := range l.projects {
 		record, found := l.tree.Lookup(assign.Join(project, "package.json"))

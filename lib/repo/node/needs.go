@@ -14,14 +14,15 @@ import (
 )
 
 const (
-	// maxManifest bounds a package.json, in bytes. The longest have about 100 kB.
+	// maxManifest is the largest size of a package.json, in bytes. The longest files are about 100
+	// kB.
 	maxManifest = 1 << 20
-	// maxNeeds bounds how many packages one package can need.
+	// maxNeeds is the largest number of packages that one package can need.
 	maxNeeds = 1024
 )
 
-// readNeeds reads each package.json for the packages that it needs. It skips packages that others
-// claim.
+// readNeeds reads each package.json for the packages that it needs. It skips packages that other
+// repos have claimed.
 func (l *loader) readNeeds(ctx context.Context) error {
 	l.needs = make([][]string, len(l.packages))
 	for i, p := range l.packages {
@@ -43,7 +44,7 @@ func (l *loader) readNeeds(ctx context.Context) error {
 // about is the information in a package.json about its package.
 type about struct{ Name, Version, License string }
 
-// parseAbout reads the fields that exist. In old files the licence can be an object.
+// parseAbout parses the fields that exist. In old files, the licence can be an object.
 func parseAbout(raw []byte) (a about) {
 	var fields struct{ Name, Version, License json.RawMessage }
 	if json.Unmarshal(raw, &fields) != nil {
@@ -63,11 +64,11 @@ func parseAbout(raw []byte) (a about) {
 	return a
 }
 
-// read returns the packages that the package.json of a record needs, and its information about its
-// own package.
+// read parses the package.json of a record. It returns the packages that are needed, and the
+// information about the package itself.
 func (l *loader) read(record int, name string, development bool) (needs []string, said about, err error) {
 	if l.tree.Files[record].Type != format.TypeFile {
-		return nil, said, nil // a link to one
+		return nil, said, nil // package.json is a link
 	}
 	fault, err := places.Parse(l.tree, record, maxManifest, func(raw []byte) (err error) {
 		said = parseAbout(raw)
@@ -80,8 +81,8 @@ func (l *loader) read(record int, name string, development bool) (needs []string
 	return needs, said, err
 }
 
-// parseNeeds returns the names of the packages in a package.json, sorted. Old ones have lists and
-// texts where names should be; those are ignored.
+// parseNeeds returns the names of the packages in a package.json, sorted. Old files contain lists
+// and strings instead of objects. These values are ignored.
 func parseNeeds(raw []byte, development bool) ([]string, error) {
 	var manifest map[string]json.RawMessage
 	if err := json.Unmarshal(raw, &manifest); err != nil {
@@ -126,8 +127,8 @@ func isElement(name string) bool {
 	return name != "" && len(name) <= format.MaxName && name[0] != '.' && !strings.ContainsAny(name, "/\x00")
 }
 
-// resolve finds the package that code in a directory imports by a name: in the node_modules of the
-// directory or the nearest one above it.
+// resolve finds the package that code in a directory imports under a name. It looks in the
+// node_modules of that directory, and then in those of the directories above it.
 func (l *loader) resolve(dir, name string) (int, bool) {
 	for {
 		if l.has[dir] {

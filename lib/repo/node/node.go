@@ -1,32 +1,36 @@
-// Package node is the component repo of Node.js packages: every directory directly in a
-// node_modules, or in a scope there (node_modules/@scope/name), that has a package.json, anywhere
-// in a tree. This covers npm, Yarn's node_modules and pnpm's store (node_modules/.pnpm).
+// Package node is the component repo of Node.js packages. A package is a directory, anywhere in a
+// tree, that contains a package.json and lies directly in a node_modules directory or in a scope
+// (node_modules/@scope/name). This covers npm, Yarn's node_modules and pnpm's store
+// (node_modules/.pnpm).
 //
 // # Components
 //
-// A package's name is that of its directory, which is the name in imports. So an alias stays an
-// alias. A project is the directory with the outermost node_modules. All versions of a package in
-// one project are one package; those of another project are "node/NAME@PROJECT" (see package
-// places).
+// A package is named after its directory, because imports use that name. So an alias keeps its
+// alias name. A project is the directory that contains the outermost node_modules. All versions of
+// a package in one project are one package. The same package in a second project is
+// "node/NAME@PROJECT" (see package places).
 //
-// A package of at least Least bytes is the component "node/NAME". A usual tree has a thousand
-// smaller ones. They go with the top-level dependency that needs them: "node/express" has express
-// and the packages that only express needs. The packages' own package.json list what they need, and
-// the project's lists the top-level dependencies. Lock files have no more than that, and images
-// rarely have them.
+// A package of at least Least bytes is the component "node/NAME". A typical tree contains a
+// thousand smaller packages. They belong to the top-level dependency that needs them:
+// "node/express" contains express and the packages that only express needs. Each package's own
+// package.json lists what the package needs, and the project's package.json lists the top-level
+// dependencies. Lock files contain no further information, and images rarely contain lock files.
 //
-// A package that several top-level dependencies need belongs to the one that is the fewest steps
-// away, or else to the first by name. If a project lists no dependencies, the packages that no
-// other package needs are top-level. A package inside another one that no package needs (test
-// fixtures) belongs to the outer one.
+// A package that several top-level dependencies need belongs to the dependency that is the fewest
+// steps away. If several are equally near, it belongs to the first of them by name. If a project
+// lists no dependencies, the packages that no other package needs are top-level. A package that
+// lies inside another package and that no package needs (a test fixture) belongs to the outer
+// package.
 //
 // # Claims
 //
 // Everything in a package's directory belongs to it, except for the packages in its node_modules.
-// So do links in bin and .bin directories that lead there. The package managers' own files in
-// node_modules change with every package: "node/.database", expected to change daily.
+// So do links in bin and .bin directories that lead to the package. The package managers' own files
+// in node_modules change whenever a package changes. They are "node/.database", which is expected
+// to change daily.
 //
-// An invalid package.json causes a warning. That package then needs nothing.
+// An invalid package.json causes a warning, and the package is treated as needing no other
+// packages.
 package node
 
 import (
@@ -82,12 +86,12 @@ type loader struct {
 	tree     *assign.Tree
 	out      *places.Collector
 	packages []*pkg          // by path
-	needs    [][]string      // by package: the sorted names of the packages that it needs
+	needs    [][]string      // by package: sorted names of the packages that it needs
 	byDir    map[string]int  // physical directory -> package
 	links    map[string]int  // link in a node_modules -> package
-	projects []string        // directories outside packages that packages are installed for, by path
+	projects []string        // directories, outside packages, for which packages are installed; sorted by path
 	has      map[string]bool // directories with a node_modules that is not empty
-	owner    []int32         // by record: its package, -1 for none
+	owner    []int32         // by record: index of its package, -1 for none
 }
 
 // pkg is one package in one directory.
@@ -98,7 +102,7 @@ type pkg struct {
 	said     about
 }
 
-// project returns the directory with the package's outermost node_modules.
+// project returns the directory that contains the package's outermost node_modules.
 func (p *pkg) project() string {
 	above, _, _ := strings.Cut(p.dir, "/"+modules+"/")
 	if above == "" {
@@ -115,7 +119,7 @@ func (l *loader) claim() error {
 		pkgs[i] = l.out.AddTo(l.out.Component(of.project(), of.Name), p.Name)
 		pkgs[i].Type, pkgs[i].Version, pkgs[i].License = "npm", p.said.Version, p.said.License
 		if p.said.Name != "" {
-			pkgs[i].Name = p.said.Name // an alias is that of the project
+			pkgs[i].Name = p.said.Name // the directory's name can be the project's alias
 		}
 	}
 	for i := range l.tree.Files {
@@ -135,7 +139,8 @@ func (l *loader) claim() error {
 	return nil
 }
 
-// linked returns the package of the program that the symlink of record i leads to, -1 for none.
+// linked returns the package that contains the program to which symlink i leads, or -1 if no
+// package contains it.
 func (l *loader) linked(i int) (int, error) {
 	f := l.tree.Files[i]
 	if f.Type != format.TypeSymlink || l.tree.Claimed(i) {

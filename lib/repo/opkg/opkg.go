@@ -1,23 +1,23 @@
-// Package opkg is the component repo of packages that opkg has installed. It reads the
-// database in var/lib/opkg, as images of Yocto have it, or in usr/lib/opkg, where OpenWrt
-// has it.
+// Package opkg is the component repo of packages that opkg has installed. It reads the database in
+// var/lib/opkg, which Yocto images use, or in usr/lib/opkg, which OpenWrt uses.
 //
 // # Database
 //
-// The file status has an entry per package, in the form of dpkg's status. Files are in
-// info/NAME.list: a path per line, followed in newer versions by the mode and the target of a link,
-// after tabs.
+// The file status contains an entry per package, in the format of dpkg's status file.
+// info/NAME.list contains one path per line. In newer versions, the path is followed by the mode
+// and, for a link, the target, separated by tabs.
 //
-// A status that is cut within its last entry, or that has no packages although there are lists, is
-// an error. Faulty entries, packages without their list and lists without their package cause
-// warnings. Files in the latter go to a component with the name of the list.
+// A status file that ends within its last entry, or that contains no packages although file lists
+// exist, is an error. Faulty entries, packages without a file list, and file lists without a
+// package cause warnings. The files in a list without a package belong to a component that is named
+// after the list.
 //
 // # Components
 //
-// A component is a source, "opkg/openssl". It is read from info/NAME.control, which contains a path
-// in OpenWrt's source tree ("package/libs/openssl") or the name of a recipe ("openssl_3.0.bb"). A
-// package without a source is its own component. Both directories are "opkg/.database": Yocto
-// stores the choices of update-alternatives in the second one.
+// A component is a source package, "opkg/openssl". Its name is read from info/NAME.control, which
+// contains a path in OpenWrt's source tree ("package/libs/openssl") or the name of a recipe
+// ("openssl_3.0.bb"). A package without a source is its own component. Both database directories
+// are "opkg/.database", because Yocto stores the choices of update-alternatives in usr/lib/opkg.
 //
 // A removed package claims its configuration files, unless another package lists them.
 package opkg
@@ -38,10 +38,10 @@ import (
 
 const repoName = "opkg"
 
-// folders are in the order of preference.
+// folders are the database directories, in the order of preference.
 var folders = []string{"/var/lib/opkg", "/usr/lib/opkg"}
 
-// suffixes are those of the copies of configuration files that opkg keeps.
+// suffixes are the suffixes of the configuration file copies that opkg keeps.
 var suffixes = []string{"-opkg", "-opkg.backup"}
 
 // Repo is the opkg repo.
@@ -50,7 +50,7 @@ type Repo struct{}
 // Name implements assign.Repo.
 func (Repo) Name() string { return repoName }
 
-// Load reads the tree's opkg database. It returns nil, nil if there is none.
+// Load reads the tree's opkg database. It returns nil, nil if the tree contains no database.
 func (Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) {
 	l := &loader{
 		tree: t, lines: pkgdb.NewLines(), out: pkgdb.NewCollector(t, repoName), known: make(map[string]bool),
@@ -76,12 +76,12 @@ type loader struct {
 
 	status  string // physical paths
 	info    string
-	names   []string // of the files in info, sorted
+	names   []string // names of the files in info, sorted
 	known   map[string]bool
 	entries []dpkg.Entry
 }
 
-// load reads the database in a folder, if there is one.
+// load reads the database in a folder, if the folder contains a database.
 func (l *loader) load(ctx context.Context, folder string) (found bool, err error) {
 	dir, _, found, err := pkgdb.Dir(l.tree.Root, folder)
 	if err != nil || !found {
@@ -131,7 +131,7 @@ func (l *loader) lists() (names []string) {
 	return names
 }
 
-// control returns the path of one of a package's files in info, "" if it is not there.
+// control returns the path of a package's file in info, or "" if the file does not exist.
 func (l *loader) control(name, kind string) string {
 	if _, found := slices.BinarySearch(l.names, name+kind); !found {
 		return ""
@@ -239,7 +239,8 @@ func (l *loader) claim(ctx context.Context, e dpkg.Entry) error {
 	return err
 }
 
-// source returns the name of a package's source, its own name if none is known, and its licence.
+// source returns the name of a package's source, or the package's own name if the source is
+// unknown. It also returns the licence.
 func (l *loader) source(ctx context.Context, name string) (source, license string, err error) {
 	source = name
 	file := l.control(name, ".control")
@@ -260,8 +261,8 @@ func (l *loader) source(ctx context.Context, name string) (source, license strin
 	return source, license, err
 }
 
-// sourceName returns the name of a source in its path, or in that of its recipe: NAME_VERSION.bb.
-// It is empty if the value is neither.
+// sourceName returns the name of a source from the path of the source or of its recipe,
+// NAME_VERSION.bb. It returns "" if the value is neither.
 func sourceName(value string) string {
 	name := pkgdb.SourceName(value)
 	if recipe, found := strings.CutSuffix(name, ".bb"); found {

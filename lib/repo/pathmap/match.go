@@ -12,13 +12,13 @@ import (
 type matcher struct {
 	tree   *assign.Tree
 	best   []rank // by record
-	effort int    // compared names, and records given to entries
+	effort int    // number of names compared and of records assigned to entries
 }
 
-// rank says how specifically an entry names a file.
+// rank describes how specifically an entry names a file.
 type rank struct {
 	entry   int32 // -1 for none
-	itself  bool  // it names the file itself, without a pattern
+	itself  bool  // the entry names the file itself, without a pattern
 	literal int16 // number of names that are not patterns
 	names   int16 // number of names except "**"
 }
@@ -78,8 +78,8 @@ func (m *matcher) match(e int, path string) (bool, error) {
 	return m.matchPattern(r, "/"+strings.Join(names[:first], "/"), names[first:])
 }
 
-// claim gives a record, and everything below it, to an entry. It returns the first record that is
-// not below.
+// claim gives a record, and everything below it, to an entry. It returns the index of the first
+// record that is not below that record.
 func (m *matcher) claim(i int, r rank) int {
 	m.offer(i, r)
 	if m.tree.Files[i].Type != format.TypeDir {
@@ -94,7 +94,7 @@ func (m *matcher) claim(i int, r rank) int {
 	return i
 }
 
-// check limits the work.
+// check returns an error if the work exceeds maxEffort.
 func (m *matcher) check() error {
 	if m.effort > maxEffort {
 		return errEffort
@@ -131,8 +131,8 @@ func (m *matcher) matchPattern(r rank, dir string, names []string) (matched bool
 	return matched, nil
 }
 
-// resolve returns the physical path of a directory. Other paths have no records below them and are
-// returned unchanged.
+// resolve returns the physical path of a directory. Other paths are returned unchanged, because no
+// records are below them.
 func (m *matcher) resolve(dir string) (string, error) {
 	i, found, err := m.tree.Find(dir)
 	if !found {
@@ -162,8 +162,8 @@ func appendNames(list []string, path string) []string {
 func isPattern(name string) bool { return strings.ContainsAny(name, "*?[") }
 
 // matchNames matches the names of a path with patterns. A "**" first matches no name. Each time the
-// rest does not match, it matches one more. Only the last "**" has to be tried again, since it can
-// match the names that earlier ones could.
+// rest of the pattern does not match, the "**" matches one more name. Only the last "**" has to be
+// tried again, because it can match every name that an earlier "**" could match.
 func matchNames(patterns, names []string) bool {
 	p, n := 0, 0
 	retryP, retryN := -1, 0
@@ -217,7 +217,7 @@ func matchName(pattern, name string) bool {
 }
 
 // matchOne matches the first character of name with the first element of a non-empty pattern. It
-// returns the lengths of both.
+// returns the lengths of the matched text and of the pattern element.
 func matchOne(pattern, name string) (took, patternLength int, ok bool) {
 	c, size := utf8.DecodeRuneInString(name)
 	switch pattern[0] {
@@ -233,7 +233,7 @@ func matchOne(pattern, name string) (took, patternLength int, ok bool) {
 }
 
 // matchClass matches a character with a class, "[a-z_]" or "[!a-z_]". closed is false if the class
-// has no end.
+// has no closing bracket.
 func matchClass(pattern string, c rune) (took int, ok, closed bool) {
 	at := 1
 	negated := at < len(pattern) && (pattern[at] == '!' || pattern[at] == '^')

@@ -16,21 +16,21 @@ import (
 )
 
 const (
-	// maxPath bounds a path, in bytes, as the kernel does (PATH_MAX).
+	// maxPath is the longest path, in bytes, as in the kernel (PATH_MAX).
 	maxPath = 4096
-	// maxShown bounds how much of an entry an error shows, in bytes.
+	// maxShown is the largest part of an entry that an error shows, in bytes.
 	maxShown = 100
 )
 
 // parser reads a map into a repo.
 type parser struct {
 	repo  *Repo
-	index map[string]int // by component's name
+	index map[string]int // component name -> index
 }
 
 // item is an entry as it is in the map.
 type item struct {
-	label     string // name in errors
+	label     string // name shown in errors
 	component string
 	paths     []string
 	interval  int64 // in days, 0 for unknown
@@ -133,7 +133,7 @@ func (p *parser) parseList(dec *json.Decoder) error {
 	return nil
 }
 
-// keyed makes an item of a key, which is a path or a component's name, and its value.
+// keyed makes an item from a key, which is a path or a component name, and from its value.
 func keyed(key string, value any) (item, error) {
 	it := item{label: shown(key)}
 	isPath := strings.HasPrefix(key, "/")
@@ -202,7 +202,8 @@ func (it *item) setFields(fields map[string]any) (err error) {
 	return nil
 }
 
-// texts returns a text, or the texts in a list. The result is never nil unless there is an error.
+// texts returns the strings in value, which is a string or a list of strings. The result is nil
+// only if an error is returned.
 func texts(value any) ([]string, error) {
 	list, isList := value.([]any)
 	if !isList {
@@ -234,7 +235,7 @@ func days(value any) (int64, error) {
 	return days, nil
 }
 
-// shown returns a value for an error.
+// shown formats a value for an error message.
 func shown(value any) string {
 	if text, isText := value.(string); isText {
 		return fmt.Sprintf("%.*q", maxShown, text)
@@ -275,7 +276,7 @@ func (p *parser) add(it item) error {
 	return nil
 }
 
-// cleanPath returns a path in the form for matching.
+// cleanPath returns a path in the form that is used for matching.
 func cleanPath(path string) (string, error) {
 	var b strings.Builder
 	for name := range strings.SplitSeq(path, "/") {

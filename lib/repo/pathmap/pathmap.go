@@ -3,7 +3,7 @@
 //
 // # Forms
 //
-// An object with paths or component names as keys, or a list:
+// A map is an object whose keys are paths or component names, or a list:
 //
 //	{"/usr/bin/bash": "bash",
 //	 "/usr/lib/modules/**": {"component": "kernel", "interval": "weekly"}}
@@ -11,11 +11,11 @@
 //	 "kernel": {"files": ["/usr/lib/modules"], "interval": 7}}
 //	[{"prefix": "/usr/share/fonts", "component": "fonts", "interval": "monthly"}]
 //
-// A key is a path if it begins with a slash; elsewhere the slash is optional. Instead of "files",
-// an object can have "paths", "path" or "prefix", with one path or a list of them. Anything else is
-// an error that names the entry. A component can have an interval in days or words (daily, weekly,
-// biweekly, monthly, quarterly, yearly). It can occur in several entries if it is the same in all
-// of them.
+// A key is a path if it begins with a slash. In other places, the leading slash of a path is
+// optional. Instead of "files", an object can use "paths", "path" or "prefix", with one path or a
+// list of paths. Anything else is an error that names the entry. A component can have an interval,
+// in days or as a word (daily, weekly, biweekly, monthly, quarterly, yearly). Several entries for
+// the component can give the interval if they all give the same one.
 //
 // A component name with a slash is used as it is, so that files can join a component of another
 // repo ("rpm/bash"). Otherwise the component is "map/NAME".
@@ -24,10 +24,10 @@
 //
 // A path matches the file with exactly that path, even if it contains pattern characters. Links in
 // its parents are followed inside the tree. If there is no such file, the path is a pattern: "*"
-// matches any part of a name, "?" one character, "[a-z]" one of these, "[!a-z]" one other, and
-// "**", as a whole name, any number of names. A leading dot is not special. There is no escape
-// character: "[*]" matches a star, and a "[" that is not closed matches itself. A directory also
-// matches everything below it.
+// matches any part of a name, "?" one character, "[a-z]" one of these characters, "[!a-z]" one
+// character except these, and "**", as a whole name, any number of names. A leading dot is not
+// special. There is no escape character, but "[*]" matches a star, and a "[" that is not closed
+// matches itself. A directory also matches everything below it.
 //
 // If several entries match a file, the most specific one is used: first an entry that names the
 // file itself without a pattern, then the entry with the most names that are not patterns, then the
@@ -49,12 +49,13 @@ import (
 
 const (
 	repoName = "map"
-	// maxData bounds a map, in bytes: a million paths.
+	// maxData is the largest size of a map, in bytes. It allows about a million paths.
 	maxData = 256 << 20
-	// maxEffort bounds the work for patterns and directories: a thousand patterns for a million
-	// files, some seconds.
+	// maxEffort limits the work for patterns and directories. It allows a thousand patterns for a
+	// million files, which take some seconds.
 	maxEffort = 1 << 30
-	// maxListed bounds the paths in a warning, maxWarnings the components with their own warning.
+	// maxListed is the largest number of paths listed in a warning. maxWarnings is the largest
+	// number of components with their own warning.
 	maxListed, maxWarnings = 10, 100
 )
 
@@ -69,7 +70,7 @@ type Repo struct {
 type component struct {
 	name     string
 	interval int64  // in days, 0 for unknown
-	setBy    string // the entry with the interval
+	setBy    string // the entry that sets the interval
 }
 
 // entry is one path of the map.
@@ -78,7 +79,7 @@ type entry struct {
 	component int
 }
 
-// New parses a map. name is its file's name, for messages.
+// New parses a map. name is the file name used in messages.
 func New(name string, data []byte) (*Repo, error) {
 	if len(data) > maxData {
 		return nil, fmt.Errorf("reading map %q: is larger than %d bytes", name, maxData)

@@ -1,23 +1,22 @@
-// Package perl is the component repo of Perl distributions that cpan, cpanm, carton or make
-// install have installed anywhere in a tree. They are found by the lists that
-// ExtUtils::Install writes: auto/MODULE/PATH/.packlist in a directory of libraries.
+// Package perl is the component repo of Perl distributions that cpan, cpanm, carton or "make
+// install" have installed anywhere in a tree. It finds them by the file lists that
+// ExtUtils::Install writes: auto/MODULE/PATH/.packlist in a library directory.
 //
 // # Components
 //
 // A component is a distribution, "perl/Module-Path", named after its main module, like its list. In
-// another prefix, it is "perl/Module-Path@PREFIX" (see package places). Perl itself, built from
-// source, is "perl/perl": its list is not below auto. perllocal.pod, which every installation
-// extends, is "perl/.database".
+// another prefix, it is "perl/Module-Path@PREFIX" (see package places). Perl itself, if it was
+// built from source, is "perl/perl". Its list is not below auto. perllocal.pod, which every
+// installation extends, is "perl/.database".
 //
 // # Claims
 //
 // A list contains one absolute path per line, sometimes followed by attributes such as "type=file".
-// A distribution owns its list, the files in it, and cpanm's data about it in .meta/NAME-VERSION.
-// Lists made with DESTDIR have that directory in front of each path: if a path does not exist, only
-// its part from the list's prefix on is used.
+// A distribution owns its list, the files in the list, and the data in .meta/NAME-VERSION that
+// cpanm stores. In lists made with DESTDIR, that directory precedes each path. Therefore, if a path
+// does not exist, only its part from the list's prefix on is used.
 //
-// A line that is not an absolute path causes a warning, one per list. The other lines are still
-// used.
+// Lines that are not absolute paths cause one warning per list. The other lines are still used.
 package perl
 
 import (
@@ -37,9 +36,9 @@ const (
 	listName = ".packlist"
 	// coreName is the name of Perl itself.
 	coreName = "perl"
-	// maxList bounds a list, in bytes. Perl's own has 200 kB.
+	// maxList is the largest size of a list, in bytes. Perl's own list is 200 kB.
 	maxList = 16 << 20
-	// maxMeta bounds a file of cpanm, in bytes. The longest have some 200 kB.
+	// maxMeta is the largest size of a cpanm file, in bytes. The longest files are about 200 kB.
 	maxMeta = 4 << 20
 )
 
@@ -91,8 +90,8 @@ func (l *loader) file(i int) error {
 	return nil
 }
 
-// split returns the prefix and the name of a list's distribution, "" if the path is not a list's
-// path.
+// split returns the prefix and the name of the distribution to which a list belongs. name is "" if
+// the path is not the path of a list.
 func split(path string) (prefix, name string) {
 	dir := format.Parent(path)
 	libraries, module, found := strings.Cut(dir, "/auto/")
@@ -105,7 +104,7 @@ func split(path string) (prefix, name string) {
 	return prefixOf(libraries), name
 }
 
-// prefixOf returns the prefix of a directory of libraries: the directory above lib.
+// prefixOf returns the prefix of a library directory: the directory above lib.
 func prefixOf(libraries string) string {
 	if cut := strings.LastIndex(libraries+"/", "/lib/"); cut > 0 {
 		return libraries[:cut]
@@ -159,7 +158,7 @@ func parseLine(line []byte) (string, error) {
 	return path, nil
 }
 
-// isAttribute reports whether a text begins as NAME=.
+// isAttribute reports whether a text begins with NAME=.
 func isAttribute(text string) bool {
 	name, _, found := strings.Cut(text[:min(len(text), 32)], "=")
 	return found && name != "" && strings.Trim(name, "abcdefghijklmnopqrstuvwxyz_") == ""
@@ -179,8 +178,8 @@ func (l *loader) claimPath(p *assign.Package, prefix, path string) error {
 	return err
 }
 
-// claimMeta claims the directory in which cpanm records the installation. The file of the record
-// names the main module.
+// claimMeta claims the directory in which cpanm records the installation. The record's file names
+// the main module.
 func (l *loader) claimMeta(record int) error {
 	dir := format.Parent(l.tree.Files[record].Path)
 	var m meta
@@ -201,7 +200,7 @@ func (l *loader) claimMeta(record int) error {
 	return nil
 }
 
-// meta has the fields of cpanm's data about a distribution that are used.
+// meta contains the fields of cpanm's data about a distribution that are used.
 type meta struct {
 	component string // the main module, as in the path of the list
 	// dist is the name of the distribution, and author the ID of the user who uploaded it. If they
@@ -229,7 +228,7 @@ func parseMeta(raw []byte) (m meta, err error) {
 		}
 	}
 	if m.dist == "" {
-		m.dist = format.Text(listed.Name) // a package URL without an author is that of a module
+		m.dist = format.Text(listed.Name) // a package URL without an author refers to a module
 	}
 	return m, nil
 }

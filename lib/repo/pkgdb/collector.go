@@ -13,13 +13,13 @@ import (
 )
 
 const (
-	// ownName is the component of the package manager's own files, and ownInterval the days between
-	// its updates: it changes in every build.
+	// ownName is the component of the package manager's own files. ownInterval is the number of
+	// days between its updates. It is 1, because every build changes the component.
 	ownName     = ".database"
 	ownInterval = 1
-	// maxName bounds a package's name, in bytes, as file systems do.
+	// maxName is the longest package name, in bytes. It equals the limit of file systems.
 	maxName = 255
-	// maxWarnings bounds the warnings of a database.
+	// maxWarnings is the largest number of warnings about one database.
 	maxWarnings = 32
 )
 
@@ -32,7 +32,7 @@ type Collector struct {
 	tree       *assign.Tree
 	repo       string
 	packages   []*assign.Package
-	byName     map[string]*assign.Package // components, by name without the repo's
+	byName     map[string]*assign.Package // components by name, without the repo's name
 	claims     []assign.Claim
 	second     []assign.Claim
 	own        map[int]bool
@@ -50,7 +50,8 @@ func NewCollector(t *assign.Tree, repo string) *Collector {
 	}
 }
 
-// CheckName returns the fault of a package's name, nil if there is none.
+// CheckName returns an error that describes what is wrong with a package's name, or nil if the name
+// is valid.
 func CheckName(name string) error {
 	switch {
 	case name == "":
@@ -76,8 +77,8 @@ func SourceName(path string) string {
 	return name
 }
 
-// Add adds a package. The name of its component is one that CheckName accepts; it is
-// empty for a package without files.
+// Add adds a package. component is a name that CheckName accepts, or empty for a package without
+// files.
 func (c *Collector) Add(name, component string) *assign.Package {
 	p := &assign.Package{Name: strings.Clone(name)}
 	if component != "" {
@@ -100,14 +101,15 @@ func (c *Collector) Component(name string) *assign.Package {
 // Found reports whether any package was added.
 func (c *Collector) Found() bool { return len(c.packages) > 0 }
 
-// Clamp bounds the mtimes of the package's component by t, or by the newest time given.
+// Clamp limits the mtimes of the package's component to t. If it is called several times, the
+// newest time applies.
 func (c *Collector) Clamp(p *assign.Package, t int64) {
 	if p := p.Component; !p.HasMtimeClamp || t > p.MtimeClamp {
 		p.MtimeClamp, p.HasMtimeClamp = t, true
 	}
 }
 
-// Update adds times of updates of the package's component.
+// Update adds update times of the package's component.
 func (c *Collector) Update(p *assign.Package, times ...int64) {
 	list := append(p.Component.Updates, times...)
 	slices.Sort(list)
@@ -118,13 +120,13 @@ func (c *Collector) Update(p *assign.Package, times ...int64) {
 // Claim claims a file for a package.
 func (c *Collector) Claim(p *assign.Package, file int) {
 	if c.last[file] == p {
-		return // a list that repeats a line needs no more memory
+		return // a list that repeats a line must not use more memory
 	}
 	c.last[file] = p
 	c.claims = append(c.claims, assign.Claim{File: file, Package: p})
 }
 
-// ClaimSecond adds a fallback claim: it is used if no package claims the file with Claim.
+// ClaimSecond adds a fallback claim, which is used if no package claims the file with Claim.
 func (c *Collector) ClaimSecond(p *assign.Package, file int) {
 	c.second = append(c.second, assign.Claim{File: file, Package: p})
 }
@@ -138,8 +140,8 @@ func (c *Collector) Own(path string) error {
 	return err
 }
 
-// OwnBelow claims everything below a physical directory. Directories there can also belong to
-// packages.
+// OwnBelow claims everything below a physical directory for the package manager. Directories below
+// it can also belong to packages.
 func (c *Collector) OwnBelow(dir string) {
 	i, ok := c.tree.Lookup(dir)
 	if !ok || dir == "/" {
@@ -154,7 +156,7 @@ func (c *Collector) OwnBelow(dir string) {
 	}
 }
 
-// Needs says that the package manager needs these files in a physical directory.
+// Needs records that the package manager needs these files in a physical directory.
 func (c *Collector) Needs(dir string, names ...string) {
 	for _, name := range names {
 		c.needed = append(c.needed, assign.Join(dir, name))
@@ -181,9 +183,9 @@ func (c *Collector) Warn(text string, args ...any) {
 	c.warnings = append(c.warnings, fmt.Sprintf(text, args...))
 }
 
-// EachLine calls parse for the lines of the file at a physical path, except empty ones. A fault of
-// a line causes a warning; an error ends the reading. whole reports whether there are lines and all
-// are complete.
+// EachLine calls parse for the lines of the file at a physical path, except empty ones. A faulty
+// line causes a warning, and an error ends the reading. whole reports whether the file contains
+// lines and all of them are complete.
 func (c *Collector) EachLine(ctx context.Context, in *Lines, path string, parse func(line []byte) (fault string, err error)) (whole bool, err error) {
 	err = in.Read(ctx, c.tree.Root, path, func(*Lines) (err error) {
 		for in.Next() {
@@ -203,7 +205,7 @@ func (c *Collector) EachLine(ctx context.Context, in *Lines, path string, parse 
 	return whole, err
 }
 
-// List quotes the first of some names, for a warning.
+// List quotes the first few names of a list, for a warning.
 func List(names []string) string {
 	const most = 8
 	var quoted []string
@@ -221,7 +223,7 @@ func List(names []string) string {
 // manager's own files belong to no package.
 func (c *Collector) Result() *assign.Result {
 	slices.Sort(c.needed)
-	c.needed = slices.Compact(c.needed) // two paths can lead to one directory
+	c.needed = slices.Compact(c.needed) // two paths can lead to the same directory
 	r := &assign.Result{Packages: c.packages, Warnings: c.warnings, Database: c.needed}
 	if c.suppressed > 0 {
 		r.Warnings = append(r.Warnings, fmt.Sprintf("leaving out %d more warnings of %s", c.suppressed, c.repo))

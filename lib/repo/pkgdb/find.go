@@ -10,7 +10,8 @@ import (
 	"chunkah/lib/rootfs"
 )
 
-// Resolve follows a path inside the tree. found is false for a link that leads nowhere.
+// Resolve follows a path inside the tree. found is false if nothing exists at the path or at a
+// link's target.
 func Resolve(root *rootfs.Root, path string) (physical string, found bool, err error) {
 	physical, err = root.Resolve(path)
 	switch {
@@ -41,7 +42,7 @@ func Dir(root *rootfs.Root, path string) (physical string, names []string, found
 	return physical, names, err == nil, err
 }
 
-// look resolves a path and returns its type, 0 if it does not exist.
+// look resolves a path and returns its type, or 0 if the path does not exist.
 func look(root *rootfs.Root, path string) (string, uint32, error) {
 	physical, found, err := Resolve(root, path)
 	if err != nil || !found {

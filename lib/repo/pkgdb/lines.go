@@ -16,28 +16,29 @@ import (
 )
 
 const (
-	// MaxLine bounds a line, in bytes. Longer ones are faulty: paths and lists of dependencies are
-	// much shorter.
+	// MaxLine is the largest size of a line, in bytes. Longer lines are faulty, because paths and
+	// dependency lists are much shorter.
 	MaxLine = 256 << 10
-	// MaxFile bounds a file, in bytes, uncompressed: several times the database of an installation
-	// with every package.
+	// MaxFile is the largest size of an uncompressed file, in bytes. It is several times the size
+	// of a database that lists every available package.
 	MaxFile = 256 << 20
-	// maxTotal bounds all texts of one Lines together, in bytes: a million listed files need a
-	// fifth of it.
+	// maxTotal is the largest total size of all texts that one Lines reads, in bytes. A million
+	// listed files need a fifth of it.
 	maxTotal = 512 << 20
-	// maxWindow bounds the memory that unpacking zstd takes, in bytes: the window of
-	// level 19.
+	// maxWindow is the largest zstd window, in bytes, which limits the memory for decompression.
+	// Level 19 uses a window of this size.
 	maxWindow = 8 << 20
 )
 
-// Lines reads text line by line. One value is used for all texts of a database, one after another.
+// Lines reads text line by line. The same Lines is used for all texts of a database, one after
+// another.
 type Lines struct {
 	buf   *bufio.Reader
-	total int64 // bytes left to read, of all texts
+	total int64 // bytes left to read, in all texts
 	text  []byte
 	fault string
 	num   int
-	left  int64 // the same for this text
+	left  int64 // bytes left to read, in this text
 	limit int64
 	ended bool
 	err   error
@@ -54,7 +55,8 @@ func (l *Lines) Reset(r io.Reader, limit int64) {
 	*l = Lines{buf: l.buf, total: l.total, left: limit, limit: limit, ended: true}
 }
 
-// Next reads the next line. It returns false at the end and on an error, which Err returns.
+// Next reads the next line. It returns false at the end of the text and on an error. Err returns
+// that error.
 func (l *Lines) Next() bool {
 	if l.err != nil {
 		return false
@@ -98,14 +100,14 @@ func (l *Lines) read() ([]byte, error) {
 	return line, err
 }
 
-// Text returns the line without its end, LF or CRLF. It is nil if there is a Fault, and valid until
-// the next line is read.
+// Text returns the line without its line end, LF or CRLF. It returns nil if the line is faulty. The
+// result is valid until the next line is read.
 func (l *Lines) Text() []byte { return l.text }
 
-// Fault describes what is wrong with the line, "" for nothing.
+// Fault describes what is wrong with the line. It returns "" if the line is valid.
 func (l *Lines) Fault() string { return l.fault }
 
-// Number returns the line's number, from 1.
+// Number returns the line number, starting at 1.
 func (l *Lines) Number() int { return l.num }
 
 // Ended reports whether the last line read is complete. A text that stops within a line may have
@@ -115,8 +117,8 @@ func (l *Lines) Ended() bool { return l.ended }
 // Err returns the error that ended the reading.
 func (l *Lines) Err() error { return l.err }
 
-// Read calls parse with the file at a physical path, and checks that the file did not change
-// meanwhile. Errors name the path.
+// Read calls parse with the file at a physical path, and checks that the file did not change while
+// it was read. Errors name the path.
 func (l *Lines) Read(ctx context.Context, root *rootfs.Root, path string, parse func(*Lines) error) error {
 	return l.file(ctx, root, path, func(r io.Reader) error {
 		l.Reset(r, MaxFile)

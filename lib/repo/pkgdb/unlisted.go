@@ -9,8 +9,8 @@ import (
 	"chunkah/lib/pyc"
 )
 
-// madeDirs are directories in which packages' scripts create links, and madeNot the directories
-// below them in which users do.
+// madeDirs are the directories in which package scripts create links. madeNot is the directory
+// below them in which users create links.
 var (
 	madeDirs = []string{"/etc/", "/usr/", "/bin/", "/sbin/", "/lib/", "/lib32/", "/lib64/", "/libx32/"}
 	madeNot  = "/usr/local/"
@@ -23,7 +23,7 @@ type unlisted struct {
 	byName   map[string]*assign.Package // components of the repo
 }
 
-// claims returns claims on files that were made from the repo's own files.
+// claims returns claims on files that were created from the repo's files.
 func (u *unlisted) claims(ctx context.Context) (*assign.Result, error) {
 	r := &assign.Result{}
 	for i, f := range u.tree.Files {
@@ -47,7 +47,7 @@ func (u *unlisted) claims(ctx context.Context) (*assign.Result, error) {
 	return r, nil
 }
 
-// owner returns this repo's component of record i, nil if it has none.
+// owner returns the component of this repo that contains record i, or nil if none does.
 func (u *unlisted) owner(i int) *assign.Package {
 	f := u.tree.Files[i]
 	if f.Type == format.TypeDir || len(f.Components) == 0 {
@@ -56,7 +56,7 @@ func (u *unlisted) owner(i int) *assign.Package {
 	return u.byName[f.Components[0]]
 }
 
-// origin returns the record that f was made from.
+// origin returns the record from which record i was created.
 func (u *unlisted) origin(i int) (from int, found bool, err error) {
 	f := u.tree.Files[i]
 	switch {
@@ -85,8 +85,8 @@ func IsMade(path string) bool {
 	return false
 }
 
-// PythonSource returns the record of the source of compiled Python. It is not found for any
-// other path.
+// PythonSource returns the record of a compiled Python file's source. found is false for any other
+// path.
 func PythonSource(t *assign.Tree, file string) (i int, found bool) {
 	if !pyc.Is(file) {
 		return 0, false

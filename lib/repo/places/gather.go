@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Least is the size, in bytes, from which a package gets its own component in ecosystems with
-// hundreds of packages per tree: a smaller layer is not worth a request to a registry.
+// Least is the smallest size, in bytes, of a package with its own component in ecosystems with
+// hundreds of packages per tree. A smaller layer is not worth a request to a registry.
 const Least = 1 << 20
 
 // Member is a package of a project whose small packages share components.
@@ -15,13 +15,13 @@ type Member struct {
 	Name string
 	// Size counts the bytes that no other repo claims.
 	Size int64
-	// Needs are the members that it needs, in the order of their names.
+	// Needs lists the members that this member needs, sorted by name.
 	Needs []int
-	// Inside is the member whose directory contains this one, -1 for none. It comes earlier in the
-	// list.
+	// Inside is the member whose directory contains this member, or -1 if there is no such member.
+	// It comes earlier in the list.
 	Inside int
-	// Group is the member that its component is named after: itself from Least bytes
-	// on, else the top-level member that needs it. Gather sets it.
+	// Group is the member after which the component is named: the member itself if it has at least
+	// Least bytes, or else the top-level member that needs it. Gather sets Group.
 	Group int
 }
 
@@ -30,9 +30,10 @@ type Embedder interface{ member() *Member }
 
 func (m *Member) member() *Member { return m }
 
-// Gather finds the group of each member. A small member joins the top-level member that needs it:
-// the one that is the fewest steps away, or else the first by name. The members that the project
-// asks for are top-level, followed by members that no other member needs.
+// Gather finds the group of each member. A small member joins the top-level member that needs it.
+// If several top-level members need it, it joins the nearest of them, and among equally near
+// members the first by name. The members in asked, which the project requires, are top-level,
+// followed by members that no other member needs.
 func Gather[P Embedder](packages []P, asked []int) {
 	members := make([]*Member, len(packages))
 	for i, p := range packages {
@@ -42,7 +43,7 @@ func Gather[P Embedder](packages []P, asked []int) {
 	g := gatherer(members)
 	g.spread(g.byName(asked))
 	g.spread(g.notNeeded())
-	for i, m := range members { // the remaining ones need each other, or are inside others
+	for i, m := range members { // the remaining members need each other, or are inside other members
 		switch {
 		case m.Group >= 0:
 		case m.Inside >= 0:
@@ -61,7 +62,7 @@ func Gather[P Embedder](packages []P, asked []int) {
 
 type gatherer []*Member
 
-// spread makes those members top-level that have no group yet.
+// spread makes the given members top-level if they have no group yet, and spreads their groups.
 func (g gatherer) spread(top []int) {
 	var queue []int
 	for _, i := range top {
@@ -74,7 +75,7 @@ func (g gatherer) spread(top []int) {
 }
 
 // follow adds everything that the members in a queue need, directly or indirectly, to the group of
-// the nearest one. If two are equally near, the first in the queue is used.
+// the nearest one. If two members are equally near, the first in the queue is used.
 func (g gatherer) follow(queue []int) {
 	for ; len(queue) > 0; queue = queue[1:] {
 		m := g[queue[0]]
@@ -87,8 +88,8 @@ func (g gatherer) follow(queue []int) {
 	}
 }
 
-// notNeeded returns, by name, the members without a group that are not inside another one, and that
-// no other of them needs.
+// notNeeded returns, sorted by name, the members without a group that are not inside another member
+// and that no other member without a group needs.
 func (g gatherer) notNeeded() []int {
 	needed := make([]bool, len(g))
 	for from, m := range g {
@@ -110,7 +111,7 @@ func (g gatherer) notNeeded() []int {
 	return g.byName(top)
 }
 
-// byName sorts members by name, and those with the same name in the order of the list.
+// byName sorts members by name. Members with the same name keep their order.
 func (g gatherer) byName(list []int) []int {
 	slices.SortFunc(list, func(a, b int) int {
 		return cmp.Or(strings.Compare(g[a].Name, g[b].Name), cmp.Compare(a, b))

@@ -1,4 +1,4 @@
-// Package places is the collector of the repos of languages. Their packages are not in one database
+// Package places collects the claims of the language repos. Their packages are not in one database
 // but in many places: environments, gem homes, projects. A tree can have the same package in
 // several of them.
 //
@@ -8,8 +8,8 @@
 // system package does not change names.
 //
 // Directories are claimed only if they are empty. Other directories are in the layers of their
-// files. Components have no mtime clamp: without a clamp, the newest mtime of the component's own
-// files applies, which is the best known bound.
+// files. Components have no mtime clamp. Without a clamp, the newest mtime of the component's own
+// files applies, which is the best known limit.
 package places
 
 import (
@@ -25,12 +25,14 @@ import (
 
 const (
 	// ownName is the component of the package managers' own files. No package can have this name.
-	// ownInterval is the days between its updates: every build changes it.
+	// ownInterval is the number of days between updates of this component. It is 1, because every
+	// build changes the component.
 	ownName     = ".database"
 	ownInterval = 1
 )
 
-// maxWarnings bounds a repo's warnings; the last one says how many more there are.
+// maxWarnings is the largest number of warnings of one repo. The last warning tells how many were
+// omitted.
 const maxWarnings = 100
 
 // Collector turns packages and their files into a result, which does not depend on the order of the
@@ -52,7 +54,8 @@ func New(repo string, t *assign.Tree) *Collector {
 	return &Collector{tree: t, repo: repo, byKey: make(map[key]*assign.Package)}
 }
 
-// Component returns a package for a component of a place as a whole. Result completes its name.
+// Component returns a package that stands for a whole component in a place. Result completes its
+// name.
 func (c *Collector) Component(place, name string) *assign.Package {
 	k := key{format.Text(name), place}
 	p := c.byKey[k]
@@ -78,15 +81,15 @@ func (c *Collector) AddVersion(place, name string) *assign.Package {
 	return c.AddTo(c.Component(place, name), name)
 }
 
-// AddTo adds another package to the component of one.
+// AddTo adds another package to the component of package p.
 func (c *Collector) AddTo(p *assign.Package, name string) *assign.Package {
 	more := &assign.Package{Name: format.Text(name), Component: p.Component}
 	c.packages = append(c.packages, more)
 	return more
 }
 
-// Own gives a file to the package managers themselves, REPO/.database, if it is claimed
-// by no package and is not a directory.
+// Own claims a file for the package managers themselves, REPO/.database, unless a package claims it
+// or it is a directory.
 func (c *Collector) Own(file int) {
 	if c.tree.Files[file].Type == format.TypeDir {
 		return
@@ -96,8 +99,8 @@ func (c *Collector) Own(file int) {
 	c.Claim(database, file)
 }
 
-// Claim gives a file to a package, unless it is claimed already or a directory
-// that holds something.
+// Claim claims a file for a package, unless the file is already claimed or is a directory that is
+// not empty.
 func (c *Collector) Claim(p *assign.Package, file int) {
 	if c.tree.Claimed(file) || c.tree.Holds(file) {
 		return
@@ -105,7 +108,7 @@ func (c *Collector) Claim(p *assign.Package, file int) {
 	c.claims = append(c.claims, assign.Claim{File: file, Package: p})
 }
 
-// ClaimBelow gives everything below a physical directory to a package.
+// ClaimBelow claims everything below a physical directory for a package.
 func (c *Collector) ClaimBelow(p *assign.Package, dir string) {
 	from, to := c.tree.Below(dir)
 	for i := from; i < to; i++ {
@@ -113,7 +116,7 @@ func (c *Collector) ClaimBelow(p *assign.Package, dir string) {
 	}
 }
 
-// Warn adds a warning with the repo's name in front.
+// Warn adds a warning that begins with the repo's name.
 func (c *Collector) Warn(format string, args ...any) {
 	if len(c.warnings) == maxWarnings {
 		c.suppressed++
@@ -122,7 +125,7 @@ func (c *Collector) Warn(format string, args ...any) {
 	c.warnings = append(c.warnings, c.repo+": "+fmt.Sprintf(format, args...))
 }
 
-// Result returns the claims, nil if there are none. It has only packages with files.
+// Result returns the claims, or nil if there are no claims. It contains only packages with files.
 func (c *Collector) Result() *assign.Result {
 	r := &assign.Result{Claims: c.claims, Warnings: c.warnings}
 	if c.suppressed > 0 {

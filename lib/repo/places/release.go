@@ -8,19 +8,19 @@ import (
 )
 
 const (
-	// earliest is 1990 in Unix seconds. Builds that are reproducible date files 1980 or 1985, which
-	// is not a release.
+	// earliest is the beginning of 1990 in Unix seconds. Reproducible builds often date files to
+	// 1980 or 1985, which is not the time of a release.
 	earliest = 631_152_000
-	// slack allows for records that give no time zone, in seconds.
+	// slack, in seconds, allows for records that do not name a time zone.
 	slack = 86_400
-	// maxReleases bounds the releases of one component, which can have many packages. The latest
-	// count.
+	// maxReleases is the largest number of releases of one component, which can contain many
+	// packages. Only the latest releases are kept.
 	maxReleases = 1024
 )
 
-// Released adds the time when the installed version of a package was released to the updates of
-// its component. A record of the package gives the time. A release after the record was written, or
-// before 1990, is an error or a placeholder and is ignored.
+// Released adds the time when the installed version of a package was released to the updates of its
+// component. The time is read from the given record. A time after the record was written, or before
+// 1990, is an error or a placeholder and is ignored.
 func (c *Collector) Released(p *assign.Package, record int, at time.Time) {
 	unix := at.Unix()
 	if unix < earliest || unix > c.tree.Files[record].MTime+slack {

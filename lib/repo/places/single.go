@@ -10,18 +10,18 @@ import (
 	"chunkah/lib/assign"
 )
 
-// Single finds the components of files that contain their package's name, in any directory:
-// "go/cmd" of programs, "java/ant" of archives. Files with the same name are one component. They
-// are claimed as a fallback: a package that lists the file takes precedence. The result is nil if
-// there are no such files.
+// Single finds the components of files, in any directory, that contain their package's name:
+// "go/cmd" in a program, "java/ant" in an archive. Files that contain the same name are one
+// component. They are claimed as a fallback, so a package that lists the file takes precedence. The
+// result is nil if the tree contains no such files.
 type Single struct {
 	Repo string
-	// Is selects regular files by their records.
+	// Is reports whether a regular file is selected. It sees only the file's record.
 	Is func(f *format.File) bool
-	// Packages returns the packages in a file, if any. The component is named after the first. A
-	// missing file reads as an empty one. The size is in bytes.
+	// Packages returns the packages in a file, if any. The component is named after the first
+	// package. A missing file reads like an empty file. The size is in bytes.
 	Packages func(f *format.File, r io.ReaderAt, size int64) []assign.Package
-	// MaxRead bounds what Packages can read of a file, in bytes.
+	// MaxRead is the largest number of bytes that Packages can read from a file.
 	MaxRead int64
 }
 
@@ -51,7 +51,8 @@ func (s Single) Load(t *assign.Tree) *assign.Result {
 	}}
 }
 
-// next returns the next selected record from i on. All names of an inode are one file.
+// next returns the next selected record from i on. All hard links to an inode are treated as one
+// file.
 func (s Single) next(t *assign.Tree, i int) int {
 	for ; i < len(t.Files); i++ {
 		f := t.Files[i]
@@ -83,7 +84,7 @@ func (s Single) read(t *assign.Tree, i int) ([]assign.Package, error) {
 
 var errBound = errors.New("read enough")
 
-// Bounded reads a file up to a number of bytes.
+// Bounded reads at most Left bytes from a file.
 type Bounded struct {
 	R    io.ReaderAt
 	Left int64 // bytes

@@ -12,8 +12,8 @@ import (
 	"chunkah/lib/rootfs"
 )
 
-// Outermost returns the physical directories of a map that are not below another one of
-// it, by path.
+// Outermost returns the physical directories in a map that are not below another directory in the
+// map, sorted by path.
 func Outermost(dirs map[string]int) (list []string) {
 	for dir := range dirs {
 		above := dir
@@ -47,8 +47,8 @@ func ReadRecord(t *assign.Tree, i int, most int64) ([]byte, error) {
 	return raw, nil
 }
 
-// Parse reads a record and parses its contents. The fault is that of a file that is not as
-// expected: ReadRecord's Unusable, or parse's error with the file's path.
+// Parse reads a record and parses its contents. fault reports a file that is not as expected. It is
+// ReadRecord's Unusable, or parse's error with the file's path.
 func Parse(t *assign.Tree, i int, most int64, parse func(raw []byte) error) (fault, err error) {
 	raw, err := ReadRecord(t, i, most)
 	if IsUnusable(err) {
@@ -76,8 +76,8 @@ func OpenRecord(t *assign.Tree, i int) (*rootfs.File, error) {
 	return f, err
 }
 
-// Unusable is the error of a file that is not as expected. A repo can continue without it, with a
-// warning.
+// Unusable is the error of a file that is not as expected. A repo can warn about the file and
+// continue without it.
 type Unusable struct{ err error }
 
 // NewUnusable makes an Unusable from an error in a file's contents.

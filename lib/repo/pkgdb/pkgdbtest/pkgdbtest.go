@@ -59,8 +59,9 @@ func Claims(tree *assign.Tree, repo assign.Repo, files bool) string {
 	return Lines(lines...)
 }
 
-// Packages lists the data of packages for a bill of materials, one line each: type, namespace,
-// name, version, architecture, source, its version and licence, with "-" for empty fields.
+// Packages lists the data that a bill of materials contains about packages, with one line per
+// package: type, namespace, name, version, architecture, source, source version and licence. "-"
+// stands for an empty field.
 func Packages(list []*assign.Package) string {
 	var lines []string
 	for _, p := range list {
@@ -87,7 +88,8 @@ func Sound(t testing.TB, tree *assign.Tree, r *assign.Result) {
 	}
 }
 
-// Components lists components, one per line, except those of leftovers, which belong to no repo.
+// Components lists components, one per line. It omits the components of leftovers, which belong to
+// no repo.
 func Components(list []*format.Component) string {
 	var lines []string
 	for _, c := range list {
@@ -109,7 +111,7 @@ func Components(list []*format.Component) string {
 	return Lines(lines...)
 }
 
-// Lines joins lines, each with a line end.
+// Lines joins lines and adds a line end to each.
 func Lines(lines ...string) string {
 	if len(lines) == 0 {
 		return ""

@@ -94,7 +94,7 @@ func (r *Root) Mkdir(path string) *Root {
 	return r
 }
 
-// Own says that files already have a component.
+// Own records that files already have a component.
 func (r *Root) Own(component string, paths ...string) *Root {
 	r.t.Helper()
 	for _, path := range paths {
@@ -193,8 +193,8 @@ func (a *Assigned) Want(pairs ...string) {
 	}
 }
 
-// WantWarnings checks that there is one warning per argument, and that each contains all its texts,
-// separated by "|".
+// WantWarnings checks that there is one warning per argument. An argument contains texts, separated
+// by "|", and its warning must contain all of them.
 func (a *Assigned) WantWarnings(texts ...string) {
 	a.t.Helper()
 	if len(a.Warnings) != len(texts) {

@@ -7,8 +7,8 @@ import (
 	"chunkah/lib/assign"
 )
 
-// Releases loads a repo from the root, whose files all have that mtime. It returns each component
-// with its updates, one per line.
+// Releases sets the mtime in all records of the root and loads a repo. It returns the components
+// with their updates, one per line.
 func (r *Root) Releases(repo assign.Repo, mtime int64) string {
 	r.t.Helper()
 	tree := r.Tree()
