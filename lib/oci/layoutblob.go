@@ -37,19 +37,20 @@ func (l *Layout) has(d v1.Descriptor) (bool, error) {
 	return got == d.Digest, err
 }
 
-// hasComplete reports whether a blob was written that has no name yet.
+// hasComplete reports whether the blob is complete but not yet renamed.
 func (l *Layout) hasComplete(d digest.Digest) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return slices.ContainsFunc(l.complete, func(b *layoutBlob) bool { return b.digest == d })
 }
 
-// maxComplete bounds the complete blobs without a name. Each is an open file, since that is its
-// lock, and a process can have few of them: often 1024. An image of usual size has fewer layers.
+// maxComplete is the largest number of complete blobs that are not yet renamed. Each is an open
+// file, because the open file is the blob's lock, and a process can open only a limited number of
+// files, often 1024. An image of usual size contains fewer layers.
 const maxComplete = 128
 
-// layoutBlob is a blob with a temporary name. A complete one keeps it until it is synced, together
-// with others.
+// layoutBlob is a blob with a temporary name. A complete blob keeps this name until it is synced
+// together with other blobs.
 type layoutBlob struct {
 	layout *Layout
 	f      *os.File
@@ -123,8 +124,8 @@ func (b *layoutBlob) Discard() error {
 	return os.Remove(b.f.Name())
 }
 
-// finish ends the blob. Its name comes later: a sync of many files costs little more than that of
-// one.
+// finish ends the blob. The blob gets its final name later, because syncing many files costs little
+// more than syncing one.
 func (b *layoutBlob) finish(d digest.Digest) error {
 	if !b.forget() {
 		return errBlobDone
@@ -146,7 +147,7 @@ func (l *Layout) addComplete(b *layoutBlob) error {
 	return l.nameBlobs()
 }
 
-// nameBlobs syncs all complete blobs and gives them their names.
+// nameBlobs syncs all complete blobs and gives them their final names.
 func (l *Layout) nameBlobs() error {
 	l.naming.Lock()
 	defer l.naming.Unlock()
@@ -171,7 +172,7 @@ func (l *Layout) nameBlobs() error {
 	return nil
 }
 
-// removeComplete removes the complete blobs without a name.
+// removeComplete removes the complete blobs that are not yet renamed.
 func (l *Layout) removeComplete() (errs []error) {
 	for _, b := range l.complete {
 		_ = b.f.Close() // the contents do not matter any more
@@ -186,7 +187,7 @@ func (l *Layout) moveBlob(file string, d digest.Digest) error {
 	return l.name(d, func(path string) error { return os.Rename(file, path) })
 }
 
-// name calls put to create the blob at its path, and remembers the path if it is new.
+// name calls put to create the blob at its path, and records the path if it is new.
 func (l *Layout) name(d digest.Digest, put func(path string) error) error {
 	path := filepath.Join(l.dir, blobName(d))
 	_, err := os.Lstat(path)
@@ -200,7 +201,8 @@ func (l *Layout) name(d digest.Digest, put func(path string) error) error {
 	return nil
 }
 
-// forget removes the blob from the list of unfinished ones. It reports whether it was on it.
+// forget removes the blob from the list of unfinished blobs. It reports whether the blob was in the
+// list.
 func (b *layoutBlob) forget() bool {
 	l := b.layout
 	l.mu.Lock()

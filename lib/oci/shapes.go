@@ -25,7 +25,7 @@ var (
 		"Os": true, "OsVersion": true, "Annotations": true, "HealthCheck": true,
 	}
 
-	// inspectToo are keys of an execution config that podman repeats outside Config.
+	// inspectToo lists keys of an execution config that podman repeats outside Config.
 	inspectToo = []string{"User", "Labels", "Healthcheck"}
 
 	// foreign lists documents that contain keys of an execution config, or resemble a config, but
@@ -144,7 +144,7 @@ func shapeOf(object map[string]json.RawMessage) (shape, error) {
 	return 0, fmt.Errorf("unknown shape, with the keys %s: %s", quoteSome(sortedKeys(object)), wantShapes)
 }
 
-// mixed returns the error for an object with keys of two structures.
+// mixed returns the error for an object that contains keys of two structures.
 func mixed(key string, others []string) error {
 	if len(others) == 0 {
 		return nil
@@ -163,7 +163,7 @@ func common[V any](object map[string]json.RawMessage, known map[string]V) []stri
 	return keys
 }
 
-// fields contains the keys, in one structure, for everything except the execution config.
+// fields lists the keys that one structure uses for everything except the execution config.
 type fields struct {
 	config, containerConfig, created, author, architecture, variant, os, osVersion, osFeatures, annotations string
 }
@@ -186,7 +186,7 @@ func (c *Config) fromInspect(object map[string]json.RawMessage) error {
 		return err
 	}
 	// podman's Config contains only the keys of the OCI specification. The health check is printed
-	// outside of it.
+	// outside Config.
 	for _, key := range []string{"Healthcheck", "HealthCheck"} {
 		value := object[key]
 		if _, ok := c.exec["Healthcheck"]; ok || isNull(value) {
@@ -275,8 +275,8 @@ func (c *Config) setPlatform(arch string) error {
 	return nil
 }
 
-// parseCreated parses a creation time. If an image has none, docker writes an empty text or a time
-// in the year 1.
+// parseCreated parses a creation time. If an image has no creation time, docker writes an empty
+// text or a time in the year 1.
 func parseCreated(key, text string) (*time.Time, error) {
 	if text == "" {
 		return nil, nil

@@ -20,27 +20,27 @@ import (
 )
 
 const (
-	// subjectHeader is the answer of a registry that lists a manifest among the referrers of its
-	// subject. Other registries need the fallback tag.
+	// subjectHeader is set in the answer if the registry lists a manifest among its subject's
+	// referrers. Other registries need the fallback tag.
 	subjectHeader = "OCI-Subject"
-	// fallbackAttempts bounds how often the index of the fallback tag is merged, while others write
-	// it too.
+	// fallbackAttempts is the largest number of attempts to update the index of the fallback tag,
+	// which other programs may write at the same time.
 	fallbackAttempts = 4
 )
 
 // Attachment is a document about an image.
 type Attachment struct {
-	// Type is its media type, and that of its manifest.
+	// Type is the media type of the document and of its manifest.
 	Type string
-	// Title is the name of the file that clients make of it.
+	// Title is the name of the file in which clients save the document.
 	Title string
 	Data  []byte
 }
 
-// Attach stores a document about an image of the repository, as a referrer of its manifest (OCI
-// distribution specification 1.1, "Listing Referrers"). Registries without the API for referrers
-// get an index with the tag sha256-HEX, to which the document is added. The same document again
-// changes nothing. It returns the manifest of the document.
+// Attach stores a document about an image of the repository, as a referrer of the image's manifest
+// (OCI distribution specification 1.1, "Listing Referrers"). In registries without the referrers
+// API, the document is added to an index with the tag sha256-HEX. Attaching the same document again
+// changes nothing. Attach returns the document's manifest.
 func (r *Repository) Attach(ctx context.Context, subject v1.Descriptor, a Attachment) (v1.Descriptor, error) {
 	manifest, err := newArtifact(subject, a)
 	if err != nil {
@@ -78,7 +78,7 @@ func describe(mediaType string, data []byte) v1.Descriptor {
 	return v1.Descriptor{MediaType: mediaType, Digest: digest.FromBytes(data), Size: int64(len(data))}
 }
 
-// newArtifact is the manifest of a document about another manifest.
+// newArtifact returns the manifest of a document about another manifest.
 func newArtifact(subject v1.Descriptor, a Attachment) (oci.Document, error) {
 	content := describe(a.Type, a.Data)
 	content.Annotations = map[string]string{v1.AnnotationTitle: a.Title}
@@ -90,7 +90,8 @@ func newArtifact(subject v1.Descriptor, a Attachment) (oci.Document, error) {
 	return oci.Document{Descriptor: describe(v1.MediaTypeImageManifest, raw), Data: raw}, err
 }
 
-// putReferrer sends a manifest with a subject, and reports whether the registry lists it there.
+// putReferrer sends a manifest with a subject, and reports whether the registry lists the manifest
+// among the subject's referrers.
 func (p *Push) putReferrer(ctx context.Context, doc oci.Document, subject digest.Digest) (listed bool, err error) {
 	resp, err := p.repo.send(ctx, p.manifestRequest(doc, doc.Descriptor.Digest.String(), ""))
 	if err != nil {
@@ -100,8 +101,8 @@ func (p *Push) putReferrer(ctx context.Context, doc oci.Document, subject digest
 	return resp.Header.Get(subjectHeader) == subject.String(), checkAnswer(resp, doc.Descriptor.Digest)
 }
 
-// manifestRequest sends a manifest under a name. If etag is given, it replaces only the version
-// with that entity tag.
+// manifestRequest returns the request that sends a manifest under a name. If etag is given, only
+// the version with that entity tag is replaced.
 func (p *Push) manifestRequest(doc oci.Document, name, etag string) request {
 	header := http.Header{"Content-Type": {doc.Descriptor.MediaType}}
 	if etag != "" {
@@ -113,11 +114,11 @@ func (p *Push) manifestRequest(doc oci.Document, name, etag string) request {
 	}
 }
 
-// fallbackTag is the tag of the index with the referrers of a manifest.
+// fallbackTag returns the tag of the index that lists a manifest's referrers.
 func fallbackTag(subject digest.Digest) string { return strings.Replace(subject.String(), ":", "-", 1) }
 
 // addToFallback adds a referrer to the index of the fallback tag. It then reads the index again,
-// and repeats this if another program has replaced it.
+// and starts over if another program has replaced the index.
 func (p *Push) addToFallback(ctx context.Context, subject digest.Digest, referrer v1.Descriptor) error {
 	for range fallbackAttempts {
 		index, etag, err := p.repo.fallback(ctx, subject)
@@ -142,7 +143,8 @@ func (p *Push) addToFallback(ctx context.Context, subject digest.Digest, referre
 	return errors.New("other programs are changing the image's list of referrers: try again")
 }
 
-// fallback reads the index of the fallback tag, an empty one if there is none, and its entity tag.
+// fallback reads the index of the fallback tag and the index's entity tag. If the index does not
+// exist, fallback returns an empty index.
 func (r *Repository) fallback(ctx context.Context, subject digest.Digest) (index v1.Index, etag string, err error) {
 	index = v1.Index{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: v1.MediaTypeImageIndex, Manifests: []v1.Descriptor{}}
 	tag := fallbackTag(subject)

@@ -12,15 +12,15 @@ import (
 	"chunkah/lib/oci"
 )
 
-// cosignTags are the suffixes of the tags under which cosign before version 3 keeps what belongs to
-// an image: sha256-HEX.sig and so on.
+// cosignTags are the suffixes of the tags under which cosign before version 3 stores data about an
+// image: sha256-HEX.sig and so on.
 var cosignTags = []struct{ suffix, kind string }{
 	{".sig", "signature"}, {".att", "attestation"}, {".sbom", "SBOM"},
 }
 
 // Attached returns the sorted types of the documents that are attached to an image of the
-// repository: those of its referrers, and of cosign's tags. If the registry does not answer, it
-// counts as nothing attached.
+// repository, as referrers or by cosign's tags. If the registry does not answer, Attached assumes
+// that nothing is attached.
 func (r *Repository) Attached(ctx context.Context, subject digest.Digest) (kinds []string) {
 	for _, d := range r.referrers(ctx, subject) {
 		kind := d.ArtifactType
@@ -43,7 +43,7 @@ func (r *Repository) Attached(ctx context.Context, subject digest.Digest) (kinds
 	return slices.Compact(kinds)
 }
 
-// referrers lists the referrers of a manifest: by the API, or else by the fallback tag.
+// referrers lists the referrers of a manifest. It uses the API, or else the fallback tag.
 func (r *Repository) referrers(ctx context.Context, subject digest.Digest) []v1.Descriptor {
 	resp, err := r.send(ctx, request{
 		method: http.MethodGet, url: r.url("referrers", subject.String()), scopes: r.pull(), header: http.Header{"Accept": {v1.MediaTypeImageIndex}},

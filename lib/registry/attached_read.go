@@ -11,12 +11,12 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// maxAttached bounds the documents of one type that ReadAttached tries.
+// maxAttached is the largest number of documents of one type that ReadAttached tries.
 const maxAttached = 8
 
-// ReadAttached calls read with each document of a type that is attached to an image of the
-// repository, the newest in its list first, until read reports that it is enough. Documents that
-// cannot be read, or that have more than most bytes, are skipped.
+// ReadAttached passes each document of a type that is attached to an image of the repository to
+// read, the newest in the list first, until read reports that this is enough. Documents that cannot
+// be read, or that contain more than most bytes, are skipped.
 func (r *Repository) ReadAttached(ctx context.Context, subject digest.Digest, kind string, most int64, read func(io.Reader) (enough bool, err error)) error {
 	left := maxAttached
 	for _, d := range slices.Backward(r.referrers(ctx, subject)) {

@@ -10,7 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	// Root certificates for systems without any, such as an image from scratch.
+	// Fallback root certificates, for example for an image from scratch.
 	_ "golang.org/x/crypto/x509roots/fallback"
 )
 
@@ -63,7 +63,7 @@ func addCertificates(config *tls.Config, dir string, entries []fs.DirEntry) erro
 	return nil
 }
 
-// addAuthority adds an authority to those that the system trusts.
+// addAuthority adds an authority to the authorities that the system trusts.
 func addAuthority(config *tls.Config, path string) error {
 	data, err := os.ReadFile(path)
 	if err != nil {

@@ -17,8 +17,8 @@ const (
 	schemeBearer = "bearer"
 )
 
-// chooseChallenge returns the challenge to answer. It prefers a token to a password: the password
-// is then sent only to the token server.
+// chooseChallenge returns the challenge to answer. It prefers a token to a password, because the
+// password is then sent only to the token server.
 func chooseChallenge(header http.Header) challenge {
 	var chosen challenge
 	for _, c := range parseChallenges(header.Values("WWW-Authenticate")) {
@@ -32,8 +32,8 @@ func chooseChallenge(header http.Header) challenge {
 	return chosen
 }
 
-// parseChallenges parses WWW-Authenticate headers. Each can have several challenges. It stops at
-// the first syntax error.
+// parseChallenges parses WWW-Authenticate headers. Each header can contain several challenges.
+// Parsing stops at the first syntax error.
 func parseChallenges(values []string) []challenge {
 	var list []challenge
 	for _, value := range values {

@@ -23,7 +23,8 @@ import (
 const (
 	dockerHubKey = "https://index.docker.io/v1/" // docker's key for docker.io in its files and for its helpers
 
-	// A helper's user name for an identity token, and its message if it has no credentials.
+	// The user name with which a helper marks an identity token, and the message of a helper that
+	// knows no credentials.
 	tokenUser         = "<token>"
 	helperHasNothing  = "credentials not found in native keychain"
 	maxHelperSaid     = 200 // bytes of a helper's output in a message
@@ -35,13 +36,13 @@ type credentials struct {
 	user, password string
 	identityToken  string // for the token server
 	registryToken  string // for the registry
-	source         string // a file, variable or helper; empty if there are none
+	source         string // a file, variable or helper; empty if no credentials were found
 }
 
-// none reports whether there are no login data.
+// none reports whether the credentials are empty.
 func (c credentials) none() bool { return c == credentials{source: c.source} }
 
-// authFile is the part of podman's and docker's files with credentials.
+// authFile contains the keys that are read from podman's and docker's credential files.
 type authFile struct {
 	Auths       map[string]authEntry `json:"auths"`
 	CredHelpers map[string]string    `json:"credHelpers"`
@@ -56,13 +57,13 @@ type authEntry struct {
 	RegistryToken string `json:"registrytoken"`
 }
 
-// authPaths returns the possible files with credentials, in podman's order, and whether they must
-// exist.
+// authPaths returns the paths of the possible credential files, in podman's order, and whether the
+// files must exist.
 func authPaths() (paths []string, required bool) {
 	if path := os.Getenv("REGISTRY_AUTH_FILE"); path != "" {
 		return []string{path}, true
 	}
-	home, _ := os.UserHomeDir() // without one, the paths below it do not exist
+	home, _ := os.UserHomeDir() // without a home directory, the paths below it do not exist
 	if dir := os.Getenv("XDG_RUNTIME_DIR"); dir != "" {
 		paths = append(paths, filepath.Join(dir, "containers/auth.json"))
 	} else {
@@ -81,17 +82,16 @@ func authPaths() (paths []string, required bool) {
 	return paths, false
 }
 
-// envAuths names the variable with the text of a config.json. docker and GitLab's runners read it
-// before the files.
+// envAuths is the variable that can contain the text of a config.json. docker and GitLab's runners
+// read it before the files.
 const envAuths = "DOCKER_AUTH_CONFIG"
 
-// authFiles is the name of the files with credentials in a list of credential helpers, as in
-// registries.conf.
+// authFiles stands for the credential files in a list of credential helpers, as in registries.conf.
 const authFiles = "containers-auth.json"
 
-// findCredentials asks credential helpers for the credentials for a repository, in their order. A
-// helper that fails does not keep the next from having them. Without helpers, they are in the
-// files.
+// findCredentials asks the credential helpers for the credentials for a repository, in the order of
+// the list. If a helper fails, the next helper is still asked. Without helpers, the credentials are
+// read from the files.
 func findCredentials(ctx context.Context, ref Ref, helpers []string) (credentials, error) {
 	if len(helpers) == 0 {
 		helpers = []string{authFiles}
@@ -113,7 +113,7 @@ func findCredentials(ctx context.Context, ref Ref, helpers []string) (credential
 	return credentials{}, failed
 }
 
-// fileCredentials finds the credentials for a repository in the files.
+// fileCredentials finds the credentials for a repository in the credential files.
 func fileCredentials(ctx context.Context, ref Ref) (credentials, error) {
 	paths, required := authPaths()
 	if text := os.Getenv(envAuths); text != "" && !required {
@@ -163,7 +163,7 @@ func parseAuthFile(data []byte) (*authFile, error) {
 	return &file, nil
 }
 
-// find looks in one file. name is its name for errors.
+// find looks for credentials in one file. name is the file's name in errors.
 func (f *authFile) find(ctx context.Context, ref Ref, name string) (credentials, error) {
 	found, err := f.look(ctx, ref)
 	if err != nil {
@@ -200,8 +200,8 @@ func (f *authFile) look(ctx context.Context, ref Ref) (credentials, error) {
 	return runHelper(ctx, "credsStore", f.CredsStore, host)
 }
 
-// entry returns the most specific entry for a repository. docker has empty entries for credentials
-// that its helpers store.
+// entry returns the most specific entry for a repository. docker writes empty entries for
+// credentials that its helpers store.
 func (f *authFile) entry(ref Ref) authEntry {
 	for key := ref.repository(); ; {
 		for _, spelled := range []string{key, key + "/"} {
@@ -246,16 +246,16 @@ func (e authEntry) decode() (credentials, error) {
 	if err != nil || !ok {
 		return c, errors.New(`the key "auth" is not USER:PASSWORD in base64`)
 	}
-	c.user, c.password = user, strings.TrimRight(password, "\x00") // docker once padded it
+	c.user, c.password = user, strings.TrimRight(password, "\x00") // docker once padded passwords
 	return c, nil
 }
 
-// helperPatience is how long to wait for a helper's output after the helper has exited: its child
-// processes can keep the pipe open.
+// helperPatience is how long to wait for a helper's output after the helper has exited, since its
+// child processes can keep the pipe open.
 const helperPatience = 5 * time.Second
 
 // runHelper runs docker-credential-HELPER, which reads a registry's name and prints its
-// credentials. key is where the file names it.
+// credentials. key is the key in the file that names the helper.
 func runHelper(ctx context.Context, key, helper, host string) (credentials, error) {
 	program := "docker-credential-" + helper
 	if strings.ContainsRune(helper, filepath.Separator) {
@@ -266,7 +266,7 @@ func runHelper(ctx context.Context, key, helper, host string) (credentials, erro
 	cmd.WaitDelay = helperPatience
 	out, err := cmd.Output()
 	if errors.Is(err, exec.ErrNotFound) {
-		// Not wrapped: the error repeats the program's name.
+		// The error is not wrapped, because it would repeat the program's name.
 		return credentials{}, fmt.Errorf("the key %s names the credential helper %q, but %q is not in $PATH: install the helper, or remove the key", key, helper, program)
 	}
 	if err != nil {

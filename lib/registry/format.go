@@ -12,12 +12,11 @@ import (
 	"chunkah/lib/oci"
 )
 
-// formatCodes are error codes of registries that do not accept the format of a manifest. The second
-// is that of registries that look for the tag in the manifest, as in Docker's first format.
+// formatCodes are error codes of registries that do not accept a manifest's format. TAG_INVALID
+// comes from registries that look for the tag in the manifest, as in Docker's first format.
 var formatCodes = []string{"MANIFEST_INVALID", "TAG_INVALID"}
 
-// refusesFormat reports whether an error can mean that the registry does not accept manifests of
-// OCI.
+// refusesFormat reports whether an error can mean that the registry does not accept OCI manifests.
 func refusesFormat(err error) bool {
 	var status *statusError
 	if !errors.As(err, &status) {
@@ -30,14 +29,14 @@ func refusesFormat(err error) bool {
 		})
 }
 
-// FormatError means that a registry refuses manifests of OCI, and that Push.Convert is not set.
+// FormatError means that a registry refuses OCI manifests, and that Push.Convert is not set.
 type FormatError struct{ err error }
 
 func (e *FormatError) Error() string { return e.err.Error() }
 func (e *FormatError) Unwrap() error { return e.err }
 
-// orDocker pushes manifests, and again in Docker's format if the registry refuses OCI's. If it
-// refuses both, the first error is the more useful one.
+// orDocker pushes manifests, and pushes them again in Docker's format if the registry refuses the
+// OCI format. If the registry refuses both formats, the first error is more useful.
 func (p *Push) orDocker(push func() (what string, refused bool, err error)) error {
 	what, refused, err := push()
 	if refused && p.Convert && !p.converted {

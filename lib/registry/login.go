@@ -16,21 +16,21 @@ import (
 )
 
 const (
-	// maxToken bounds the answer of a token server, in bytes.
+	// maxToken is the largest answer that is accepted from a token server, in bytes.
 	maxToken = 1 << 20
 	// clientID identifies this program when it exchanges an identity token.
 	clientID = "chunkah"
 )
 
-// login is the login state of one server. Only the registry itself gets credentials. Any other
-// server, which only a redirect can lead to, gets a token if it gives one to everybody.
+// login is the login state for one server. Only the registry itself receives credentials. Any other
+// server, which only a redirect can lead to, receives only a token that it gives to everybody.
 type login struct {
 	repo *Repository
-	own  bool // it is the registry itself
+	own  bool // the server is the registry itself
 
 	mu        sync.Mutex
 	challenge challenge         // its last challenge
-	headers   map[string]string // values of the Authorization header, by their scopes
+	headers   map[string]string // values of the Authorization header, by scopes
 }
 
 // loginAt returns the login for the server of a URL.
@@ -83,7 +83,7 @@ func (l *login) renew(ctx context.Context, u *url.URL, header http.Header, refus
 	return value, nil
 }
 
-// obtain gets the value for scopes and caches it under key.
+// obtain gets the Authorization header for scopes and caches it under key.
 func (l *login) obtain(ctx context.Context, u *url.URL, key string, scopes []string) (value string, err error) {
 	var creds credentials
 	if l.own {
@@ -108,8 +108,8 @@ func (l *login) obtain(ctx context.Context, u *url.URL, key string, scopes []str
 }
 
 // token requests a token from the token server in u's challenge (distribution specification, token
-// authentication). It does not follow redirects with a login: only the registry says which server
-// may get it.
+// authentication). Requests with a login follow no redirects, because only the registry may say
+// which server receives the login.
 func (l *login) token(ctx context.Context, u *url.URL, creds credentials, scopes []string) (string, error) {
 	realm, err := u.Parse(l.challenge.params["realm"])
 	if err != nil || realm.Host == "" || l.challenge.params["realm"] == "" {
@@ -158,8 +158,8 @@ func (l *login) exchange(ctx context.Context, realm *url.URL, creds credentials,
 	return readToken(resp)
 }
 
-// get sends a GET request to a token server, with a password if there is one. Redirects are
-// followed only without one.
+// get sends a GET request to a token server, with the password if the credentials contain one.
+// Redirects are followed only if no password is sent.
 func (l *login) get(ctx context.Context, u *url.URL, creds credentials) (*http.Response, error) {
 	send := func(u *url.URL) (*http.Response, error) {
 		return l.repo.roundTrip(ctx, u, request{method: http.MethodGet}, creds.basic())
@@ -223,7 +223,7 @@ func readToken(resp *http.Response) (string, error) {
 	return token, nil
 }
 
-// hasPassword reports whether there are data for basic authentication.
+// hasPassword reports whether the credentials can be used for basic authentication.
 func (c *credentials) hasPassword() bool { return c.user != "" || c.password != "" }
 
 // basic returns the Authorization header for basic authentication; empty for none.

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// plainDelay is how long https may take before plain HTTP is tried at the same time, if that is
-// allowed. Some plain HTTP servers wait for the end of a line, which a TLS client never sends.
+// plainDelay is how long https may take before plain HTTP is tried at the same time, if plain HTTP
+// is allowed. Some plain HTTP servers wait for the end of a line, which a TLS client never sends.
 const plainDelay = 300 * time.Millisecond
 
 // pingResult is the result of a ping.
@@ -40,7 +40,8 @@ func (r *Repository) connect(ctx context.Context) (*url.URL, error) {
 	return r.base, nil
 }
 
-// ping uses https. It uses plain HTTP only if that is allowed and the server does not support TLS.
+// ping uses https. It uses plain HTTP only if plain HTTP is allowed and the server does not support
+// TLS.
 func (r *Repository) ping(ctx context.Context) pingResult {
 	if !r.plain(r.host) {
 		return r.pingOver(ctx, "https")
@@ -75,8 +76,7 @@ func (r *Repository) ping(ctx context.Context) pingResult {
 // speaksTLS reports whether only a TLS server can cause the error.
 func speaksTLS(err error) bool { return !isPlain(err) && !isTransient(err) }
 
-// mostUseful returns the more useful of the failures. A missing TLS server says nothing about plain
-// HTTP.
+// mostUseful returns the most useful failure. A missing TLS server says nothing about plain HTTP.
 func mostUseful(failed []pingResult) pingResult {
 	if isPlain(failed[0].err) {
 		return failed[1]
@@ -84,8 +84,8 @@ func mostUseful(failed []pingResult) pingResult {
 	return failed[0]
 }
 
-// pingOver requests the root of the API without a login. It does not follow redirects: only the
-// registry itself says how to log in.
+// pingOver requests the root of the API without a login. It does not follow redirects, because only
+// the registry itself may say how to log in.
 func (r *Repository) pingOver(ctx context.Context, scheme string) pingResult {
 	p := pingResult{scheme: scheme}
 	resp, err := r.roundTrip(ctx, &url.URL{Scheme: scheme, Host: r.host, Path: "/v2/"}, request{method: http.MethodGet}, "")

@@ -15,18 +15,20 @@ import (
 	"chunkah/lib/oci"
 )
 
-// Push writes an image, or an index of several, to tags of a repository. It is an oci.Destination.
-// Blob can be called concurrently.
+// Push writes an image, or an index of several images, to tags in a repository. It is an
+// oci.Destination. Blob can be called concurrently.
 type Push struct {
-	// Readable pushes the manifest by digest too, before the tag moves. See oci.Options.
+	// If Readable is set, the manifest is also pushed by digest, before the tag moves. See
+	// oci.Options.
 	Readable bool
-	// Also are more tags for the image, in this order.
+	// Also lists additional tags for the image, in this order.
 	Also []string
-	// Convert pushes manifests in Docker's format if the registry refuses those of OCI.
+	// If Convert is set, manifests are pushed in Docker's format if the registry refuses OCI
+	// manifests.
 	Convert bool
 
 	repo      *Repository
-	ctx       context.Context // of all requests: the methods of a Destination have none
+	ctx       context.Context // for all requests, since methods of Destination take none
 	cancelAll context.CancelFunc
 
 	held    sync.Map                      // digests of blobs that are known to be in the repository
@@ -76,14 +78,14 @@ func (r *Repository) Push(ctx context.Context) (*Push, error) {
 // rights returns the scope of requests to the repository.
 func (p *Push) rights() []string { return []string{scope(p.repo.ref.Name, "pull,push")} }
 
-// blobsAtOnce is how many blobs are sent in parallel: enough to hide round trips, few enough that
-// registries do not throttle them.
+// blobsAtOnce is how many blobs are sent in parallel. It is large enough to hide round trips, and
+// small enough that registries do not throttle the push.
 const blobsAtOnce = 4
 
 // Traits implements oci.Destination.
 func (p *Push) Traits() oci.Traits { return oci.Traits{Access: oci.Network, Parallel: blobsAtOnce} }
 
-// NewBlob implements oci.Destination: registries need the digest first.
+// NewBlob implements oci.Destination. It returns nil, because registries need the digest first.
 func (p *Push) NewBlob(int64, bool) (oci.BlobWriter, error) { return nil, nil }
 
 // Blob implements oci.Destination. Manifests and indexes are kept for Finish.
@@ -132,10 +134,10 @@ func (p *Push) keep(d v1.Descriptor, write func(io.Writer) error) error {
 	return nil
 }
 
-// Finish implements oci.Destination. If the index has only one manifest, that manifest becomes the
-// image; otherwise the index does. All manifests except the one for the tags are pushed. That one
-// is pushed only if the image must be readable, because some registries make an image visible
-// without a tag.
+// Finish implements oci.Destination. If the index lists only one manifest, that manifest becomes
+// the image; otherwise the index does. All manifests are pushed except the manifest for the tags.
+// That manifest is pushed only if the image must be readable, because some registries make an image
+// visible without a tag.
 func (p *Push) Finish(index []byte) (at oci.Location, err error) {
 	if err := p.state(); err != nil {
 		return at, err
@@ -151,8 +153,8 @@ func (p *Push) Finish(index []byte) (at oci.Location, err error) {
 	return oci.Location{Ref: p.repo.ref.repository() + "@" + p.top.Descriptor.Digest.String()}, nil
 }
 
-// putAll pushes all manifests by their digests, and the one for the tags only if top is set.
-// refused means that the registry can want another format.
+// putAll pushes all manifests by their digests, but the manifest for the tags only if top is set.
+// refused means that the registry may want another format.
 func (p *Push) putAll(top bool) (what string, refused bool, err error) {
 	for _, doc := range p.manifests {
 		if doc.Descriptor.Digest == p.top.Descriptor.Digest && !top {
@@ -226,8 +228,8 @@ func (p *Push) choose(index []byte) (oci.Document, error) {
 	return doc, nil
 }
 
-// Discard implements oci.Destination: it cancels all transfers. Blobs that were sent stay, without
-// a tag.
+// Discard implements oci.Destination: it cancels all transfers. Blobs that were already sent stay
+// in the registry, without a tag.
 func (p *Push) Discard() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -238,8 +240,8 @@ func (p *Push) Discard() error {
 	return nil
 }
 
-// fail makes err the push's error, if it is not nil, and cancels all transfers, which then fail
-// with the same error.
+// fail records err as the push's error, unless err is nil, and cancels all transfers, which then
+// fail with the same error.
 func (p *Push) fail(what string, err error) error {
 	if err == nil {
 		return nil
@@ -255,7 +257,7 @@ func (p *Push) fail(what string, err error) error {
 	return p.done
 }
 
-// state is nil while the push accepts blobs.
+// state returns nil as long as the push accepts blobs.
 func (p *Push) state() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()

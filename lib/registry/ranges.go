@@ -14,12 +14,12 @@ import (
 	"chunkah/lib/oci"
 )
 
-// rangesTimeout bounds the check of a finished push.
+// rangesTimeout is the longest time that the check of a finished push may take.
 const rangesTimeout = 10 * time.Second
 
-// checkRanges warns if clients that fetch parts of layers cannot fetch them from the registry: they
-// ask for several ranges at once, and some registries refuse that. It costs one small request, and
-// only for layers of zstd:chunked.
+// checkRanges warns if clients that fetch parts of layers cannot fetch them from the registry. Such
+// clients request several ranges at once, and some registries refuse this. The check costs one
+// small request, and only if there are zstd:chunked layers.
 func (p *Push) checkRanges(ctx context.Context) {
 	d := p.chunked.Load()
 	if d == nil {
@@ -52,8 +52,8 @@ func (p *Push) sawBlob(d v1.Descriptor) {
 	}
 }
 
-// BlobRange opens n bytes of a blob from an offset on. They are not verified. A registry that does
-// not support ranges is an error.
+// BlobRange opens n bytes of a blob, from an offset on. The bytes are not verified. If the registry
+// does not support ranges, BlobRange returns an error.
 func (r *Repository) BlobRange(ctx context.Context, d v1.Descriptor, from, n int64) (io.ReadCloser, error) {
 	if err := oci.CheckDescriptor(d); err != nil {
 		return nil, fmt.Errorf("reading a blob from %q: %w", r.ref.repository(), err)

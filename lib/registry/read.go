@@ -20,8 +20,8 @@ import (
 )
 
 // Manifest reads the manifest or index with the tag or digest ref. It also returns the media type
-// from the registry's answer, or an empty string if there is none. If ref is a digest, the data
-// have it.
+// from the registry's answer, or an empty string if the answer contains none. If ref is a digest,
+// the data match this digest.
 func (r *Repository) Manifest(ctx context.Context, ref string) (data []byte, mediaType string, err error) {
 	if err := checkIdentifier(ref); err != nil {
 		return nil, "", fmt.Errorf("reading a manifest from %q: %w", r.ref.repository(), err)
@@ -36,7 +36,8 @@ func (r *Repository) Manifest(ctx context.Context, ref string) (data []byte, med
 	return data, mediaType, nil
 }
 
-// checkIdentifier refuses a ref that is neither a digest nor a tag and would change the URL's path.
+// checkIdentifier refuses a ref that is neither a digest nor a tag, because such a ref would change
+// the URL's path.
 func checkIdentifier(ref string) error {
 	if strings.Contains(ref, ":") {
 		if err := digest.Digest(ref).Validate(); err != nil {
@@ -75,12 +76,12 @@ func (r *Repository) pull() []string { return []string{scope(r.ref.Name, "pull")
 // manifestTypes are the media types of manifests and indexes.
 var manifestTypes = []string{v1.MediaTypeImageIndex, v1.MediaTypeImageManifest, oci.MediaTypeDockerIndex, oci.MediaTypeDockerManifest}
 
-// IsManifest reports whether a media type is that of a manifest or an index, which registries store
+// IsManifest reports whether a media type belongs to a manifest or an index, which registries store
 // separately from blobs.
 func IsManifest(mediaType string) bool { return slices.Contains(manifestTypes, mediaType) }
 
-// manifestType returns the media type of a Content-Type header. It is empty for a general type;
-// then the manifest itself has its type.
+// manifestType returns the media type in a Content-Type header. For a general type it returns an
+// empty string. In that case the manifest itself contains its type.
 func manifestType(contentType string) string {
 	mediaType, _, err := mime.ParseMediaType(contentType)
 	if err != nil || !IsManifest(mediaType) {
@@ -90,7 +91,7 @@ func manifestType(contentType string) string {
 }
 
 // readDocument reads a whole body, up to most bytes. Some servers and proxies compress it without
-// being asked to. No document begins like gzip.
+// being asked to. No document begins like gzip data.
 func readDocument(resp *http.Response, most int64) ([]byte, error) {
 	in := bufio.NewReader(resp.Body)
 	var body io.Reader = in
@@ -112,7 +113,7 @@ func readDocument(resp *http.Response, most int64) ([]byte, error) {
 }
 
 // Blob reads a blob. The reader returns io.EOF only after d.Size bytes with the right digest. If
-// the connection breaks, it continues with another. The caller closes it.
+// the connection breaks, the reader continues over a new connection. The caller closes the reader.
 func (r *Repository) Blob(ctx context.Context, d v1.Descriptor) (io.ReadCloser, error) {
 	if err := oci.CheckDescriptor(d); err != nil {
 		return nil, fmt.Errorf("reading a blob from %q: %w", r.ref.repository(), err)
@@ -125,12 +126,12 @@ func (r *Repository) Blob(ctx context.Context, d v1.Descriptor) (io.ReadCloser, 
 }
 
 // freshStart is how many bytes of a blob one connection must deliver to reset the number of
-// attempts. So a large blob survives more interruptions than a small one, and a blob that hardly
-// moves fails in the end.
+// attempts. A large blob therefore survives more interruptions than a small blob, and a blob that
+// hardly moves fails in the end.
 const freshStart = 1 << 20
 
-// blobReader reads a blob over several connections if necessary. It keeps the blob's context
-// because Read has none.
+// blobReader reads a blob, over several connections if necessary. It stores the blob's context
+// because Read takes none.
 type blobReader struct {
 	ctx      context.Context
 	repo     *Repository
@@ -200,7 +201,7 @@ func (b *blobReader) finish() error {
 	return io.EOF
 }
 
-// connect requests the blob from the offset until there is an answer or no attempts are left.
+// connect requests the blob from the offset on, until an answer arrives or no attempts are left.
 func (b *blobReader) connect() error {
 	for ; ; b.attempt++ {
 		err := b.open()

@@ -13,7 +13,7 @@ import (
 
 const (
 	dockerHub   = "docker.io"       // the default registry
-	dockerIndex = "index.docker.io" // another name for it, and the host of its API
+	dockerIndex = "index.docker.io" // another name for docker.io, and the host of its API
 )
 
 // Ref names an image in a registry.
@@ -27,8 +27,8 @@ type Ref struct {
 // ParseRef parses a reference as podman and skopeo parse the part after docker://, which is
 // [HOST[:PORT]/]NAME[:TAG][@DIGEST]. The first part is a host if it contains a dot or a port or is
 // localhost. Without a host, the registry is docker.io, and a name with one part is in library/.
-// Without tag and digest, the tag is latest. A host alone is refused: docker would take
-// localhost:5000 as an image of docker.io.
+// Without tag and digest, the tag is latest. A host alone is refused, because docker would read
+// localhost:5000 as an image in docker.io.
 func ParseRef(s string) (Ref, error) {
 	if strings.Contains(s, "://") {
 		return Ref{}, fmt.Errorf("image reference %q has a scheme: want a name such as registry.example/app:1", s)
@@ -73,7 +73,7 @@ func ParseRef(s string) (Ref, error) {
 // isHost reports whether the first part of a reference is the host of a registry.
 func isHost(part string) bool { return part == "localhost" || strings.ContainsAny(part, ".:") }
 
-// IsShort reports whether a reference has no registry. ParseRef takes docker.io for it.
+// IsShort reports whether a reference names no registry. ParseRef then uses docker.io.
 func IsShort(s string) bool {
 	image, _, _ := strings.Cut(s, "@")
 	host, _, ok := strings.Cut(image, "/")

@@ -9,26 +9,28 @@ import (
 	"time"
 )
 
-// Options say how to connect to a registry. The zero Options are safe.
+// Options define how to connect to a registry. The zero Options are safe.
 type Options struct {
 	// Insecure allows plain HTTP and untrusted certificates.
 	Insecure bool
 	// UserAgent identifies the client, for example chunkah/1.0.
 	UserAgent string
-	// Helpers are the credential helpers to ask, in their order. "containers-auth.json" stands for
-	// the files with credentials, which are the only place if the list is empty.
+	// Helpers lists the credential helpers in the order in which they are asked.
+	// "containers-auth.json" stands for the credential files. If the list is empty, only the
+	// credential files are used.
 	Helpers []string
-	// Attempts bounds how often a request or a blob is tried; 0 means 6.
+	// Attempts is how often a request or a blob is tried before an error is returned; 0 means 6.
 	Attempts int
 	// Backoff is the wait before the second attempt. It doubles up to half a minute; 0 means half a
 	// second.
 	Backoff time.Duration
-	// Timeout bounds how long a request may make no progress; 0 means a minute.
+	// Timeout is how long a request may make no progress; 0 means a minute.
 	Timeout time.Duration
-	// Warn gets messages about retries and about answers that cannot be right; nil ignores them. It
-	// can be called concurrently.
+	// Warn receives messages about retries and about answers that cannot be right. If it is nil,
+	// the messages are ignored. Several goroutines can call it at the same time.
 	Warn func(string)
-	// Wait replaces the clock in tests; nil waits until the context ends or the time is over.
+	// Wait replaces the clock in tests. If it is nil, a wait ends when the context ends or the time
+	// is over.
 	Wait func(context.Context, time.Duration) error
 }
 
@@ -56,7 +58,7 @@ type Repository struct {
 	plain func(host string) bool // whether plain HTTP is allowed for a host
 	inner http.RoundTripper
 
-	connecting sync.Mutex // for finding base
+	connecting sync.Mutex // held while base is determined
 	mu         sync.Mutex
 	base       *url.URL          // scheme and host of the registry; nil until known
 	creds      *credentials      // nil until looked up
@@ -86,12 +88,12 @@ func Open(ref Ref, opt Options) (*Repository, error) {
 // Ref returns the reference that the repository was opened with.
 func (r *Repository) Ref() Ref { return r.ref }
 
-// scope names rights to a repository for token servers.
+// scope describes rights to a repository in the form that token servers expect.
 func scope(repository, actions string) string {
 	return "repository:" + repository + ":" + actions
 }
 
-// credentials returns the repository's credentials. It looks for them once.
+// credentials returns the repository's credentials. It looks for them only once.
 func (r *Repository) credentials(ctx context.Context) (credentials, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -105,7 +107,8 @@ func (r *Repository) credentials(ctx context.Context) (credentials, error) {
 	return *r.creds, nil
 }
 
-// credentialsFrom returns the source of the credentials; empty if there are none.
+// credentialsFrom returns the source of the credentials, or an empty string if there are no
+// credentials.
 func (r *Repository) credentialsFrom() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -142,7 +145,8 @@ func (r *Repository) send(ctx context.Context, req request, want ...int) (*http.
 	return resp, nil
 }
 
-// logIn sends a request to u with a login, and again with a new login if the server refuses that.
+// logIn sends a request to u with a login, and again with a new login if the server refuses the
+// first.
 func (r *Repository) logIn(ctx context.Context, u *url.URL, req request) (*http.Response, error) {
 	l := r.loginAt(u)
 	authorization, err := l.authorization(ctx, u, req.scopes)

@@ -21,7 +21,7 @@ const (
 	maxRetryAfter   = 5 * time.Minute        // longest Retry-After that is accepted
 )
 
-// temporaryError is an error that can go away with another attempt.
+// temporaryError is an error that another attempt may avoid.
 type temporaryError struct {
 	cause error
 	after time.Duration // the registry's Retry-After; 0 if there is none
@@ -30,7 +30,7 @@ type temporaryError struct {
 func (e *temporaryError) Error() string { return e.cause.Error() }
 func (e *temporaryError) Unwrap() error { return e.cause }
 
-// retry calls try until it succeeds, fails with a permanent error, or was called often enough. what
+// retry calls try until it succeeds, fails with a permanent error, or has used all attempts. what
 // describes the work in warnings.
 func (r *Repository) retry(ctx context.Context, what string, try func() error) error {
 	for attempt := 1; ; attempt++ {
@@ -106,7 +106,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// isTemporary reports whether another attempt can get another status.
+// isTemporary reports whether another attempt may return a different status.
 func isTemporary(status int) bool {
 	switch status {
 	case http.StatusRequestTimeout, http.StatusTooManyRequests:
@@ -117,7 +117,8 @@ func isTemporary(status int) bool {
 	return status >= 500
 }
 
-// retryAfter parses that header: seconds, or a date relative to the registry's own clock.
+// retryAfter parses the Retry-After header, which contains a number of seconds, or a date relative
+// to the registry's own clock.
 func retryAfter(header http.Header) time.Duration {
 	value := header.Get("Retry-After")
 	if seconds, err := strconv.ParseUint(value, 10, 31); err == nil {

@@ -8,9 +8,8 @@ import (
 	"sync"
 )
 
-// source makes request bodies of a write function. There can be several bodies, after redirects,
-// new logins and failures, but write runs only for one that is read, and never twice at the same
-// time.
+// source makes request bodies from a write function. Redirects, new logins and failures can require
+// several bodies, but write runs only for a body that is read, and never twice at the same time.
 type source struct {
 	size  int64
 	write func(io.Writer) error
@@ -20,10 +19,10 @@ type source struct {
 
 	mu     sync.Mutex
 	latest *body
-	err    error // of write itself: another attempt would not help
+	err    error // from write itself: another attempt would not help
 }
 
-// body is one run of a source. Write begins with the first read.
+// body is one run of a source. The source's write function starts with the first read.
 type body struct {
 	*io.PipeReader
 	src   *source
@@ -51,7 +50,7 @@ func (b *body) start() {
 	})
 }
 
-// errUnwanted is write's error if the body is not read any further.
+// errUnwanted is the error that write receives if the body is not read any further.
 var errUnwanted = errors.New("the upload has ended")
 
 // body returns a new body, and ends the previous one.
@@ -110,12 +109,13 @@ func (s *source) run(w io.Writer) error {
 
 var errTooLong = errors.New("more bytes than announced")
 
-// counter bounds the bytes written to w. The first error stays.
+// counter limits the number of bytes written to w. After an error, all writes return the same
+// error.
 type counter struct {
 	w      io.Writer
 	left   int64
 	err    error
-	broken bool // the error is that of w
+	broken bool // the error came from w
 }
 
 func (c *counter) Write(b []byte) (int, error) {

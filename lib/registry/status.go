@@ -14,9 +14,9 @@ import (
 )
 
 const (
-	// maxMessage bounds a registry's text in messages, in bytes.
+	// maxMessage is the largest part of a registry's text that a message shows, in bytes.
 	maxMessage = 300
-	// maxDetails bounds how many errors of one answer are in a message.
+	// maxDetails is the largest number of errors from one answer that a message shows.
 	maxDetails = 3
 )
 
@@ -67,7 +67,7 @@ func refuses(err error) bool {
 	return errors.As(err, &status) && !errors.As(err, &temporary)
 }
 
-// queries finds the queries of URLs, which can contain signatures.
+// queries matches the queries of URLs, which can contain signatures.
 var queries = regexp.MustCompile(`(?i)(https?://[^\s"'<>?]*)\?[^\s"'<>]*`)
 
 // redact removes the queries of URLs from a server's text.
@@ -99,7 +99,7 @@ func (r *Repository) advise(err error) error {
 	var certificate *tls.CertificateVerificationError
 	var status *statusError
 	switch {
-	case errors.As(cause, &certificate): // first, since it can also be an answer to plain HTTP
+	case errors.As(cause, &certificate): // first, since plain HTTP can cause this error too
 		return fmt.Errorf("%w: put the certificate of its authority into /etc/containers/certs.d/%s/ca.crt", certificate, r.ref.Registry)
 	case errors.As(cause, &status):
 		text := status.Error() + r.hint(status.code)
@@ -109,13 +109,13 @@ func (r *Repository) advise(err error) error {
 		return errors.New(text)
 	case isPlain(cause) && !r.plain(r.ref.Registry):
 		return fmt.Errorf("%w: the server uses plain HTTP: allow it with --insecure", cause)
-	case errors.Is(cause, io.EOF): // net/http's error for it
+	case errors.Is(cause, io.EOF): // net/http's error for this
 		return errors.New("the connection was closed before the answer")
 	}
 	return cause
 }
 
-// absentError means that the registry does not have it. It is an fs.ErrNotExist.
+// absentError means that the registry does not have what was requested. It is an fs.ErrNotExist.
 type absentError string
 
 func (e absentError) Error() string { return string(e) }

@@ -24,8 +24,8 @@ func (p *Push) put(ctx context.Context, doc oci.Document, name string) error {
 	return checkAnswer(resp, doc.Descriptor.Digest)
 }
 
-// moveTag makes a tag name a manifest. Once the request is sent, the end of the context does not
-// cancel it at once. refused means that the registry can want another format.
+// moveTag makes a tag name a manifest. After the request is sent, the end of the context does not
+// cancel it at once. refused means that the registry may want another format.
 func (p *Push) moveTag(ctx context.Context, tag string, top oci.Document) (what string, refused bool, err error) {
 	repo := p.repo
 	what = fmt.Sprintf("moving tag %q of %q to %q", tag, repo.ref.repository(), top.Descriptor.Digest)
@@ -54,8 +54,8 @@ func (p *Push) moveTag(ctx context.Context, tag string, top oci.Document) (what 
 	return what, refused, err
 }
 
-// tagged reports whether the tag already names the manifest. Some registries refuse to push it
-// again. If the check fails, the tag is moved.
+// tagged reports whether the tag already names the manifest. Some registries refuse to push the
+// same manifest again. If the check fails, the tag is moved.
 func (p *Push) tagged(ctx context.Context, tag string, top oci.Document) bool {
 	resp, err := p.repo.send(ctx, request{
 		method: http.MethodHead, url: p.repo.url("manifests", tag), scopes: p.rights(),

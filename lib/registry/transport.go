@@ -15,13 +15,14 @@ import (
 )
 
 const (
-	// idleConns covers the usual number of parallel uploads. net/http keeps 2.
+	// idleConns covers the usual number of parallel uploads. The default of net/http is 2.
 	idleConns = 16
-	// maxHeader bounds the headers of an answer, in bytes.
+	// maxHeader is the largest size of the headers of an answer, in bytes.
 	maxHeader = 1 << 20
-	// maxNotice bounds a body that is only read for messages or to reuse the connection, in bytes.
+	// maxNotice is the largest size of a body that is read only for messages or to reuse the
+	// connection, in bytes.
 	maxNotice = 64 << 10
-	// maxRedirects bounds the redirects of one request.
+	// maxRedirects is the largest number of redirects of one request.
 	maxRedirects = 10
 )
 
@@ -29,10 +30,11 @@ const (
 func newTransport(config *tls.Config, timeout time.Duration) *http.Transport {
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.TLSClientConfig = config
-	t.DisableCompression = true // the digest is that of the bytes sent
+	t.DisableCompression = true // the digest describes the bytes as they were sent
 	t.MaxIdleConnsPerHost = idleConns
 	t.MaxResponseHeaderBytes = maxHeader
-	// The dialer needs its own timeout: a connection can outlive the request that it was made for.
+	// The dialer needs its own timeout, because a connection can outlive the request for which it
+	// was made.
 	t.DialContext = (&net.Dialer{Timeout: timeout}).DialContext
 	t.TLSHandshakeTimeout = timeout
 	// Otherwise the next attempt would use a dead HTTP/2 connection again.
@@ -40,20 +42,20 @@ func newTransport(config *tls.Config, timeout time.Duration) *http.Transport {
 	return t
 }
 
-// request is one request to a registry. It can be sent several times: with a login, a new login, or
-// after redirects.
+// request is one request to a registry. It can be sent several times: with a login, with a new
+// login, or after redirects.
 type request struct {
 	method string
-	url    *url.URL // without a scheme: send adds the registry's
+	url    *url.URL // without a scheme, which send adds
 	header http.Header
-	scopes []string                      // the rights it needs
-	size   int64                         // of the body; 0 for none
+	scopes []string                      // the rights that the request needs
+	size   int64                         // size of the body; 0 for no body
 	body   func() (io.ReadCloser, error) // returns a new body
 }
 
-// roundTrip sends a request to u, with an Authorization header unless that is empty, and returns
-// the answer with any status. It follows no redirects. A stall of the request or the answer ends
-// after Options.Timeout.
+// roundTrip sends a request to u, with an Authorization header unless authorization is empty, and
+// returns the answer with any status. It follows no redirects. If the request or the answer stalls,
+// it ends after Options.Timeout.
 func (r *Repository) roundTrip(ctx context.Context, u *url.URL, req request, authorization string) (*http.Response, error) {
 	if u.Scheme != "https" && u.Scheme != "http" {
 		return nil, fmt.Errorf("refusing the scheme %q of %q: want https", u.Scheme, u.Host)
@@ -100,7 +102,7 @@ func (r *Repository) prepare(ctx context.Context, u *url.URL, req request, w *wa
 		sent.Header = make(http.Header)
 	}
 	if sent.Header.Set("User-Agent", r.opt.UserAgent); r.opt.UserAgent == "" {
-		sent.Header["User-Agent"] = nil // suppresses net/http's own
+		sent.Header["User-Agent"] = nil // suppresses net/http's own header
 	}
 	if req.size == 0 {
 		return sent, nil
@@ -116,8 +118,8 @@ func (r *Repository) prepare(ctx context.Context, u *url.URL, req request, w *wa
 	return sent, err
 }
 
-// checkStatus returns an error for answers that are worth a retry. sent is how much of the
-// request's body was sent.
+// checkStatus returns an error for answers that are worth a retry. sent is the number of bytes of
+// the request's body that were sent.
 func checkStatus(resp *http.Response, req request, sent int64) error {
 	switch {
 	case isTemporary(resp.StatusCode):
@@ -179,7 +181,7 @@ func origin(u *url.URL) string {
 	return u.Scheme + "://" + net.JoinHostPort(strings.ToLower(u.Hostname()), port)
 }
 
-// isTransient reports whether a failed connection can work the next time.
+// isTransient reports whether a connection that failed may work the next time.
 func isTransient(err error) bool {
 	var certificate *tls.CertificateVerificationError
 	var dns *net.DNSError
@@ -211,7 +213,7 @@ func plainHosts(registry string, insecure bool) func(host string) bool {
 	}
 }
 
-// isLoopback reports whether a host, with or without a port, is this machine by its name.
+// isLoopback reports whether the name of a host, with or without a port, means this machine.
 func isLoopback(host string) bool {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name

@@ -11,10 +11,10 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// digestHeader has the digest of the stored content.
+// digestHeader is the header that contains the digest of the stored content.
 const digestHeader = "Docker-Content-Digest"
 
-// presence says whether a registry has a blob.
+// presence describes whether a registry has a blob.
 type presence int
 
 const (
@@ -30,7 +30,7 @@ func (p *Push) look(ctx context.Context, d v1.Descriptor) (presence, error) {
 	var status *statusError
 	switch {
 	case refuses(err), errors.As(err, &status) && status.code == http.StatusInternalServerError:
-		return unknown, nil // only a question: missing rights are reported when the blob is sent
+		return unknown, nil // missing rights are reported when the blob is sent
 	case err != nil:
 		return unknown, err
 	}
@@ -38,7 +38,7 @@ func (p *Push) look(ctx context.Context, d v1.Descriptor) (presence, error) {
 	if resp.StatusCode == http.StatusNotFound {
 		return absent, nil
 	}
-	// An impossible answer is not fatal: sending the blob replaces the stored one.
+	// An impossible answer is not fatal, because sending the blob replaces the stored blob.
 	err = checkAnswer(resp, d.Digest)
 	if err == nil && resp.ContentLength >= 0 && resp.ContentLength != d.Size {
 		err = fmt.Errorf("the registry reports %d bytes for this blob instead of %d", resp.ContentLength, d.Size)
@@ -50,8 +50,8 @@ func (p *Push) look(ctx context.Context, d v1.Descriptor) (presence, error) {
 	return present, nil
 }
 
-// verify checks that the registry has a blob that it accepted without naming its digest. Some
-// servers and proxies answer before they have read everything.
+// verify checks that the registry has a blob that it accepted without naming the blob's digest.
+// Some servers and proxies answer before they have read everything.
 func (p *Push) verify(ctx context.Context, d v1.Descriptor) error {
 	found, err := p.look(ctx, d)
 	if err == nil && found == absent {
@@ -60,7 +60,7 @@ func (p *Push) verify(ctx context.Context, d v1.Descriptor) error {
 	return err
 }
 
-// checkAnswer compares the digest in an answer, if there is one.
+// checkAnswer compares the digest in an answer, if the answer contains one.
 func checkAnswer(resp *http.Response, want digest.Digest) error {
 	if got := resp.Header.Get(digestHeader); got != "" && got != want.String() {
 		return fmt.Errorf("the registry reports a different digest, %.*q", maxMessage, got)
@@ -79,8 +79,8 @@ func (p *Push) begin(ctx context.Context) (*url.URL, error) {
 	return location(resp.Request.URL, resp)
 }
 
-// mount mounts a blob of another repository. Only this request asks the token server for rights to
-// both repositories, since it can refuse those.
+// mount mounts a blob from another repository. Only this request asks the token server for rights
+// to both repositories, since the token server can refuse these rights.
 func (p *Push) mount(ctx context.Context, d digest.Digest, from string) (done bool, to *url.URL, err error) {
 	u := p.repo.url("blobs/uploads", "")
 	u.RawQuery = url.Values{"mount": {d.String()}, "from": {from}}.Encode()
@@ -98,8 +98,8 @@ func (p *Push) mount(ctx context.Context, d digest.Digest, from string) (done bo
 	return false, to, err
 }
 
-// cancel cancels an upload on the registry. Without it the registry would expire the upload. It is
-// sent to no other host.
+// cancel cancels an upload on the registry, where it would otherwise stay until it expires. The
+// request is sent to no other host.
 func (p *Push) cancel(ctx context.Context, location *url.URL) {
 	if base, err := p.repo.connect(ctx); err != nil || origin(location) != origin(base) {
 		return
@@ -110,8 +110,8 @@ func (p *Push) cancel(ctx context.Context, location *url.URL) {
 	}
 }
 
-// open finds a way to get the blob into the repository: it exists, or is mounted, or must be sent
-// to location.
+// open finds a way to get the blob into the repository. The blob exists there, or is mounted, or
+// must be sent to location.
 func (p *Push) open(ctx context.Context, d v1.Descriptor, from string) (done bool, location *url.URL, err error) {
 	if found, err := p.look(ctx, d); found == present || err != nil {
 		return found == present, nil, err
@@ -132,7 +132,7 @@ func (p *Push) open(ctx context.Context, d v1.Descriptor, from string) (done boo
 }
 
 // mountable returns the repository of an image if the registry is the same and the repository
-// differs; else an empty string.
+// differs, or else an empty string.
 func (p *Push) mountable(image string) string {
 	ref, err := ParseRef(image)
 	if err != nil || ref.Registry != p.repo.ref.Registry || ref.Name == p.repo.ref.Name {
@@ -141,8 +141,8 @@ func (p *Push) mountable(image string) string {
 	return ref.Name
 }
 
-// upload is one attempt to get a blob into the repository. from is another repository with it, or
-// empty.
+// upload is one attempt to get a blob into the repository. from is another repository that contains
+// the blob, or empty.
 func (p *Push) upload(ctx context.Context, d v1.Descriptor, from string, src *source) error {
 	done, location, err := p.open(ctx, d, from)
 	if done || err != nil {

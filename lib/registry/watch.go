@@ -16,10 +16,11 @@ const (
 	// defaultTimeout is how long a request may make no progress. Some registries move a large blob
 	// to its place before they answer.
 	defaultTimeout = time.Minute
-	// minProgress is how many bytes must move in that time to count as progress: about 1 kB/s by
-	// default. Smaller data, such as headers and most manifests, must be complete within that time.
+	// minProgress is how many bytes must move within the timeout to count as progress: about 1 kB/s
+	// by default. Smaller data, such as headers and most manifests, must be complete within the
+	// timeout.
 	minProgress = 64 << 10
-	// dropTimeout bounds the wait for the rest of an answer that is read only to reuse the
+	// dropTimeout is how long to wait for the rest of an answer that is read only to reuse the
 	// connection.
 	dropTimeout = time.Second
 )
@@ -36,9 +37,9 @@ type watch struct {
 	mu       sync.Mutex
 	timer    *time.Timer
 	left     time.Duration // until the request counts as stalled
-	since    time.Time     // start of the clock; zero while it is stopped
+	since    time.Time     // when the clock started; zero while it is stopped
 	moved    int64         // bytes since the last progress
-	answered bool          // there is an answer: bytes still being sent do not count
+	answered bool          // an answer has arrived: bytes still being sent do not count
 
 	sent atomic.Int64 // bytes of the request's current body
 }
@@ -59,7 +60,7 @@ func (w *watch) run() {
 	w.timer.Reset(w.left)
 }
 
-// stop stops the clock: n bytes have moved.
+// stop stops the clock after n bytes have moved.
 func (w *watch) stop(n int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -77,7 +78,7 @@ func (w *watch) pause() {
 	}
 }
 
-// answer stops the clock: the answer's body gets the full time again.
+// answer stops the clock when an answer arrives. The answer's body gets the full time again.
 func (w *watch) answer() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -134,7 +135,7 @@ func (b *sentBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// tick changes the clock unless there is an answer, which then owns the clock.
+// tick changes the clock unless an answer has arrived, because the answer then owns the clock.
 func (b *sentBody) tick(change func()) {
 	b.watch.mu.Lock()
 	defer b.watch.mu.Unlock()

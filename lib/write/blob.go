@@ -23,19 +23,21 @@ import (
 type blob struct {
 	diffID digest.Digest
 	digest digest.Digest
-	size   int64 // of the blob
-	tar    int64 // of the tar
-	// entry is where the blob was written in the archive; nil if it was not written yet.
+	size   int64 // bytes in the blob
+	tar    int64 // bytes in the tar
+	// entry is where the blob was written in the archive. It is nil if the blob was not written
+	// yet.
 	entry oci.BlobWriter
-	// spool has the compressed blob until it is written.
+	// spool stores the compressed blob until the blob is written.
 	spool *spooledBlob
-	// previous is the proven layer of the previous image with this blob.
+	// previous is the layer of the previous image that supplies the blob, which is already proven.
 	previous *Kept
-	// from names an image in a registry that has the blob; empty for none.
+	// from names an image in a registry that already stores the blob. It is empty if no such image
+	// is known.
 	from string
-	// annotations are those of zstd:chunked; nil for other blobs.
+	// annotations are the zstd:chunked annotations. They are nil for other blobs.
 	annotations map[string]string
-	// reused is set if the blob was found and not compressed in this run.
+	// reused is set if the blob was found instead of compressed in this run.
 	reused bool
 }
 
@@ -46,8 +48,8 @@ func (b *blob) close() {
 	}
 }
 
-// reserve reserves space for uncompressed layers if the output is a file. They can then be digested
-// and written in one pass.
+// reserve reserves space for uncompressed layers if the output is a file. Such layers can then be
+// digested and written in one pass.
 func (w *writer) reserve(order []int) error {
 	if w.access != oci.RandomAccess || w.compressed() {
 		return nil
@@ -95,7 +97,7 @@ func (w *writer) digest(ctx context.Context, pool *compress.Pool, i int) (*blob,
 
 func (w *writer) compressed() bool { return w.opt.Compression.Algorithm != compress.None }
 
-// digestInto writes the blob to out while it is digested.
+// digestInto digests the blob while writing it to out.
 func (w *writer) digestInto(ctx context.Context, pool *compress.Pool, out io.Writer, l *layerFiles, b *blob) error {
 	blob := &tee{sum: sha256.New(), w: out}
 	if err := w.tar(ctx, pool, blob, l, b); err != nil {
@@ -120,8 +122,8 @@ func (w *writer) digestInPlace(ctx context.Context, pool *compress.Pool, l *laye
 	return out.Commit(b.digest, b.size)
 }
 
-// digestOnly keeps only the layer's digest. The second pass reads its files again and must get the
-// same digest.
+// digestOnly keeps only the layer's digest. The second pass reads the layer's files again and must
+// get the same digest.
 func (w *writer) digestOnly(ctx context.Context, l *layerFiles, b *blob) error {
 	c := w.newContents()
 	defer c.close()
@@ -163,13 +165,13 @@ func (w *writer) toCache(l *layerFiles, b *blob, write func(*cache.Writer) (dige
 	return nil
 }
 
-// cached returns a blob of the cache as a spool.
+// cached returns a cached blob as a spool.
 func cached(b *cache.Blob) *spooledBlob {
 	return &spooledBlob{dir: filepath.Dir(b.Name()), file: b.File}
 }
 
-// tar writes a layer to out, compressed as the options say. It sets b.diffID if that differs from
-// the blob's digest.
+// tar writes a layer to out, compressed according to the options. It sets b.diffID if the diffID
+// differs from the blob's digest.
 func (w *writer) tar(ctx context.Context, pool *compress.Pool, out io.Writer, l *layerFiles, b *blob) error {
 	c := w.newContents()
 	defer c.close()
@@ -181,7 +183,7 @@ func (w *writer) tar(ctx context.Context, pool *compress.Pool, out io.Writer, l 
 	return err
 }
 
-// tarOf is tar with these contents.
+// tarOf is like tar, but reads the files' contents from c.
 func (w *writer) tarOf(ctx context.Context, pool *compress.Pool, out io.Writer, l *layerFiles, b *blob, c layer.Content) error {
 	if !w.compressed() {
 		return w.writeTar(ctx, w.counted(out), l, c)
@@ -239,10 +241,10 @@ func (w *writer) place(ctx context.Context, i int, b *blob) error {
 		return w.writeTar(ctx, out, &w.img.layers[i], c)
 	})
 	if err == nil && counts {
-		sends.count(b.size) // all of it, even if the destination had it
+		sends.count(b.size) // the whole blob, even if the destination already had it
 	}
 	if !found && errors.Is(err, oci.ErrDigest) {
-		// File times do not change with a write through a shared mapping.
+		// A write through a shared mapping does not change the file's times.
 		err = fmt.Errorf("reading the files of layer %d again: %w: %w", i, errChanged, err)
 	}
 	return err

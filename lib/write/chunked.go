@@ -40,7 +40,7 @@ func (w *writer) key(l *layerFiles) string {
 	return w.opt.Compression.Key()
 }
 
-// mayBeCached reports whether the cache has blobs that could be those of a layer.
+// mayBeCached reports whether the cache contains blobs that could belong to a layer.
 func (w *writer) mayBeCached() bool {
 	if w.opt.Cache == nil {
 		return false
@@ -74,7 +74,7 @@ func (w *writer) chunkedTar(ctx context.Context, pool *compress.Pool, out io.Wri
 	return nil
 }
 
-// tablesOf identifies the tables that annotations describe, for the proof that a blob has them.
+// tablesOf identifies the tables that annotations describe. Proofs use this digest.
 func tablesOf(annotations map[string]string) digest.Digest {
 	var text strings.Builder
 	for _, key := range slices.Sorted(maps.Keys(annotations)) {
@@ -83,8 +83,8 @@ func tablesOf(annotations map[string]string) digest.Digest {
 	return digest.FromString(text.String())
 }
 
-// isProven reports whether this user has seen that a blob of the previous image decompresses to its
-// layer, and that its tables are right.
+// isProven reports whether this user has already verified that the previous image's blob
+// decompresses to its layer and that its tables are right.
 func (w *writer) isProven(previous Kept, l *layerFiles) bool {
 	d := previous.Descriptor
 	if l.chunked && !w.opt.Proofs.Has(tablesOf(chunked.Of(d.Annotations)), d.Digest, d.Size) {
@@ -93,8 +93,8 @@ func (w *writer) isProven(previous Kept, l *layerFiles) bool {
 	return w.opt.Proofs.Has(previous.DiffID, d.Digest, d.Size)
 }
 
-// proveChunked checks that a blob decompresses to the layer and that its tables are right, and sets
-// the annotations. Its digest was compared already.
+// proveChunked checks that a blob decompresses to the layer and that the blob's tables are right,
+// and sets the annotations. The blob's digest was already compared.
 func (w *writer) proveChunked(ctx context.Context, in io.ReaderAt, is digest.Digest, size int64, l *layerFiles, b *blob) error {
 	tables, err := chunked.Read(in, size)
 	if err == nil {
@@ -118,10 +118,10 @@ func (w *writer) proveChunked(ctx context.Context, in io.ReaderAt, is digest.Dig
 	return errUnproven
 }
 
-// errTables means that the tables of a blob do not describe it.
+// errTables means that a blob's tables do not describe the blob.
 var errTables = errors.New("the chunk tables are wrong")
 
-// atMost accepts a number of bytes.
+// atMost accepts a limited number of bytes.
 type atMost struct{ left int64 }
 
 func (a *atMost) Write(p []byte) (int, error) {

@@ -15,21 +15,22 @@ import (
 	"chunkah/lib/rootfs"
 )
 
-// copyBuffer is the number of bytes of one read: large enough that system calls do not matter,
-// small enough for the second-level cache.
+// copyBuffer is the number of bytes per read. It is large enough that system calls do not matter,
+// and small enough for the second-level cache.
 const copyBuffer = 256 << 10
 
-// copyBuffers has *[copyBuffer]byte that layers share. A new one per layer would be garbage, and
-// the collector lets garbage grow to the size of the live heap.
+// copyBuffers contains *[copyBuffer]byte values that layers share. A new buffer per layer would
+// become garbage, and the collector lets garbage grow to the size of the live heap.
 var copyBuffers = sync.Pool{New: func() any { return new([copyBuffer]byte) }}
 
-// contents reads the files of one layer: layer.Content. It keeps the last directory open because
-// files come in the order of a walk.
+// contents reads the files of one layer. It implements layer.Content. It keeps the last directory
+// open because files arrive in walk order.
 type contents struct {
 	root *rootfs.Root
 	// seen is set if this run has just seen that the files are regular.
 	seen bool
-	// small has contents that were read before; first is set to keep them.
+	// small stores contents that were read before. first is set if this is the first reading, which
+	// stores them.
 	small *SmallFiles
 	first bool
 	dir   *rootfs.Dir
@@ -51,7 +52,7 @@ func (c *contents) close() {
 // leave closes the open directory.
 func (c *contents) leave() {
 	if c.dir != nil {
-		_ = c.dir.Close() // it was only read
+		_ = c.dir.Close() // it was only used for reading
 		c.dir = nil
 	}
 }
@@ -59,7 +60,7 @@ func (c *contents) leave() {
 // errChanged means that a file changed during the build.
 var errChanged = errors.New("file changed: do not write to the root during the build")
 
-// checkStamp makes sure that the file is still the one that scan recorded.
+// checkStamp makes sure that the file is unchanged since scan recorded it.
 func checkStamp(f *format.File, st rootfs.Stat) error {
 	if f.Stamp == "" || f.Stamp == st.Stamp() {
 		return nil
@@ -67,8 +68,8 @@ func checkStamp(f *format.File, st rootfs.Stat) error {
 	return fmt.Errorf("reading %q: its inode, size or times differ from the scan: %w", f.Path, errChanged)
 }
 
-// WriteFile implements layer.Content. A record from a script has no stamp: then the file must be
-// the same before and after reading.
+// WriteFile implements layer.Content. A record from a script has no stamp. In this case the file
+// must be the same before and after reading.
 func (c *contents) WriteFile(ctx context.Context, w io.Writer, f *format.File) (int64, error) {
 	if f.Size == 0 {
 		return 0, c.checkEmpty(f)
@@ -112,7 +113,7 @@ func (c *contents) WriteFile(ctx context.Context, w io.Writer, f *format.File) (
 	return n, nil
 }
 
-// again writes contents that were read before, if the file is still the one that scan recorded.
+// again writes contents that were read before, if the file is unchanged since scan recorded it.
 func (c *contents) again(w io.Writer, f *format.File, data []byte) (int64, error) {
 	if err := c.enter(f.Path); err != nil {
 		return 0, err
@@ -132,7 +133,8 @@ func sizeChanged(f *format.File, st rootfs.Stat) error {
 	return fmt.Errorf("reading %q: %d bytes, but the stream says %d: %w", f.Path, st.Size, f.Size, errChanged)
 }
 
-// copy copies size bytes, or all if there are fewer. Whether the file grew shows in its metadata.
+// copy copies size bytes, or the whole file if it is shorter. If the file grew, its metadata show
+// this.
 func (c *contents) copy(ctx context.Context, w io.Writer, in *rootfs.File, size int64) (n int64, err error) {
 	if c.buf == nil {
 		c.buf = copyBuffers.Get().(*[copyBuffer]byte)
@@ -140,7 +142,7 @@ func (c *contents) copy(ctx context.Context, w io.Writer, in *rootfs.File, size 
 	for n < size {
 		at := c.buf[:]
 		if size <= smallFile {
-			at = c.buf[n:] // so that the buffer has all of it
+			at = c.buf[n:] // so that the buffer contains the whole file
 		}
 		m, err := in.Read(at[:min(int64(len(at)), size-n)])
 		if err == io.EOF {
@@ -159,8 +161,8 @@ func (c *contents) copy(ctx context.Context, w io.Writer, in *rootfs.File, size 
 	return n, nil
 }
 
-// checkEmpty makes sure that a file is still empty. A file with a mount on it is an empty file, as
-// in scan.
+// checkEmpty makes sure that a file is still empty. Like scan, it treats a file that is a mount
+// point as an empty file.
 func (c *contents) checkEmpty(f *format.File) error {
 	if err := c.enter(f.Path); err != nil {
 		return err
@@ -214,7 +216,7 @@ func (c *contents) open(path string) (*rootfs.File, error) {
 
 func baseName(path string) string { return path[strings.LastIndexByte(path, '/')+1:] }
 
-// openError adds advice to the error of a file that cannot be opened.
+// openError adds advice to the error for a file that cannot be opened.
 func openError(path string, err error) error {
 	switch {
 	case errors.Is(err, fs.ErrPermission):
@@ -226,13 +228,13 @@ func openError(path string, err error) error {
 	return err
 }
 
-// unreadableError lists all files that the user is not permitted to read. The error of open names
-// only one.
+// unreadableError lists all files that the user is not permitted to read. The error from open names
+// only one file.
 type unreadableError struct{ paths []string }
 
 func (e *unreadableError) Error() string { return strings.Join(e.Lines(), "\n") }
 
-// Lines returns one line for all, and one for each path.
+// Lines returns a summary line, followed by one line per path.
 func (e *unreadableError) Lines() []string {
 	files := "files"
 	if len(e.paths) == 1 {

@@ -8,9 +8,9 @@ import (
 	"chunkah/lib/layer"
 )
 
-// dropEqual removes a layer that is equal to one below it: it would add nothing, and it confuses
-// clients (containers/image#370). Only layers of directories can be equal, since any other file is
-// in one layer only.
+// dropEqual removes a layer that is equal to a lower layer. Such a layer would add nothing, and it
+// confuses clients (containers/image#370). Only layers that consist of directories can be equal,
+// since any other file is in exactly one layer.
 func (w *writer) dropEqual(ctx context.Context) error {
 	known := make(map[[sha256.Size]byte]bool)
 	kept := w.img.layers[:0]

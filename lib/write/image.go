@@ -15,7 +15,7 @@ import (
 // image is a complete packed stream.
 type image struct {
 	header format.Header
-	kept   []layerFiles // of the previous image, below the others
+	kept   []layerFiles // kept from the previous image, below the other layers
 	layers []layerFiles
 	// components is the number of component records.
 	components int
@@ -39,8 +39,8 @@ func (img *image) add(f *format.File) error {
 type layerFiles struct {
 	record *format.Layer
 	files  []*format.File
-	size   int64 // of its tar, once all sizes are known
-	rank   int   // its place in the order of sizes, from 0
+	size   int64 // tar size in bytes, once all file sizes are known
+	rank   int   // position when the layers are sorted by size, from 0
 	spool  *spooledBlob
 	// chunked is set if the blob is zstd:chunked.
 	chunked bool
@@ -50,7 +50,7 @@ type layerFiles struct {
 // (measured).
 const MaxLayers = 500
 
-// check checks how records fit together, which the reader of the stream cannot, and refuses files
+// check checks that records fit together, which the stream's reader cannot check, and refuses files
 // that no layer can contain.
 func (img *image) check() error {
 	if len(img.layers)+len(img.kept) == 0 {
@@ -77,24 +77,24 @@ func (img *image) empty() bool {
 	})
 }
 
-// seen is the first place of a file.
+// seen records where a file first appeared.
 type seen struct {
 	layer int64
 	file  *format.File
 }
 
-// seenDir is the last place of a directory.
+// seenDir records where a directory last appeared.
 type seenDir struct {
 	seen
-	shared bool // by several layers
+	shared bool // in several layers
 }
 
 type checker struct {
 	dirs   map[string]*seenDir
 	groups map[int64]seen   // the first name of each hard-link group
-	names  map[string]int64 // the layers of the entries of shared directories
-	parent string           // the last one found in this layer
-	bytes  int64            // of all contents whose size is in the stream
+	names  map[string]int64 // the layer of each entry in a shared directory
+	parent string           // the parent directory that was last found in this layer
+	bytes  int64            // total size of the contents whose size is in the stream
 }
 
 func (c *checker) layer(l layerFiles) error {
@@ -130,8 +130,8 @@ func (c *checker) layer(l layerFiles) error {
 	return nil
 }
 
-// unordered describes the wrong order of two files. A reader of streams refuses them too, but
-// within a build there is no reader between pack and write.
+// unordered describes the wrong order of two files. A stream reader refuses such files too, but
+// within a build no reader runs between pack and write.
 func unordered(before, f *format.File) error {
 	if before.Path == f.Path {
 		return fmt.Errorf("%q occurs twice", f.Path)
@@ -139,7 +139,7 @@ func unordered(before, f *format.File) error {
 	return fmt.Errorf("%q comes after %q", f.Path, before.Path)
 }
 
-// dir makes sure that all layers have the same metadata for a directory.
+// dir makes sure that all layers store the same metadata for a directory.
 func (c *checker) dir(index int64, f *format.File) error {
 	before := c.dirs[f.Path]
 	if before == nil {
@@ -153,7 +153,7 @@ func (c *checker) dir(index int64, f *format.File) error {
 	return nil
 }
 
-// below makes sure that the layer has the parent directory of f.
+// below makes sure that the layer contains the parent directory of f.
 func (c *checker) below(index int64, f *format.File) error {
 	parent := format.Parent(f.Path)
 	if parent == "/" || parent == c.parent {
@@ -166,9 +166,9 @@ func (c *checker) below(index int64, f *format.File) error {
 	return nil
 }
 
-// unique makes sure that only directories are in several layers. Within a layer the order ensures
-// it. Two layers can only have the same file in a directory that both have, so few names must be
-// kept.
+// unique makes sure that nothing except directories is in several layers. Within a layer, the order
+// ensures this. Two layers can contain the same file only in a directory that both contain, so few
+// names must be remembered.
 func (c *checker) unique(l layerFiles) error {
 	index, parent, shared := l.record.Index, "", false
 	for _, f := range l.files {
@@ -210,16 +210,17 @@ func (c *checker) hardlink(index int64, f *format.File) error {
 	return nil
 }
 
-// components lists the layer's components for people.
+// components lists the layer's components in readable form.
 func (l *layerFiles) components() string { return strings.Join(l.record.Components, ", ") }
 
-// maxPlan is the largest plan in an image, in bytes. Clients read configs of at most 4 MiB, and
-// JSON needs two bytes for each quote. 10,000 packages need half of maxPlan.
+// maxPlan is the largest size of a plan in an image, in bytes. Clients read configs of at most 4
+// MiB, and JSON writes each quote as two bytes. 10,000 packages need half of maxPlan.
 const maxPlan = 1 << 20
 
-// comments returns the history comment of each layer. It is the plan, which the next build reads.
-// If that is too large, it is the plan without times, or also without what the last images showed,
-// or else only the components' names. lacks says what is not in it, empty for nothing.
+// comments returns each layer's history comment. Together the comments are the plan, which the next
+// build reads. If the plan is too large, comments leaves out the times, then also what the last
+// images showed, and finally everything except the components' names. lacks describes what was left
+// out, and is empty if nothing was.
 func (img *image) comments() (lines []string, lacks string, err error) {
 	for _, lacks = range []string{"", lacksTimes, lacksLearned} {
 		lines, total, err := img.plan(lacks)
@@ -259,8 +260,8 @@ func (img *image) plan(lacks string) (lines []string, total int, err error) {
 	return lines, total, nil
 }
 
-// created returns the image's time: the source date, or the config's, or that of the newest regular
-// file. It does not depend on the wall clock.
+// created returns the image's creation time: the source date, or the time in the config, or the
+// time of the newest regular file. It does not depend on the wall clock.
 func (w *writer) created() (t *time.Time, from string) {
 	h := &w.img.header
 	switch {

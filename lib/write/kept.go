@@ -15,8 +15,8 @@ import (
 	"chunkah/lib/plan"
 )
 
-// keptPrevious finds the layers that the stream keeps of the previous image. The caller closes the
-// image.
+// keptPrevious finds the layers that the stream keeps from the previous image. The caller closes
+// the returned image.
 func (o *Options) keptPrevious(ctx context.Context, img *image) ([]Kept, io.Closer, error) {
 	none := io.NopCloser(nil)
 	if len(img.kept) == 0 {
@@ -41,7 +41,7 @@ func (o *Options) keptPrevious(ctx context.Context, img *image) ([]Kept, io.Clos
 	return kept, closer, nil
 }
 
-// countKept counts a layer that is kept of the previous image.
+// countKept counts a layer that is kept from the previous image.
 func (w *writer) countKept(l *layerFiles, k Kept) {
 	w.report.Layers++
 	w.report.Bytes, w.report.BlobBytes = w.report.Bytes+layer.Size(l.files), w.report.BlobBytes+k.Descriptor.Size
@@ -50,8 +50,8 @@ func (w *writer) countKept(l *layerFiles, k Kept) {
 	}
 }
 
-// countVisible counts the files and components of an image with layers of the previous image, which
-// the layers do not tell one by one.
+// countVisible counts the files and components of an image that keeps layers from the previous
+// image. The individual layers do not show these numbers.
 func (w *writer) countVisible() {
 	if len(w.img.kept) == 0 {
 		return
@@ -66,19 +66,20 @@ func (w *writer) countVisible() {
 			w.report.Files++
 		}
 	}
-	if w.report.Components = w.img.components; w.report.Components == 0 { // a packer without their records
+	if w.report.Components = w.img.components; w.report.Components == 0 { // no component records
 		w.report.Components = len(w.report.In)
 	}
 }
 
-// forget removes the digest of a layer's entries, which have changed.
+// forget removes the digest of a layer's entries, because the entries have changed.
 func (l *layerFiles) forget() {
 	rec := *l.record
 	rec.Entries = ""
 	l.record = &rec
 }
 
-// files returns a function that writes the files of the image, nil if a layer's are not known.
+// files returns a function that writes the files of the image, or nil if the files of a layer are
+// unknown.
 func (w *writer) files() func(io.Writer) error {
 	layers := make([]layerFiles, 0, len(w.img.kept)+len(w.img.layers))
 	layers = append(append(layers, w.img.kept...), w.img.layers...)

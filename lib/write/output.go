@@ -15,8 +15,8 @@ import (
 )
 
 // leaveOutOutput removes the records of files that this build writes or replaces, and of files that
-// builds keep. The shell or an earlier run can have created them before the scan. A record is
-// compared by name first, and then by inode.
+// builds keep. The shell or an earlier run may have created these files before the scan. Records
+// are compared by name first, then by inode.
 func (w *writer) leaveOutOutput() error {
 	outputs := slices.Concat(w.dest.Traits().Files, w.opt.Own)
 	if len(outputs) == 0 || w.root == nil {
@@ -69,11 +69,11 @@ func (w *writer) isOutput(f *format.File, outputs []os.FileInfo) (bool, error) {
 	return false, nil
 }
 
-// dropOutput removes the output from all layers: the records found, other names of their inodes,
-// and everything below them. A layer that is then empty is removed too.
+// dropOutput removes the output from all layers: the found records, other names of their inodes,
+// and everything below them. Layers that become empty are removed too.
 func (w *writer) dropOutput(found []*format.File) error {
 	gone := newOutput(found)
-	spare := make(map[int]bool) // layers without files of their own
+	spare := make(map[int]bool) // layers that contain only shared directories
 	known := make(map[string]bool)
 	for i := range w.img.layers {
 		l := &w.img.layers[i]
@@ -97,7 +97,7 @@ func (w *writer) dropOutput(found []*format.File) error {
 	}
 	var layers []layerFiles
 	for i, l := range w.img.layers {
-		// A layer is needed if it has a directory that is in no other layer.
+		// A layer is needed if it contains a directory that is in no other layer.
 		if spare[i] {
 			if !addPaths(known, l.files) {
 				continue
@@ -115,7 +115,7 @@ func (w *writer) dropOutput(found []*format.File) error {
 	return nil
 }
 
-// addPaths adds the paths of files to the set and reports whether any is new.
+// addPaths adds the paths of files to the set and reports whether any path is new.
 func addPaths(known map[string]bool, files []*format.File) (more bool) {
 	for _, f := range files {
 		more = more || !known[f.Path]
@@ -166,8 +166,8 @@ func (o *output) has(f *format.File) bool {
 	return false
 }
 
-// retime removes the output's time, which is from the wall clock, from a layer. Directories that
-// have their time from the output get that of the newest remaining file.
+// retime removes the output's time, which comes from the wall clock, from a layer. Directories that
+// took their time from the output get the time of the newest remaining file.
 func retime(kept, dropped []*format.File) {
 	was, is := newest(dropped), newest(kept)
 	for _, f := range kept {

@@ -11,17 +11,18 @@ import (
 	"chunkah/lib/rootfs"
 )
 
-// Reader reads the files of a root like Run, for one goroutine: layer.Content.
+// Reader reads files from a root, like Run. It implements layer.Content. Only one goroutine can use
+// it at a time.
 type Reader struct{ *contents }
 
-// NewReader returns a reader. scanned says that this run has just seen that the files are regular.
-// small keeps contents for Options.Small of the same run; it can be nil.
+// NewReader returns a reader. scanned means that this run has just seen that the files are regular.
+// small stores contents for Options.Small in the same run, and can be nil.
 func NewReader(root *rootfs.Root, scanned bool, small *SmallFiles) Reader {
 	return Reader{&contents{root: root, seen: scanned, small: small, first: true}}
 }
 
-// WriteFile implements layer.Content. A file that the user is not permitted to read is
-// fs.ErrPermission.
+// WriteFile implements layer.Content. For a file that the user is not permitted to read, the error
+// is fs.ErrPermission.
 func (r Reader) WriteFile(ctx context.Context, w io.Writer, f *format.File) (int64, error) {
 	n, err := r.contents.WriteFile(ctx, w, f)
 	if _, ok := errors.AsType[*unreadableError](err); ok {
@@ -30,8 +31,8 @@ func (r Reader) WriteFile(ctx context.Context, w io.Writer, f *format.File) (int
 	return n, err
 }
 
-// ReadStart reads the first bytes of a file, as many as p or the file has. The next reading of the
-// file checks that it did not change, if the record has a stamp.
+// ReadStart reads the first bytes of a file into p, or the whole file if it is shorter than p. If
+// the record has a stamp, the next reading of the file checks that the file did not change.
 func (r Reader) ReadStart(f *format.File, p []byte) (n int, err error) {
 	in, err := r.open(f.Path)
 	if err == nil {

@@ -7,15 +7,15 @@ import (
 	"chunkah/format"
 )
 
-// redate gives the files of the output's component the time that they have without it. All files
-// of a component that no package bounds have the time of the newest, and in a pipe that can be the
-// output of the last run.
+// redate gives the files in the output's component the time that they would have without the
+// output. In a component whose time no package limits, all files get the time of the newest file.
+// In a pipe, the newest file can be the last run's output.
 func (w *writer) redate(rec *format.Layer, kept, dropped []*format.File) error {
 	for i, name := range rec.Components {
 		if i >= len(rec.Contents) || rec.Contents[i] == "" || !slices.ContainsFunc(dropped, isIn(name)) {
 			continue
 		}
-		rec.Contents[i] = "" // it is that of the component with the output
+		rec.Contents[i] = "" // this digest still includes the output
 		time, err := w.newestOwn(kept, name)
 		if err != nil {
 			return err
@@ -38,8 +38,8 @@ func isIn(component string) func(*format.File) bool {
 	return func(f *format.File) bool { return slices.Contains(f.Components, component) }
 }
 
-// newestOwn returns the time of the newest file of a component in the source, as pack does: that of
-// a regular file, or else of any other.
+// newestOwn returns the time of a component's newest file in the source. Like pack, it uses regular
+// files, or other files if there are no regular ones.
 func (w *writer) newestOwn(files []*format.File, component string) (newest int64, err error) {
 	found, regular := false, false
 	for _, f := range files {

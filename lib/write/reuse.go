@@ -15,7 +15,8 @@ import (
 )
 
 // reuse looks for the layer's blob among blobs that earlier builds compressed. A pass that only
-// computes the digest finds the right one. The cache comes first because it is local.
+// computes the layer's digest identifies the right blob. The cache is searched first because it is
+// local.
 func (w *writer) reuse(ctx context.Context, l *layerFiles, b *blob) (found bool, err error) {
 	if !w.seeks() {
 		return false, nil
@@ -30,23 +31,23 @@ func (w *writer) reuse(ctx context.Context, l *layerFiles, b *blob) (found bool,
 		found, err = w.fromPrevious(ctx, l, b)
 	}
 	if b.reused = found; found {
-		w.opt.Work.Did(l.size) // it need not be read again and compressed
+		w.opt.Work.Did(l.size) // the layer need not be read again and compressed
 	}
 	return found, err
 }
 
-// seeks reports whether layers are looked for among the blobs of earlier builds.
+// seeks reports whether to look for layers among the blobs of earlier builds.
 func (w *writer) seeks() bool { return w.compressed() && (w.warm || len(w.opt.Previous) > 0) }
 
 // errUnproven means that a blob does not decompress to the layer with its diffID.
 var errUnproven = errors.New("does not decompress to the layer with this diffID")
 
 // prove reads a blob with the given digest and size to its end and checks that it decompresses to
-// the layer: the diffID of a blob can be wrong or forged. If this user has proven it before, the
-// digest is enough, and the caller compares that. Any error except errUnproven says nothing about
-// the blob.
+// the layer, because the diffID given for a blob can be wrong or forged. If this user has proven
+// the blob before, the digest is enough, and the caller compares the digest. Errors other than
+// errUnproven say nothing about the blob.
 func (w *writer) prove(ctx context.Context, in io.Reader, want digest.Digest, size int64, l *layerFiles, diffID digest.Digest) error {
-	if l.chunked || w.opt.Proofs.Has(diffID, want, size) { // proveChunked decompresses the former
+	if l.chunked || w.opt.Proofs.Has(diffID, want, size) { // for chunked, see proveChunked
 		_, err := io.Copy(io.Discard, interrupt.Reader(ctx, in))
 		return err
 	}
@@ -68,7 +69,7 @@ func (w *writer) prove(ctx context.Context, in io.Reader, want digest.Digest, si
 	return errUnproven
 }
 
-// fromCache takes the layer's blob from the cache if it has one.
+// fromCache takes the layer's blob from the cache if the cache contains it.
 func (w *writer) fromCache(ctx context.Context, l *layerFiles, b *blob) (found bool, err error) {
 	proven := func(err error) (bool, error) {
 		if errors.Is(err, errUnproven) || errors.Is(err, errTables) {
@@ -95,9 +96,10 @@ func (w *writer) fromCache(ctx context.Context, l *layerFiles, b *blob) (found b
 	return true, nil
 }
 
-// fromPrevious takes the layer's blob from the previous image if it has one. A proven blob is read
-// only when it is written, or never if the output has it. Any other blob is read once, and kept
-// like a blob that was compressed here. A blob that cannot be read is compressed again.
+// fromPrevious takes the layer's blob from the previous image if that image contains it. A proven
+// blob is read only when it is written, or never if the output already contains it. Any other blob
+// is read once, and stored like a blob compressed in this run. If a blob cannot be read, the layer
+// is compressed again.
 func (w *writer) fromPrevious(ctx context.Context, l *layerFiles, b *blob) (found bool, err error) {
 	previous, ok := w.opt.Previous[b.diffID]
 	if !ok {
@@ -105,7 +107,7 @@ func (w *writer) fromPrevious(ctx context.Context, l *layerFiles, b *blob) (foun
 	}
 	d := previous.Descriptor
 	if l.chunked != chunked.Marked(d.Annotations) {
-		return false, nil // made with other settings
+		return false, nil // compressed with other settings
 	}
 	read := func(out blobFile) error { return w.copyProven(ctx, out, previous, l, b) }
 	b.from = previous.Image
@@ -123,7 +125,7 @@ func (w *writer) fromPrevious(ctx context.Context, l *layerFiles, b *blob) (foun
 	if err == nil {
 		return true, nil
 	}
-	b.close() // with the bytes so far
+	b.close() // frees the bytes read so far
 	b.spool, b.previous, b.from, b.annotations = nil, nil, "", nil
 	var of *previousError
 	if ctx.Err() != nil || !errors.As(err, &of) {
@@ -133,8 +135,8 @@ func (w *writer) fromPrevious(ctx context.Context, l *layerFiles, b *blob) (foun
 	return false, nil
 }
 
-// opens makes sure that a local blob can be opened while the layer can still be compressed again. A
-// registry is asked for a blob only when it is written.
+// opens makes sure that a local blob can be opened, as long as the layer can still be compressed
+// instead. A blob in a registry is requested only when it is written.
 func opens(ctx context.Context, previous Kept) error {
 	if previous.Image != "" {
 		return nil
@@ -146,16 +148,17 @@ func opens(ctx context.Context, previous Kept) error {
 	return in.Close()
 }
 
-// previousError is an error of the previous image. The build continues without that blob.
+// previousError is an error caused by the previous image. The build continues without the affected
+// blob.
 type previousError struct{ error }
 
-// blobFile receives a blob that is then read again.
+// blobFile receives a blob, which is then read back.
 type blobFile interface {
 	io.Writer
 	io.ReaderAt
 }
 
-// copyProven copies a blob of the previous image that is proven to be the layer.
+// copyProven copies a blob from the previous image that is proven to be the layer.
 func (w *writer) copyProven(ctx context.Context, out blobFile, previous Kept, l *layerFiles, b *blob) error {
 	if most := w.maxSize(l); previous.Descriptor.Size > most {
 		return &previousError{fmt.Errorf("has %d bytes, but the layer compresses to at most %d", previous.Descriptor.Size, most)}
@@ -175,7 +178,7 @@ func (w *writer) copyProven(ctx context.Context, out blobFile, previous Kept, l 
 	}
 	switch {
 	case kept.err != nil:
-		return kept.err // an error of a local disk
+		return kept.err // a local disk error
 	case in.err != nil && in.err != io.EOF:
 		return &previousError{in.err}
 	case err != nil:
@@ -184,7 +187,7 @@ func (w *writer) copyProven(ctx context.Context, out blobFile, previous Kept, l 
 	return nil
 }
 
-// sticky keeps the error of its writer.
+// sticky remembers its writer's error.
 type sticky struct {
 	w   io.Writer
 	err error
@@ -196,7 +199,7 @@ func (s *sticky) Write(p []byte) (n int, err error) {
 	return n, err
 }
 
-// recordRefusal records why a blob of the previous image was not taken.
+// recordRefusal records why a blob from the previous image was not taken.
 func (w *writer) recordRefusal(why error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

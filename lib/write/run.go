@@ -20,16 +20,16 @@ import (
 	"chunkah/lib/plan"
 )
 
-// The annotations of a layer. They are chunkah's own, the same as in the Rust chunkah.
+// The layer annotations are chunkah's own. The Rust chunkah uses the same names.
 const (
 	annotationComponent = "org.chunkah.component"
 	annotationStability = "org.chunkah.stability"
 )
 
-// run digests the layers on all cores, the largest first, and writes each one once all earlier ones
-// in that order are written. So hashing and writing happen at the same time, a layer is written
-// while its files are still in memory, and few layers are spooled. The output does not depend on
-// the speed of the goroutines.
+// run digests the layers on all cores, the largest first, and writes each layer as soon as all
+// layers before it in that order are written. In this way, hashing and writing overlap, a layer is
+// written while its files are still in memory, and few layers are spooled. The output does not
+// depend on the speed of the goroutines.
 func (w *writer) run(ctx context.Context) error {
 	order := w.order()
 	w.chooseChunked()
@@ -68,8 +68,9 @@ func (w *writer) run(ctx context.Context) error {
 	return err
 }
 
-// order measures the layers and returns them by size, the largest first. So the last one to finish
-// is small. If the destination puts them on top of each other, they are in the order of the image.
+// order measures the layers and returns them by size, the largest first, so that the last layer to
+// finish is small. If the destination puts layers on top of each other, they are returned in the
+// order of the image instead.
 func (w *writer) order() []int {
 	layers := w.img.layers
 	order := make([]int, len(layers))
@@ -173,8 +174,8 @@ func (w *writer) placeParallel(ctx context.Context, most int, order []int, resul
 }
 
 // startEntry starts the next layer's entry in an archive while the layer is still being compressed.
-// So at the end no core waits for another that copies a spool. A blob that can come from the cache
-// or the previous image is copied as a whole.
+// At the end, no core then waits for another core that is copying a spool. A blob that can come
+// from the cache or the previous image is copied as a whole instead.
 func (w *writer) startEntry(ctx context.Context, l *layerFiles) error {
 	if w.access != oci.RandomAccess || !w.compressed() || w.opt.Cache != nil || len(w.opt.Previous) > 0 {
 		return nil
@@ -258,7 +259,7 @@ func (w *writer) descriptor(b *blob) v1.Descriptor {
 		MediaType: v1.MediaTypeImageLayer + w.opt.Compression.Algorithm.MediaTypeSuffix(),
 		Digest:    b.digest,
 		Size:      b.size,
-		// So a registry knows that clients will ask for chunks.
+		// These tell a registry that clients will request chunks.
 		Annotations: b.annotations,
 	}
 }
@@ -268,8 +269,8 @@ func ppm(n int64) string {
 	return fmt.Sprintf("%d.%06d", n/1_000_000, n%1_000_000)
 }
 
-// allUnreadable extends the error for one unreadable file to all of them, so that users need not
-// find them one by one.
+// allUnreadable extends the error for one unreadable file to all unreadable files, so that users
+// need not find them one by one.
 func (w *writer) allUnreadable(ctx context.Context, err error) error {
 	var one *unreadableError
 	if !errors.As(err, &one) {

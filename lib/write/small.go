@@ -6,19 +6,19 @@ import (
 	"chunkah/format"
 )
 
-// SmallFiles keep the contents of small files from their first reading in a run to the next, when
-// only their metadata are looked at again: opening a small file takes longer than reading it. Only
-// records with a stamp are kept. A nil SmallFiles keeps nothing.
+// SmallFiles stores the contents of small files after their first reading in a run. The next
+// reading then checks only the files' metadata, because opening a small file takes longer than
+// reading it. Only files whose records have a stamp are stored. A nil SmallFiles stores nothing.
 type SmallFiles struct {
 	mu    sync.Mutex
-	left  int // of maxSmall
+	left  int // remaining bytes of maxSmall
 	chunk []byte
-	of    map[string][]byte // by path
+	of    map[string][]byte // contents by path
 }
 
 const (
 	smallFile  = 4 << 10  // the largest file that is kept, in bytes
-	maxSmall   = 16 << 20 // of all, in bytes
+	maxSmall   = 16 << 20 // the total size of all files that are kept, in bytes
 	smallChunk = 256 << 10
 )
 

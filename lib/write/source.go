@@ -19,22 +19,24 @@ import (
 
 // Source is the source that a stream describes.
 type Source struct {
-	// Root is where contents are read from; nil if the stream does not name it.
+	// Root is the tree from which contents are read. It is nil if the stream does not name one.
 	Root *rootfs.Root
-	// Config is the config of the source image; nil for none.
+	// Config is the config of the source image. It is nil if the source is not an image with a
+	// config.
 	Config *oci.Config
-	// Kept are the unchanged layers below those of the stream, from the bottom up.
+	// Kept lists the unchanged layers below the stream's layers, from the bottom up.
 	Kept []Kept
-	// Closer closes the source; nil if the root is all there is.
+	// Closer closes the source. It is nil if nothing except the root must be closed.
 	Closer io.Closer
 }
 
 // Kept is a layer of the source that is kept byte for byte.
 type Kept struct {
 	oci.Layer
-	// Image names an image in a registry that has the blob; empty for none.
+	// Image names an image in a registry that already stores the blob. It is empty if no such image
+	// is known.
 	Image string
-	// Open opens its blob.
+	// Open opens the layer's blob.
 	Open func(context.Context) (io.ReadCloser, error)
 }
 
@@ -49,8 +51,9 @@ func (s *Source) Close() error {
 	return nil
 }
 
-// check makes sure that the stream fits the kept layers, and that it has no whiteouts if there are
-// none. A root that is an empty directory is an error, because a mount is probably missing.
+// check makes sure that the stream fits the kept layers, and that it contains no whiteouts if no
+// layers are kept. A root that is an empty directory is an error, because a mount is probably
+// missing.
 func (s *Source) check(img *image) error {
 	if n := img.header.KeepLayers; n != int64(len(s.Kept)) {
 		return fmt.Errorf("the stream keeps %d layers of its source, but the source has only %d", n, len(s.Kept))
@@ -89,8 +92,8 @@ func (o *Options) open(ctx context.Context, h *format.Header) (*Source, error) {
 	return &Source{Root: root}, err
 }
 
-// config returns the image's config. Labels about other layers are dropped, or reported if the
-// config was given for this image.
+// config returns the image's config. Labels that describe other layers are dropped, or reported if
+// the config was given for this image.
 func (o *Options) config(s *Source, report *Report) (*oci.Config, error) {
 	config := o.Config
 	if config == nil {
@@ -128,7 +131,7 @@ func (o *Options) config(s *Source, report *Report) (*oci.Config, error) {
 }
 
 // layer returns the manifest's description of a kept layer. The blob is unchanged, but the media
-// type becomes OCI's: clients refuse others in an OCI manifest.
+// type becomes OCI's, because clients refuse other media types in an OCI manifest.
 func (k Kept) layer() oci.Layer {
 	l := k.Layer
 	if suffix, ok := strings.CutPrefix(l.Descriptor.MediaType, oci.MediaTypeDockerLayer); ok {
@@ -152,15 +155,15 @@ func (w *writer) writeKept(ctx context.Context) error {
 			if err != nil {
 				return fmt.Errorf("keeping layer %d, %s: %w", i, k.Descriptor.Digest, err)
 			}
-			kept.count(k.Descriptor.Size) // even if the destination had it
+			kept.count(k.Descriptor.Size) // even if the destination already had the blob
 			return nil
 		})
 	}
 	return group.Wait()
 }
 
-// copyBlob copies a blob of another image. Its digest is checked here, or by an output that hashes
-// all bytes that it gets.
+// copyBlob copies a blob from another image. The digest is checked here, or by an output that
+// hashes all bytes it receives.
 func (w *writer) copyBlob(ctx context.Context, out io.Writer, k Kept) error {
 	in, err := openBlob(ctx, k)
 	if err != nil {
@@ -175,8 +178,8 @@ func (w *writer) copyBlob(ctx context.Context, out io.Writer, k Kept) error {
 	return err
 }
 
-// foreignBlob reads a blob of another image. At the end it returns an error if the digest or size
-// is wrong. The first error stays.
+// foreignBlob reads a blob from another image. At the end it returns an error if the digest or size
+// is wrong. After an error, all reads return the same error.
 type foreignBlob struct {
 	io.Closer
 	in       io.Reader
@@ -200,7 +203,7 @@ func (b *foreignBlob) Read(p []byte) (n int, err error) {
 		n, b.err = b.in.Read(p[:min(int64(len(p)), b.size-b.read)])
 		b.read += int64(n)
 		if b.verifier != nil {
-			_, _ = b.verifier.Write(p[:n]) // a hash: it never fails
+			_, _ = b.verifier.Write(p[:n]) // writing to a hash never fails
 		}
 	}
 	switch {

@@ -13,13 +13,14 @@ import (
 	"chunkah/lib/temp"
 )
 
-// spooledBlob receives a compressed blob. An archive needs its size first, so it is kept in a file
-// until all blobs before it are written. From then on it is written to the archive directly.
+// spooledBlob receives a compressed blob. An archive needs the blob's size first, so the blob is
+// kept in a file until all blobs before it are written. From then on, the blob is written directly
+// to the archive.
 type spooledBlob struct {
-	dir string // directory of file
+	dir string // directory for file
 
 	mu    sync.Mutex
-	file  *os.File // unnamed, or the cache's; nil before the first byte
+	file  *os.File // unnamed, or in the cache; nil before the first byte
 	entry oci.BlobWriter
 }
 
@@ -39,7 +40,7 @@ func (s *spooledBlob) Write(p []byte) (int, error) {
 	return temp.SpoolWriter(s.file).Write(p)
 }
 
-// writeTo writes the present bytes of the blob to the archive. Further bytes go to the archive
+// writeTo writes the bytes received so far to the archive. Further bytes go to the archive
 // directly.
 func (s *spooledBlob) writeTo(ctx context.Context, entry oci.BlobWriter) error {
 	s.mu.Lock()
@@ -87,7 +88,7 @@ func (s *spooledBlob) copy(ctx context.Context, out io.Writer) error {
 	}
 }
 
-// readError names the directory if reading the file failed.
+// readError adds the directory to an error from reading the file.
 func (s *spooledBlob) readError(err error) error {
 	var pe *fs.PathError
 	if errors.As(err, &pe) && pe.Path == s.file.Name() {
@@ -99,7 +100,7 @@ func (s *spooledBlob) readError(err error) error {
 func (s *spooledBlob) close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	_ = s.closeFile() // it was only read since it was complete
+	_ = s.closeFile() // after the blob was complete, the file was only read
 }
 
 func (s *spooledBlob) closeFile() error {

@@ -7,9 +7,9 @@ import (
 	"chunkah/lib/oci"
 )
 
-// countExpected counts the expected work, so that the total is known from the start: each layer
-// once; again if the first pass keeps only its digest, or if it is sent; and again if it is first
-// looked for among the blobs of earlier builds.
+// countExpected counts the expected work, so that the total is known from the start. Each layer
+// counts once. It counts again if the first pass keeps only its digest, or if it is sent. It also
+// counts again if it is first looked for among the blobs of earlier builds.
 func (w *writer) countExpected() {
 	times := int64(1)
 	if w.access == oci.Network || !w.compressed() && w.entries == nil && w.access != oci.BlobFiles {
@@ -26,16 +26,16 @@ func (w *writer) countExpected() {
 	}
 }
 
-// sending counts the work of sending a blob. It is worth the size of its tar, since the size of the
-// blob is not known from the start.
+// sending counts the work of sending a blob. The work is measured by the size of the tar, since the
+// size of the blob is not known from the start.
 type sending struct {
 	work        *metrics.Work
 	size, worth int64
 	done        int64
 }
 
-// to counts what is written to out. If a blob is sent again, or to several outputs, that counts
-// only once.
+// to counts what is written to out. A blob that is sent again, or to several outputs, counts only
+// once.
 func (s *sending) to(out io.Writer) io.Writer { return &sentWriter{Writer: out, of: s} }
 
 func (s *sending) count(sent int64) {

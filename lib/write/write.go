@@ -1,10 +1,10 @@
-// Package write turns a packed stream into an image. It makes tars and blobs of the layers, and
-// writes them, the config, manifest and index to a destination of package oci.
+// Package write turns a packed stream into an image. It turns the layers into tars and blobs, and
+// writes the blobs, the config, the manifest and the index to a destination from package oci.
 //
 // The bytes depend only on the stream, the contents and the options, not on the number of threads.
 // Layers that are not compressed are read twice if the output is a pipe, a registry or
-// containers-storage: once on all cores for their digests, and once to write them, with the same
-// digests. So nothing is stored in between.
+// containers-storage: once on all cores to compute their digests, and once to write them, which
+// must give the same digests. In this way, nothing is stored in between.
 package write
 
 import (
@@ -31,33 +31,36 @@ import (
 
 // Options say what image to write and where.
 type Options struct {
-	// Source is where contents are read from; if nil, the one in the stream's header.
+	// Source is the source from which contents are read. If it is nil, the source in the stream's
+	// header is used.
 	Source *Source
-	// Open opens the source in a header; if nil, it must be a directory. Run closes the result.
+	// Open opens the source in a header. If Open is nil, the source must be a directory. Run closes
+	// the result.
 	Open func(ctx context.Context, h *format.Header) (*Source, error)
-	// OpenPrevious opens the image in a header's Previous. It returns its layers by diffID. If
-	// it is nil, no layers of a previous image can be kept.
+	// OpenPrevious opens the image that a header's Previous names, and returns the image's layers
+	// by diffID. If OpenPrevious is nil, no layers of a previous image can be kept.
 	OpenPrevious func(ctx context.Context, name string) (map[digest.Digest]Kept, io.Closer, error)
-	// Scanned says that this run has scanned Source. Then regular files are opened without another
-	// check: nothing else is read while the tree does not change.
+	// Scanned means that this run has scanned Source. Regular files are then opened without another
+	// check. As long as the tree does not change, nothing else is read.
 	Scanned bool
-	// Small has contents of small files that were read before in this run; it can be nil.
+	// Small contains small files that were read before in this run. It can be nil.
 	Small *SmallFiles
 	// Create creates the destination, once the stream is known to be complete.
 	Create func() (oci.Destination, error)
-	// Also are more names of the image, besides Ref.
+	// Also lists additional names for the image, besides Ref.
 	Also []string
-	// Config is the image's config; nil means the source's, or an empty one. Without an
-	// architecture, it gets that of this program.
+	// Config is the image's config. If it is nil, the source's config is used, or else an empty
+	// config. If it names no architecture, this program's architecture is used.
 	Config *oci.Config
-	// KeepLabels are labels and annotations that stay although they describe the layers of the
-	// source image.
+	// KeepLabels lists labels and annotations that are kept although they describe the layers of
+	// the source image.
 	KeepLabels []string
-	// Created is the time of the config, whatever the source date or the config say; nil for none.
+	// Created is the creation time in the config. It takes precedence over the source date and the
+	// config's own time. It is nil if no time was given.
 	Created *time.Time
-	// Docker requests a manifest in Docker's format instead of OCI's.
+	// Docker requests a manifest in Docker's format instead of the OCI format.
 	Docker bool
-	// Edit changes the config, a copy of its own; nil leaves it as it is.
+	// Edit changes a copy of the config. If Edit is nil, the config stays as it is.
 	Edit func(*oci.Config) error
 	// Ref is the image's name in the destination; empty for no name.
 	Ref string
@@ -66,28 +69,29 @@ type Options struct {
 	// Chunked requests zstd:chunked for layers compressed with zstd, except layers whose files
 	// would differ for a client that fetches chunks.
 	Chunked bool
-	// Threads bounds how many layers and blocks are processed in parallel; 0 means the number of
-	// cores.
+	// Threads is the largest number of layers and blocks that are processed in parallel; 0 means
+	// the number of cores.
 	Threads int
 	// SpoolDir is the directory for unnamed files with compressed layers that cannot be written
 	// yet. Empty means TMPDIR, or else /var/tmp.
 	SpoolDir string
-	// Cache keeps compressed layers from one build to the next; nil for none.
+	// Cache stores compressed layers from one build to the next. It is nil if there is no cache.
 	Cache *cache.Cache
-	// Previous are layers of an image that can be reused if they have the same diffID and
-	// Compression. The image's claims are not trusted: each layer is read and decompressed first.
+	// Previous contains layers of an earlier image, which can be reused if they have the same
+	// diffID and Compression. The image's claims are not trusted, so each layer is first read and
+	// decompressed.
 	Previous map[digest.Digest]Kept
-	// Proofs are blobs that this user has seen decompress to layers; nil for none. This run adds
-	// its own.
+	// Proofs lists blobs that this user has already verified to decompress to their layers. This
+	// run adds its own proofs. Proofs can be nil.
 	Proofs *proofs.Proofs
-	// OutputNames are additional names, without directories, that the output can have in the root
-	// without the destination knowing them.
+	// OutputNames are additional base names that the output can have in the root and that the
+	// destination does not know.
 	OutputNames []string
-	// Own are files and directories besides the output that no image may contain, such as a cache
+	// Own lists files and directories besides the output that no image may contain, such as a cache
 	// in the root.
 	Own []os.FileInfo
-	// Work counts the expected and finished bytes of tars, and of blobs sent to a registry; nil
-	// counts nothing.
+	// Work counts the expected and finished bytes of tars, and of blobs sent to a registry. If it
+	// is nil, nothing is counted.
 	Work *metrics.Work
 }
 
@@ -108,61 +112,63 @@ func (o Options) withDefaults() (Options, error) {
 type Report struct {
 	Layers     int
 	Components int
-	Files      int64 // without directories
-	Bytes      int64 // of the layers' tars
-	BlobBytes  int64 // of the layers' blobs
+	Files      int64 // directories are not counted
+	Bytes      int64 // total size of the layers' tars
+	BlobBytes  int64 // total size of the layers' blobs
 	Manifest   string
-	// Config is the digest of the config, and Blobs are all layers from the bottom up, with those
-	// that are kept.
+	// Config is the digest of the config. Blobs lists all layers from the bottom up, including kept
+	// layers.
 	Config digest.Digest
 	Blobs  []oci.Layer
-	// In has, for each component, the digests of its layers, from the bottom up.
+	// In maps each component to the digests of its layers, from the bottom up.
 	In      map[string][]digest.Digest
 	Created time.Time
 	// CreatedFrom says where the image's time comes from.
 	CreatedFrom string
-	// Reused is the number of layers with blobs from the cache or the previous image, ReusedBytes
-	// their size.
+	// Reused is the number of layers whose blobs came from the cache or the previous image.
+	// ReusedBytes is the total size of these blobs.
 	Reused      int
 	ReusedBytes int64
-	// Dropped are labels and annotations about layers that were removed. Stale are those of a given
-	// config, which the image has.
+	// Dropped lists the labels and annotations about layers that were removed. Stale lists the ones
+	// that come from a given config and stay in the image.
 	Dropped, Stale []string
-	// Unmarked has the layers that are not zstd:chunked although this was requested.
+	// Unmarked lists the layers that are not zstd:chunked although this was requested.
 	Unmarked []Unmarked
-	// Refused has the reasons why blobs of the previous image were not taken.
+	// Refused lists the reasons why blobs from the previous image were not taken.
 	Refused []error
-	// CacheFault is why the cache could not be trimmed to its size.
+	// CacheFault is the error from trimming the cache to its size.
 	CacheFault error
-	// ProofsFault is why the proofs could not be saved.
+	// ProofsFault is the error from saving the proofs.
 	ProofsFault error
-	// PlanLacks says what the plan in the history lacks because it would be too large; empty for
-	// nothing.
+	// PlanLacks describes what was left out of the plan in the history because the plan would be
+	// too large. It is empty if nothing was left out.
 	PlanLacks string
-	// LeftOut are the paths of the output itself.
+	// LeftOut lists the paths of the output itself, which are not in the image.
 	LeftOut []string
-	// Kept is the number of kept layers of the source, KeptPrevious that of the previous image.
+	// Kept is the number of layers kept from the source. KeptPrevious is the number of layers kept
+	// from the previous image.
 	Kept, KeptPrevious int
-	// WriteFiles writes the files of the image (format/SPEC.md, section 13); nil if the stream
-	// has not all of them.
+	// WriteFiles writes the files of the image (format/SPEC.md, section 13). It is nil if the
+	// stream does not contain all of them.
 	WriteFiles func(io.Writer) error
 	// Duplicates is the number of layers that were left out because they were equal to an earlier
-	// one.
+	// layer.
 	Duplicates int
 }
 
 // Unmarked is a layer that is not zstd:chunked.
 type Unmarked struct {
 	Reason string // completes "it has"
-	Path   string // the first with that reason
+	Path   string // the first path with that reason
 }
 
-// Pending is a finished image that is not visible yet: commit or discard it.
+// Pending is a finished image that is not visible yet. The caller must commit or discard it.
 type Pending struct {
 	Report *Report
-	// Config is the image's config. It has no annotations if the manifest has none.
+	// Config is the image's config. It contains annotations only if the manifest does.
 	Config *oci.Config
-	// At is where the image can be read until Commit, in each destination, if they were created so.
+	// At lists, for each destination, where the image can be read before Commit, if the destination
+	// was created to allow this.
 	At []oci.Location
 
 	w *writer
@@ -213,7 +219,7 @@ func Run(ctx context.Context, in format.Source, opt Options) (pending *Pending, 
 	if err != nil {
 		return nil, err
 	}
-	defer previous.Close() // it was only read
+	defer previous.Close() // it was only used for reading
 	dest, err := opt.Create()
 	if err != nil {
 		return nil, err
@@ -237,7 +243,7 @@ func Run(ctx context.Context, in format.Source, opt Options) (pending *Pending, 
 	return &Pending{Report: report, Config: &given, At: at, w: w}, nil
 }
 
-// converted reports whether the destination has written another manifest, which the report then
+// converted reports whether the destination has written a different manifest, which the report then
 // describes.
 func (w *writer) converted() bool {
 	dest, ok := w.dest.(oci.Converter)
@@ -311,17 +317,18 @@ type writer struct {
 	config *oci.Config
 	img    *image
 	dest   oci.Destination
-	access oci.Access // of dest
+	access oci.Access // how dest is accessed
 	at     oci.Location
 	report *Report
-	// entries are the reserved places of the layers in an archive; nil if there are none.
+	// entries are the places reserved for the layers in an archive. They are nil if no places are
+	// reserved.
 	entries []oci.BlobWriter
 	// warm is set if the cache was not empty.
 	warm bool
-	mu   sync.Mutex // for Report.Refused
+	mu   sync.Mutex // protects Report.Refused
 }
 
-// resolveSizes reads sizes from the source if the stream has none.
+// resolveSizes reads sizes from the source if the stream contains none.
 func (w *writer) resolveSizes(ctx context.Context) error {
 	c := w.newContents()
 	defer c.close()
