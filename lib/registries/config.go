@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// Config is what all files together say. The zero Config has no rules.
+// Config combines the contents of all files. The zero Config contains no rules.
 type Config struct {
 	registries []registryTable // each prefix once
 	search     []string
@@ -20,20 +20,20 @@ type Config struct {
 	helpers    []string
 }
 
-// alias is what podman takes for a name without a registry.
+// alias is the image that podman uses for a name without a registry.
 type alias struct{ name, file string }
 
 const (
 	fileName = "containers/registries.conf"
 	system   = "/etc"
-	dropIns  = ".d" // after fileName: the directory with additional files
+	dropIns  = ".d" // appended to fileName: the directory with additional files
 )
 
 // places are the locations of the files.
 type places struct {
 	file     string
-	required bool     // file must exist
-	dirs     []string // with additional files
+	required bool     // the file must exist
+	dirs     []string // directories with additional files
 }
 
 // find finds the locations, as podman does. Only the user's own directory can also be
@@ -62,7 +62,7 @@ func find() places {
 	return places{filepath.Join(system, fileName), false, dirs}
 }
 
-// Read reads all files. It is an error if one cannot be read or parsed.
+// Read reads all files. If a file cannot be read or parsed, Read returns an error.
 func Read() (*Config, error) { return find().read() }
 
 func (p places) read() (*Config, error) {
@@ -87,7 +87,7 @@ func (p places) read() (*Config, error) {
 	return c, nil
 }
 
-// add adds a file to those before it.
+// add adds a file to the files before it.
 func (c *Config) add(path string) error {
 	doc, err := readFile(path)
 	if err != nil {
@@ -128,6 +128,6 @@ func (c *Config) merge(doc *document, path string) {
 	}
 }
 
-// Helpers returns the credential helpers, in the order in which they are asked. It is empty if
-// there are only files with credentials.
+// Helpers returns the credential helpers, in the order in which they are asked. The list is empty
+// if only credential files are used.
 func (c *Config) Helpers() []string { return c.helpers }

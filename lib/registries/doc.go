@@ -3,16 +3,17 @@
 //
 // # Files
 //
-// The first of these files is read: that in $CONTAINERS_REGISTRIES_CONF or $REGISTRIES_CONFIG_PATH,
-// which must exist, $XDG_CONFIG_HOME/containers/registries.conf (~/.config if that variable is not
-// set), and /etc/containers/registries.conf. Then come the files *.conf, in the order of their
-// names, in /etc/containers/registries.conf.d, unless the user has a file, and in the user's
-// registries.conf.d. A later file replaces a registry with the same prefix, and each list.
+// The first of these files is read: the file named by $CONTAINERS_REGISTRIES_CONF or
+// $REGISTRIES_CONFIG_PATH, which must exist, $XDG_CONFIG_HOME/containers/registries.conf (~/.config
+// if that variable is not set), and /etc/containers/registries.conf. Then the files *.conf in
+// /etc/containers/registries.conf.d are read in the order of their names, unless the user has a
+// file, and the files in the user's registries.conf.d. A later file replaces each list, and each
+// registry with the same prefix.
 //
 // # Rules
 //
-// The registry with the longest prefix of an image's name decides. Images are read from its
-// mirrors, then from its location. Images are pushed to where their name says, as podman and skopeo
-// do: only "insecure" and "blocked" apply. A blocked registry is never contacted, but its mirrors
-// are.
+// The registry with the longest matching prefix of an image's name is used. Images are read from
+// the registry's mirrors, then from its location. As in podman and skopeo, images are pushed to the
+// place that their name states, and only "insecure" and "blocked" apply. A blocked registry is
+// never contacted, but its mirrors are.
 package registries

@@ -10,10 +10,11 @@ import (
 	"github.com/BurntSushi/toml"
 )
 
-// maxFile bounds a file, in bytes. The longest that distributions ship has 20 kB.
+// maxFile is the largest size of a file, in bytes. The longest file that distributions ship is 20
+// kB.
 const maxFile = 1 << 20
 
-// maxDepth bounds the nesting of a file. Valid files need 2.
+// maxDepth is the deepest nesting that a file may use. Valid files need 2.
 const maxDepth = 64
 
 // The values of pull-from-mirror.
@@ -23,8 +24,8 @@ const (
 	pullTag    = "tag-only"
 )
 
-// document is one file. The keys are those of registries.conf(5); others are ignored, as podman
-// does.
+// document is one file. The keys are the keys of registries.conf(5). Like podman, chunkah ignores
+// other keys.
 type document struct {
 	Registries []registryTable   `toml:"registry"`
 	Search     []string          `toml:"unqualified-search-registries"`
@@ -91,7 +92,7 @@ func parse(data []byte) (*document, error) {
 }
 
 // tooDeep reports whether the parser would have to call itself too often. Brackets in comments and
-// in strings of one line do not count.
+// in single-line strings are not counted.
 func tooDeep(data []byte) bool {
 	depth, in := 0, byte(0) // the quote or # that is open
 	for i, b := range data {
@@ -137,7 +138,7 @@ func (d *document) convert() {
 	}
 }
 
-// check completes a registry and refuses one that podman refuses.
+// check completes a registry, and refuses a registry that podman would refuse.
 func (t *registryTable) check() error {
 	var err error
 	if t.Prefix, err = trim("prefix", t.Prefix); err != nil {

@@ -9,15 +9,15 @@ import (
 
 // Endpoint is one place to read an image from.
 type Endpoint struct {
-	// Ref is the image's name there.
+	// Ref is the image's name at this endpoint.
 	Ref registry.Ref
 	// Insecure allows plain HTTP and untrusted certificates.
 	Insecure bool
-	// Mirror is set for all places but the image's own.
+	// Mirror is set for all places except the image's own.
 	Mirror bool
 }
 
-// blockedError says which file forbids a registry.
+// blockedError names the file that forbids a registry.
 type blockedError struct{ name, file string }
 
 func (e *blockedError) Error() string {
@@ -85,10 +85,10 @@ func (c *Config) find(ref registry.Ref) *registryTable {
 	return found
 }
 
-// nameOf returns a name without tag and digest, to which prefixes apply.
+// nameOf returns the name to which prefixes apply, without tag and digest.
 func nameOf(ref registry.Ref) string { return ref.Registry + "/" + ref.Name }
 
-// matched returns how many bytes of a name a prefix matches, or -1.
+// matched returns how many bytes of a name match a prefix, or -1.
 func matched(name, prefix string) int {
 	end := len(prefix)
 	if host, wild := strings.CutPrefix(prefix, "*"); wild && strings.HasPrefix(host, ".") {
@@ -106,7 +106,8 @@ func matched(name, prefix string) int {
 	return end
 }
 
-// rewrite replaces the prefix in an image's name by a location. An empty one replaces nothing.
+// rewrite replaces the prefix in an image's name by a location. If the location is empty, rewrite
+// replaces nothing.
 func (t *registryTable) rewrite(ref registry.Ref, location string) (registry.Ref, error) {
 	if location == "" || location == t.Prefix {
 		return ref, nil
@@ -124,7 +125,7 @@ func (t *registryTable) rewrite(ref registry.Ref, location string) (registry.Ref
 	return to, nil
 }
 
-// has reports whether a mirror is to be used for a tag or a digest.
+// has reports whether a mirror is to be used for a reference by tag or by digest.
 func (m *mirrorTable) has(ref registry.Ref, onlyByDigest bool) bool {
 	switch byDigest := ref.Digest != ""; {
 	case onlyByDigest, m.Pull == pullDigest:
@@ -135,11 +136,11 @@ func (m *mirrorTable) has(ref registry.Ref, onlyByDigest bool) bool {
 	return true
 }
 
-// hub is the registry of names without one.
+// hub is the registry for names without a registry.
 const hub = "docker.io"
 
-// CheckShort refuses a name without a registry that podman would not read as an image of docker.io,
-// as chunkah does.
+// CheckShort refuses a name without a registry unless podman would also read it as an image in
+// docker.io, as chunkah does.
 func (c *Config) CheckShort(text string) error {
 	if !registry.IsShort(text) {
 		return nil

@@ -10,11 +10,11 @@ import (
 	"chunkah/format"
 )
 
-// bufferSize bounds the bytes of names that one call returns. Lists of xattr names are never longer
-// (XATTR_LIST_MAX of Linux).
+// bufferSize is the largest number of bytes of names that one call returns. Lists of xattr names
+// are never longer (XATTR_LIST_MAX of Linux).
 const bufferSize = 64 << 10
 
-// Dir is an open directory of a tree. Only one goroutine can use it at a time. Its methods take a
+// Dir is an open directory of a tree. Only one goroutine can use it at a time. Its methods accept a
 // name in the directory, never a path.
 type Dir struct {
 	fd   int
@@ -26,7 +26,8 @@ type Dir struct {
 // Path returns the directory's path in the tree.
 func (d *Dir) Path() string { return d.path }
 
-// Fd returns the descriptor of a directory that is not virtual. It is valid until Close.
+// Fd returns the descriptor of a directory that is not virtual. The descriptor is valid until
+// Close.
 func (d *Dir) Fd() int { return d.fd }
 
 // Close closes the directory. It can be called twice.
@@ -41,8 +42,8 @@ func (d *Dir) Close() error {
 	return unix.Close(fd)
 }
 
-// Names returns the names in the directory, sorted by bytes. It reads them once: a second call
-// returns none.
+// Names returns the names in the directory, sorted by bytes. It reads the directory only once: a
+// second call returns no names.
 func (d *Dir) Names() ([]string, error) {
 	if d.root.src != nil {
 		return d.root.src.Names(d.path)
@@ -137,8 +138,8 @@ func (d *Dir) Readable(name string) error {
 	return nil
 }
 
-// OpenFile opens the regular file name for reading. It checks the type before opening, since
-// opening a device can act on it, and again afterwards.
+// OpenFile opens the regular file name for reading. It checks the type before opening, because
+// opening a device can have side effects, and again afterwards.
 func (d *Dir) OpenFile(name string) (*File, error) {
 	if err := d.isRegular(name); err != nil {
 		return nil, fmt.Errorf("opening %q: %w", d.join(name), err)
@@ -160,8 +161,9 @@ func (d *Dir) isRegular(name string) error {
 	return err
 }
 
-// OpenSeen is OpenFile for a caller that has just seen a regular file there: it omits the first
-// check. Anything else is still refused, without waiting for a pipe, but only after it was opened.
+// OpenSeen is like OpenFile, for a caller that has just seen that name is a regular file. It omits
+// the first check. Other file types are still refused, without waiting for a pipe, but only after
+// the open.
 func (d *Dir) OpenSeen(name string) (*File, error) {
 	f := &File{dir: d.path, name: name}
 	if err := d.openSeen(f, name); err != nil {

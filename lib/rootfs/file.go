@@ -8,16 +8,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ErrNotRegular is the error for anything that is not a regular file.
+// ErrNotRegular means that a file is not a regular file.
 var ErrNotRegular = errors.New("is not a regular file")
 
-// File is an open regular file. It uses plain system calls: the support for pipes and sockets in
-// os.File costs as much as reading a small file.
+// File is an open regular file. It uses plain system calls, because the support for pipes and
+// sockets in os.File costs as much as reading a small file.
 type File struct {
 	fd        int
-	dir, name string // joined on demand, which is rare
+	dir, name string // joined only when needed, which is rare
 	opened    Stat
-	// contents replace fd in a virtual tree, and src is its source.
+	// contents replaces fd in a virtual tree. src is the source of contents.
 	contents *io.SectionReader
 	src      Source
 }
@@ -66,7 +66,7 @@ func (f *File) Stat() (Stat, error) {
 	return st, nil
 }
 
-// Virtual reports whether the file belongs to a Source, and needs no closing.
+// Virtual reports whether the file belongs to a Source. Such a file need not be closed.
 func (f *File) Virtual() bool { return f.contents != nil }
 
 // Close closes the file. It can be called twice.

@@ -9,7 +9,8 @@ import (
 	"github.com/moby/sys/mountinfo"
 )
 
-// mountTable has the mount points below a root, for kernels whose statx does not report them.
+// mountTable lists the mount points below a root. It is used on kernels whose statx does not report
+// mount points.
 type mountTable struct{ points map[string]bool }
 
 func readMounts(root *os.File) (*mountTable, error) {

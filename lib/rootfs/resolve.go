@@ -10,15 +10,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxLinks bounds the symlinks in one resolution, as Linux does (MAXSYMLINKS).
+// maxLinks is the largest number of symlinks in one resolution, the same as in Linux (MAXSYMLINKS).
 const maxLinks = 40
 
-// Resolve returns the physical path of an absolute path in the tree. Every symlink, including the
-// last name, is followed inside the tree; the parent of the root is the root. If a name does not
-// exist, the error wraps fs.ErrNotExist.
+// Resolve returns the physical path of an absolute path in the tree. It follows all symlinks, also
+// in the last name, inside the tree. The parent of the root is the root. If a name does not exist,
+// the error wraps fs.ErrNotExist.
 func (r *Root) Resolve(path string) (string, error) { return NewResolver(r.Peek).Resolve(path) }
 
-// Peek returns the type (unix.S_IFMT) of name in the physical directory at, and a symlink's target.
+// Peek returns the type (unix.S_IFMT) of name in the physical directory at. For a symlink, it also
+// returns the target.
 func (r *Root) Peek(at, name string) (kind uint32, target string, err error) {
 	d, err := r.OpenDir(at)
 	if err != nil {
@@ -64,7 +65,7 @@ type place struct {
 	path   string // computed on demand
 	below  map[string]*place
 	kind   uint32 // unix.S_IFMT
-	err    error  // set if it does not exist
+	err    error  // set if the name does not exist
 	link   *link  // set for a symlink
 }
 
@@ -73,7 +74,7 @@ type link struct {
 	target string
 	busy   bool // being followed
 	done   bool
-	// The result: a place that is not a link, and the number of other links on the way.
+	// The result is a place that is not a link, and the number of other links on the way.
 	to    *place
 	links int
 	err   error
@@ -102,7 +103,7 @@ type walk struct {
 	of    *link // the link whose target this is; nil for the requested path
 	at    *place
 	rest  string
-	links int // followed so far
+	links int // number of links followed so far
 }
 
 // Resolve is like Root.Resolve.
@@ -131,7 +132,7 @@ func (r *Resolver) resolve(path string) (*place, error) {
 	}
 }
 
-// advance follows a walk to its end, or to a link that has to be followed first.
+// advance follows a walk to its end, or to a link that must be followed first.
 func (r *Resolver) advance(w *walk) (first *walk, err error) {
 	for w.rest != "" {
 		r.steps++

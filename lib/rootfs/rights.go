@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// readsAll reports whether this process can read every file: it has the capability, and not only
-// within a user namespace.
+// readsAll reports whether this process can read every file. This requires the capability, and not
+// only within a user namespace.
 func readsAll() bool {
 	const mask = 1<<unix.CAP_DAC_OVERRIDE | 1<<unix.CAP_DAC_READ_SEARCH
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
@@ -24,7 +24,7 @@ func readsAll() bool {
 // all IDs.
 type overflowIDs struct{ uid, gid *uint32 }
 
-// readOverflowIDs reads them for this process's namespace.
+// readOverflowIDs reads the overflow IDs for this process's namespace.
 func readOverflowIDs() (n overflowIDs) {
 	if !mapsAll("/proc/self/uid_map") {
 		n.uid = readID("/proc/sys/kernel/overflowuid")
@@ -49,7 +49,7 @@ func readID(path string) *uint32 {
 	return &id
 }
 
-// Unmapped reports whether a file's owner is, or can be, outside this process's user namespace: the
+// Unmapped reports whether a file's owner is, or can be, outside this process's user namespace. The
 // kernel shows 65534 for all such owners.
 func (r *Root) Unmapped(st Stat) bool {
 	return r.overflow.uid != nil && st.UID == *r.overflow.uid || r.overflow.gid != nil && st.GID == *r.overflow.gid

@@ -1,9 +1,9 @@
 // Package rootfs reads a directory tree without ever leaving it. The tree can also be virtual: see
 // Virtual.
 //
-// The tree is opened once and everything else is reached from there: no open follows a symlink, and
-// Resolve follows links inside the tree. Paths are absolute within the tree ("/usr/bin"), also in
-// errors. Nothing is written, and access times do not change where the kernel allows it
+// The tree is opened once, and everything else is reached from there. No open follows a symlink,
+// and Resolve follows links inside the tree. Paths are absolute within the tree ("/usr/bin"), also
+// in errors. Nothing is written, and access times do not change where the kernel allows this
 // (O_NOATIME).
 package rootfs
 
@@ -19,11 +19,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxStep bounds the path of one open, in bytes: the kernel's limit is PATH_MAX (4096). Longer
+// maxStep is the longest path of one open, in bytes. The kernel's limit is PATH_MAX (4096). Longer
 // paths are opened in several steps.
 const maxStep = 4000
 
-// errPath is the error for paths that are not physical, so that ".." cannot lead outside.
+// errPath is the error for paths that are not physical. It ensures that ".." cannot lead outside.
 var errPath = errors.New("is not a clean path")
 
 // Root is an open directory tree. It is safe for concurrent use.
@@ -41,14 +41,14 @@ type Root struct {
 	noListAt bool
 	// readsAll is set if permissions do not prevent this process from reading.
 	readsAll bool
-	// overflow has the IDs that stand for unmapped owners.
+	// overflow contains the IDs that stand for unmapped owners.
 	overflow overflowIDs
-	// buffers are *[bufferSize]byte, one for each open directory.
+	// buffers contains *[bufferSize]byte values, one for each open directory.
 	buffers sync.Pool
 }
 
-// Open opens the tree at path. If path is a symlink, it is followed: the caller chose it, and it is
-// not part of the tree.
+// Open opens the tree at path. If path is a symlink, the symlink is followed, because the caller
+// chose it and it is not part of the tree.
 func Open(path string) (*Root, error) {
 	abs, err := filepath.Abs(path)
 	if err != nil {
@@ -102,8 +102,8 @@ func (r *Root) OpenDir(path string) (*Dir, error) {
 	return &Dir{fd: fd, root: r, path: path, buf: r.buffers.Get().(*[bufferSize]byte)}, nil
 }
 
-// OpenFile opens the regular file at a physical path. Anything else is refused, and not opened
-// unless the tree changes meanwhile.
+// OpenFile opens the regular file at a physical path. Other file types are refused, and are not
+// opened unless the tree changes at the same time.
 func (r *Root) OpenFile(path string) (*File, error) {
 	parent, name := split(path)
 	if name == "" {
@@ -167,7 +167,7 @@ func (r *Root) open(path string, flags int) (int, error) {
 	}
 }
 
-// step cuts off as much of rest as one open can take.
+// step cuts off as much of rest as one open accepts.
 func (r *Root) step(rest string) (step, tail string) {
 	if r.plain {
 		step, tail, _ = strings.Cut(rest, "/")
@@ -183,9 +183,10 @@ func (r *Root) step(rest string) (step, tail string) {
 	return rest[:cut], rest[cut+1:]
 }
 
-// openStep opens rel below the directory at, without following links. It asks the kernel to keep
-// access times, which only a file's owner can do. A single name cannot lead elsewhere even without
-// openat2, which is slower since it checks that the result is below the directory.
+// openStep opens rel below the directory at, without following links. It asks the kernel not to
+// change access times, which is allowed only for a file's owner. A single name cannot lead
+// elsewhere, so it is opened without openat2. openat2 is slower because it checks that the result
+// is below the directory.
 func (r *Root) openStep(at int, rel string, flags int) (int, error) {
 	flags |= unix.O_CLOEXEC | unix.O_NOFOLLOW
 	if flags&unix.O_PATH == 0 {
@@ -218,7 +219,7 @@ func openat2(at int, rel string, flags int) (int, error) {
 }
 
 // haveOpenat2 tries openat2 (Linux 5.6). Old container engines refuse it with EPERM, so any error
-// counts as missing.
+// means that openat2 is missing.
 func haveOpenat2(dir *os.File) bool {
 	fd, err := openat2(int(dir.Fd()), ".", unix.O_PATH|unix.O_CLOEXEC)
 	if err != nil {
@@ -255,7 +256,8 @@ func split(path string) (parent, name string) {
 	return path[:i], path[i+1:]
 }
 
-// cause returns the error inside a fs.PathError, whose other parts are already in the message.
+// cause returns the error inside a fs.PathError. The message already contains the other parts of
+// the fs.PathError.
 func cause(err error) error {
 	if pe, ok := errors.AsType[*fs.PathError](err); ok {
 		return pe.Err

@@ -13,9 +13,9 @@ type Stat struct {
 	// Mode is st_mode: type (unix.S_IFMT) and permission bits.
 	Mode     uint32
 	UID, GID uint32
-	// Size is in bytes. Holes is the size of the holes in a regular file, 0 if unknown.
+	// Size is in bytes. Holes is the total size of the holes in a regular file, or 0 if unknown.
 	Size, Holes int64
-	// MTime is in Unix seconds, MTimeNsec is the fraction in nanoseconds.
+	// MTime is in Unix seconds. MTimeNsec is the fraction in nanoseconds.
 	MTime     int64
 	MTimeNsec int32
 	// CTime and CTimeNsec are the time of the last change to data or metadata.
@@ -26,7 +26,7 @@ type Stat struct {
 	Links    uint32
 	// RdevMajor and RdevMinor are the numbers of a device.
 	RdevMajor, RdevMinor uint32
-	// MountRoot is set if another file system, or part of one, is mounted there.
+	// MountRoot is set if another file system, or part of one, is mounted on this file.
 	MountRoot bool
 }
 
@@ -38,9 +38,9 @@ func (a Stat) Same(b Stat) bool {
 		a.CTime == b.CTime && a.CTimeNsec == b.CTimeNsec
 }
 
-// Stamp is a text of everything that Same compares, for comparison in a later process. It omits the
-// device number, which changes when a file system is mounted again. It is empty for files that
-// never change, such as those in images.
+// Stamp returns a text that contains everything that Same compares, for comparison in a later
+// process. It omits the device number, which changes when a file system is mounted again. The text
+// is empty for files that never change, such as files in images.
 func (a Stat) Stamp() string {
 	if a.Dev == 0 {
 		return ""
@@ -93,7 +93,8 @@ func statx(fd int, name string) (Stat, error) {
 	}, nil
 }
 
-// fstatat replaces statx on kernels without it, or whose statx does not report mount points.
+// fstatat replaces statx on kernels without statx, and on kernels whose statx does not report mount
+// points.
 func fstatat(fd int, name string) (Stat, error) {
 	var st unix.Stat_t
 	err := retry(func() error {

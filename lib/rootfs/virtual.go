@@ -10,8 +10,8 @@ import (
 )
 
 // Source provides a virtual tree, such as the tree of an image. Paths are physical and clean, and
-// "/" is the root. For missing files errors wrap fs.ErrNotExist. A Source is safe for concurrent
-// use. Images never change; for directories, Stat shows what changed during reading.
+// "/" is the root. For missing files, errors wrap fs.ErrNotExist. A Source is safe for concurrent
+// use. Images never change. For directories, Stat shows what changed during reading.
 type Source interface {
 	// Stat describes the file at path, without following a symlink. Dev, Ino and Links identify
 	// hard links as in a file system.
@@ -21,8 +21,9 @@ type Source interface {
 	Readlink(path string) (string, error)
 	// Xattrs returns all extended attributes, sorted by name.
 	Xattrs(path string) ([]Xattr, error)
-	// Open returns the contents of a regular file. Its length is the size reported by Stat. The
-	// reader needs no closing, is valid as long as the source, and is for one goroutine.
+	// Open returns the contents of a regular file. The length is the size reported by Stat. The
+	// reader need not be closed, is valid as long as the source, and can be used by only one
+	// goroutine.
 	Open(path string) (io.ReaderAt, error)
 	// Close releases the source's resources. It can be called twice. Root.Close calls it.
 	Close() error
@@ -60,7 +61,7 @@ func (r *Root) openVirtual(path string) (*Dir, error) {
 // noFD is the descriptor of virtual directories and files.
 const noFD = -1
 
-// openVirtual opens the file of that name in the directory.
+// openVirtual opens the file called name in the directory.
 func (d *Dir) openVirtual(f *File, name string) error {
 	st, err := d.root.src.Stat(d.join(name))
 	if err != nil {
@@ -96,8 +97,8 @@ func (d *Dir) virtualXattrs(name string, choose func(names []string) []string) (
 	return list, nil
 }
 
-// virtualRead returns the result of reading a source's file. A file that ends early is an error of
-// the source that the caller must see.
+// virtualRead returns the result of reading a source's file. If a file ends early, the source is at
+// fault, and the caller must see the error.
 func (f *File) virtualRead(n int, err error) (int, error) {
 	if err == nil || errors.Is(err, io.EOF) {
 		return n, err

@@ -12,9 +12,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Xattrs returns the extended attributes of name, sorted by name; of the directory itself if name
-// is empty. choose receives all attribute names and returns those to read, in the same order.
-// Attributes that are gone by then, or that are listed but have no value, are left out.
+// Xattrs returns the extended attributes of name, or of the directory itself if name is empty. They
+// are sorted by attribute name. choose receives all attribute names and returns the names to read,
+// in the same order. Attributes that no longer exist when they are read, or that are listed but
+// have no value, are left out.
 func (d *Dir) Xattrs(name string, choose func(names []string) []string) ([]Xattr, error) {
 	if d.root.src != nil {
 		return d.virtualXattrs(name, choose)
@@ -36,8 +37,8 @@ func (d *Dir) Xattrs(name string, choose func(names []string) []string) ([]Xattr
 	return list, nil
 }
 
-// xattrNames returns the names of all extended attributes of name, sorted. Without xattr support in
-// the file system the list is empty.
+// xattrNames returns the names of all extended attributes of name, sorted. If the file system does
+// not support xattrs, the list is empty.
 func (d *Dir) xattrNames(name string) (names []string, err error) {
 	if name != "" {
 		err = checkName(name)
@@ -86,14 +87,14 @@ func (d *Dir) listAt(name string) ([]string, error) {
 	return d.list(func(buf []byte) (int, error) { return listxattrat(d.fd, name, buf) })
 }
 
-// listProc uses the descriptor's link in /proc, which is free of races too.
+// listProc uses the descriptor's link in /proc, which also avoids races.
 func (d *Dir) listProc(name string) ([]string, error) {
 	path := d.proc(name)
 	return d.list(func(buf []byte) (int, error) { return unix.Llistxattr(path, buf) })
 }
 
-// list tries a small buffer first, then the maximum size. Asking for the size first would fail if
-// the list grows meanwhile.
+// list tries a small buffer first, then the maximum size. If it asked for the size first, the list
+// could grow before the second call, which would then fail.
 func (d *Dir) list(ask func([]byte) (int, error)) ([]string, error) {
 	buf := d.buf[:fewNames]
 	for {

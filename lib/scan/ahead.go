@@ -8,11 +8,11 @@ import (
 
 // The limits for reading ahead of the consumer, which bound the memory used.
 const (
-	aheadDirs    = 128    // directories, counted from the next one
-	aheadEntries = 16_384 // entries of directories that were read ahead
+	aheadDirs    = 128    // number of directories, counted from the next one
+	aheadEntries = 16_384 // number of entries in directories that were read ahead
 )
 
-// ahead reads directories in advance. With a cold cache each file costs a disk access, and several
+// ahead reads directories in advance. With a cold cache, each file costs a disk access, so several
 // directories are read in parallel. Readers take the directory that is needed soonest.
 type ahead struct {
 	cancel  context.CancelFunc
@@ -20,13 +20,13 @@ type ahead struct {
 
 	mu   sync.Mutex
 	more sync.Cond // signals waiting readers
-	// stack has the directories that are known but not yet returned, the next one on top.
+	// stack contains the directories that are known but not yet returned, the next one on top.
 	stack      []*reading
 	unreturned int // entries of directories that were read but not yet returned
 	stopped    bool
 }
 
-// startAhead starts readers-1 goroutines: the caller of next also reads if no reader has started on
+// startAhead starts readers-1 goroutines. The caller of next also reads if no reader has started on
 // a directory. The caller must call stop.
 func startAhead(ctx context.Context, readers int) *ahead {
 	a := &ahead{}
@@ -52,7 +52,7 @@ func (a *ahead) stop() {
 	a.readers.Wait()
 }
 
-// start adds the directories below the root, which was read already.
+// start adds the directories below the root, which has already been read.
 func (a *ahead) start(top *reading) {
 	top.claimed = true
 	a.mu.Lock()
@@ -90,7 +90,7 @@ func (a *ahead) read(ctx context.Context, r *reading) {
 	close(r.done)
 }
 
-// finish puts the subdirectories of r below it on the stack, since they come directly after it.
+// finish puts the subdirectories of r below r on the stack, since they come directly after r.
 func (a *ahead) finish(r *reading) {
 	var below []*reading
 	for _, e := range slices.Backward(r.entries) {

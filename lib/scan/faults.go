@@ -16,14 +16,14 @@ type FaultKind int
 // The kinds, in the order of messages.
 const (
 	FaultUnreadable FaultKind = iota
-	FaultSpecial              // a special file without an option for it
+	FaultSpecial              // a special file, but no option says how to handle it
 	FaultOverlay              // an overlayfs whiteout: a character device 0/0
 	FaultWhiteout             // a name that deletes files in an image
 	FaultXattr                // an xattr whose name a tar cannot store
 	FaultDeep                 // a path that is too long for the stream
 )
 
-// kinds has the messages for each kind.
+// kinds contains the messages for each kind.
 var kinds = [...]struct{ noun, hint string }{
 	FaultUnreadable: {"unreadable path", "run as root or as the owner, or use --prune"},
 	FaultSpecial:    {"special file", "use --prune, --skip-special-files or --keep-special-files"},
@@ -35,11 +35,11 @@ var kinds = [...]struct{ noun, hint string }{
 		format.MaxPath, format.MaxDepth)},
 }
 
-// Fault is a path that cannot be in an image as it is.
+// Fault is a path that cannot be stored in an image as it is.
 type Fault struct {
 	Kind FaultKind
 	Path string
-	What string // details, can be empty
+	What string // details; can be empty
 }
 
 // faults collects problems that many files can have, so that users see all of them in one run.
@@ -59,7 +59,7 @@ func (f *faults) add(kind FaultKind, path, what string) {
 	*f = append(*f, Fault{Kind: kind, Path: path, What: what})
 }
 
-// maxShown is the length of the shown part of an overlong path, in bytes.
+// maxShown is how much of an overlong path is shown, in bytes.
 const maxShown = 200
 
 // tooLong adds a path that is too long for the stream.
@@ -115,8 +115,8 @@ func (e *FaultsError) Lines() []string {
 	return lines
 }
 
-// quote returns a path unchanged if it has only ordinary characters, and quoted otherwise, so that
-// every path takes one line.
+// quote returns a path unchanged if it contains only ordinary characters. Otherwise it quotes the
+// path, so that every path takes one line.
 func quote(path string) string {
 	if q := fmt.Sprintf("%q", path); q[1:len(q)-1] != path {
 		return q

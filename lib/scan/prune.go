@@ -9,7 +9,7 @@ import (
 )
 
 // pruner decides which paths are left out because of --prune. Its maps record for each clean path
-// whether it was found. Several readers can do that concurrently.
+// whether the path was found. Several readers can record this concurrently.
 type pruner struct {
 	list     []string
 	whole    map[string]*atomic.Bool
@@ -25,7 +25,7 @@ func newPruner(list []string) *pruner {
 	return p
 }
 
-// parse returns the clean path of an option, and the map for it.
+// parse returns the clean path in an option, and the map for this path.
 func (p *pruner) parse(name string) (clean string, named map[string]*atomic.Bool) {
 	if strings.HasSuffix(name, "/") {
 		return path.Clean("/" + name), p.contents
@@ -48,8 +48,8 @@ func markFound(named map[string]*atomic.Bool, path string) bool {
 	return true
 }
 
-// unmatched returns the options that matched nothing, except those below another pruned path:
-// whether those exist is unknown.
+// unmatched returns the options that matched nothing. It omits options below another pruned path,
+// because it is unknown whether their paths exist.
 func (p *pruner) unmatched() []string {
 	var list []string
 	for _, name := range p.list {

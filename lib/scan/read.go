@@ -12,16 +12,16 @@ import (
 	"chunkah/lib/rootfs"
 )
 
-// source is the input of a scan. Only the marks of the pruner change, so several readings can share
-// it.
+// source is the input of a scan. Only the pruner's marks change, so several readings can share a
+// source.
 type source struct {
 	root  *rootfs.Root
 	opt   Options
 	prune *pruner
 }
 
-// reading is the content of one directory with its records. Until it is finished, only its reader
-// uses it.
+// reading is the content of one directory with its records. Until the reading is finished, only its
+// reader uses it.
 type reading struct {
 	*source
 	path    string
@@ -40,9 +40,9 @@ type reading struct {
 // entry is a name in a directory.
 type entry struct {
 	file *format.File
-	// link is the inode of a file with several names, else zero.
+	// link is the inode of a file with several names, or else zero.
 	link inode
-	// into is the inode of a directory whose contents belong to the tree, else zero.
+	// into is the inode of a directory whose contents belong to the tree, or else zero.
 	into inode
 }
 
@@ -53,8 +53,8 @@ func newReading(s *source, path string, dir inode) *reading {
 // errChanged is the error for data from different states of the tree.
 var errChanged = errors.New("file changed: do not write to the root during the build")
 
-// maxAttempts bounds how often a directory that changes is read again. In a live root that happens
-// occasionally, but rarely twice in a row.
+// maxAttempts is the largest number of attempts to read a directory that changes. In a live root, a
+// change during a read happens occasionally, but rarely twice in a row.
 const maxAttempts = 10
 
 // retry repeats a read until it sees one consistent state of the tree.
@@ -132,7 +132,7 @@ func (r *reading) readOnce(ctx context.Context) error {
 	return nil
 }
 
-// below returns the paths of names in a directory, in one allocation.
+// below returns the paths of names in a directory. It needs only one allocation.
 func below(dir string, names []string) []string {
 	if dir != "/" {
 		dir += "/"
@@ -181,7 +181,7 @@ func (r *reading) addName(d *rootfs.Dir, name, path string) error {
 	return err
 }
 
-// addPath adds the record of path, if it belongs to the tree.
+// addPath adds the record of path if path belongs to the tree.
 func (r *reading) addPath(d *rootfs.Dir, name, path string, st rootfs.Stat) error {
 	r.files = append(r.files, format.File{
 		Path: path, Mode: st.Mode & 0o7777, UID: st.UID, GID: st.GID,
@@ -246,8 +246,8 @@ func complete(d *rootfs.Dir, name string, f *format.File) (err error) {
 	return err
 }
 
-// unchanged makes sure that xattrs and target belong to the file described by st. For regular files
-// the stamp serves this purpose when their contents are read.
+// unchanged makes sure that the xattrs and the target belong to the file described by st. For
+// regular files, the stamp ensures this when their contents are read.
 func unchanged(d *rootfs.Dir, name string, f *format.File, st rootfs.Stat) error {
 	if f.Type == format.TypeFile {
 		return nil
@@ -263,11 +263,11 @@ func unchanged(d *rootfs.Dir, name string, f *format.File, st rootfs.Stat) error
 	return err
 }
 
-// mountPoint replaces the record of a mount point by the underlying empty directory or file, whose
-// own metadata the mount hides.
+// mountPoint replaces the record of a mount point by a record of the underlying empty directory or
+// file, whose own metadata the mount hides.
 func (r *reading) mountPoint(f *format.File) {
 	if f.Type == format.TypeDir {
-		if !r.prune.empties(f.Path) { // the user asked for it
+		if !r.prune.empties(f.Path) { // pruned paths are not reported
 			r.report.leftOut(f.Path, "the contents of the mount point")
 		}
 		return

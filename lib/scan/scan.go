@@ -1,8 +1,8 @@
 // Package scan turns a directory tree into file records in order.
 //
-// It only reads metadata: no files are opened except directories and CACHEDIR.TAG. A Report counts
-// and names everything that was left out. Paths that cannot be in an image are an error that lists
-// them all.
+// Scan reads only metadata. It opens no files except directories and CACHEDIR.TAG. A Report counts
+// and names everything that was left out. If paths cannot be stored in an image, the error lists
+// all of them.
 package scan
 
 import (
@@ -14,7 +14,7 @@ import (
 	"chunkah/lib/rootfs"
 )
 
-// Special says how to handle sockets, FIFOs and devices.
+// Special defines how to handle sockets, FIFOs and devices.
 type Special int
 
 // The choices. The zero value refuses special files.
@@ -24,23 +24,24 @@ const (
 	SpecialKeep
 )
 
-// Options configure a scan. The zero value includes everything and refuses special files.
+// Options configure a scan. The zero value includes everything, but refuses special files.
 type Options struct {
-	// Prune lists physical paths to leave out, with or without a leading slash. With a trailing
-	// slash only the contents are left out.
+	// Prune lists physical paths to leave out, with or without a leading slash. For a path with a
+	// trailing slash, only the contents are left out.
 	Prune []string
 	// CrossMounts includes everything mounted below the root.
 	CrossMounts bool
 	// SkipCaches leaves out the contents of directories with a CACHEDIR.TAG.
 	SkipCaches bool
 	Special    Special
-	// KeepXattrs lists extended attributes to keep that are dropped by default.
+	// KeepXattrs lists extended attributes that are dropped by default but are to be kept.
 	KeepXattrs []string
-	// MapXattrs renames extended attributes: the keys are names in the tree, the values names in
-	// the records. A renamed attribute replaces the one that has the name in the tree.
+	// MapXattrs renames extended attributes. The keys are the names in the tree, the values the
+	// names in the records. A renamed attribute replaces an attribute that already has the new name
+	// in the tree.
 	MapXattrs map[string]string
-	// Output identifies the file that the stream or image is written to. Several goroutines call
-	// it.
+	// Output identifies the file that the stream or image is written to. Several goroutines can
+	// call it at the same time.
 	Output func(rootfs.Stat) bool
 	// Whiteouts treats character devices 0/0 as deleted files, as in overlayfs.
 	Whiteouts bool
@@ -51,7 +52,7 @@ type Options struct {
 	Readers int
 }
 
-// defaultReaders keep a disk busy, which takes more readers than cores.
+// defaultReaders is enough to keep a disk busy, which takes more readers than cores.
 const defaultReaders = 8
 
 func (o Options) readers() int {
@@ -63,18 +64,20 @@ func (o Options) readers() int {
 
 // Report describes the files that a scan left out.
 type Report struct {
-	// Files counts the records. Bytes is the size of regular files, hard links counted once.
+	// Files is the number of records. Bytes is the total size of regular files. Hard links are
+	// counted once.
 	Files int64
 	Bytes int64
 	// Dropped counts the files that lost an extended attribute, by attribute name.
 	Dropped map[string]int64
-	// Skipped counts skipped special files and paths with a skip xattr, by reason.
+	// Skipped counts, by reason, the special files and the paths with a skip xattr that were
+	// skipped.
 	Skipped map[string]int64
-	// Notes list single paths that were left out, in order.
+	// Notes lists single paths that were left out, in order.
 	Notes []Note
 	// Unmapped counts files whose owner may be outside the process's user namespace.
 	Unmapped int64
-	// Sparse are files with holes of more than LargeHoles, in order.
+	// Sparse lists the files with holes of more than LargeHoles, in order.
 	Sparse []Sparse
 	// OSTree is set if an ostree repository was included.
 	OSTree bool
@@ -82,8 +85,8 @@ type Report struct {
 	Unmatched []string
 }
 
-// LargeHoles is the size of holes in a file, in bytes, above which it is reported: a layer stores
-// holes as zeros that have to be read, hashed and compressed.
+// LargeHoles is the size in bytes above which a file's holes are reported. A layer stores holes as
+// zeros, which have to be read, hashed and compressed.
 const LargeHoles = 1_000_000_000
 
 // Sparse is a file that is much larger in an image than on disk.
@@ -92,7 +95,7 @@ type Sparse struct {
 	Holes int64 // bytes
 }
 
-// Note says what was left out at a path.
+// Note describes what was left out at a path.
 type Note struct{ Path, What string }
 
 func (r *Report) leftOut(path, what string) { r.Notes = append(r.Notes, Note{path, what}) }
@@ -140,9 +143,9 @@ type Count struct {
 // files.
 const ostreeRepo = "/sysroot/ostree/"
 
-// Run writes the stream of the tree at root. The caller sets the header's source date, and its
-// sources, which replace the root. If it returns a FaultsError, there is also a report, and all
-// records without problems were written, but the stream is not finished.
+// Run writes the stream of the tree at root. The caller sets the header's source date and its
+// sources, which replace the root. If the error is a FaultsError, Run also returns a report. In
+// this case all records without problems were written, but the stream is not finished.
 func Run(ctx context.Context, root *rootfs.Root, header format.Header, opt Options, out format.Sink) (*Report, error) {
 	header.Version, header.Stage = format.Version, format.StageScan
 	if len(header.Sources) == 0 {

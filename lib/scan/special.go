@@ -32,7 +32,7 @@ func (r *reading) special(f *format.File, st rootfs.Stat) bool {
 	return false
 }
 
-// specialType sets the record's type if a tar can store it, and returns its name.
+// specialType sets the record's type if a tar can store this type, and returns the type's name.
 func specialType(f *format.File, st rootfs.Stat) string {
 	switch st.Mode & unix.S_IFMT {
 	case unix.S_IFIFO:

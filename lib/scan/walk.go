@@ -12,7 +12,7 @@ import (
 // Walk returns the tree's records in the order of format.ComparePaths: each directory before its
 // contents, names in byte order. An error ends the walk, but problems that many files can have are
 // collected into one error at the end. report counts what was left out. The number of readers
-// affects none of this.
+// changes neither the records nor the report.
 func Walk(ctx context.Context, root *rootfs.Root, opt Options, report *Report) iter.Seq2[*format.File, error] {
 	return func(yield func(*format.File, error) bool) {
 		s := &source{root: root, opt: opt, prune: newPruner(opt.Prune)}
@@ -52,7 +52,7 @@ func (w *walker) walk(ctx context.Context, s *source) {
 	}
 }
 
-// yieldAll yields the contents of one directory and everything below it. Of the directories above
+// yieldAll yields the contents of one directory and everything below it. For the directories above,
 // only the entries stay in memory.
 func (w *walker) yieldAll(ctx context.Context, r *reading) bool {
 	if ctx.Err() != nil {
@@ -76,8 +76,8 @@ func (w *walker) yieldAll(ctx context.Context, r *reading) bool {
 	return true
 }
 
-// number numbers hard-link groups in order of appearance: all entries of a directory before those
-// of its subdirectories.
+// number numbers hard-link groups in order of appearance. All entries of a directory come before
+// the entries of its subdirectories.
 func (w *walker) number(entries []entry) {
 	for _, e := range entries {
 		if e.link == (inode{}) {

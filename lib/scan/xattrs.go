@@ -9,12 +9,13 @@ import (
 	"chunkah/lib/rootfs"
 )
 
-// skipXattrs mark files and directories to leave out: chunkah's xattr and rpm-ostree's.
+// skipXattrs mark files and directories that are to be left out. One xattr is chunkah's, the other
+// is rpm-ostree's.
 var skipXattrs = []string{"user.chunkah.skip", "user.rpmostree.skip"}
 
-// dropped reports whether an xattr belongs to the host of the tree. SELinux labels come from the
-// policy of the system that unpacks the image; trusted.* and overlay markers only matter to a
-// storage driver.
+// dropped reports whether an xattr belongs to the tree's host. SELinux labels are set by the policy
+// of the system that unpacks the image. trusted.* and overlay markers matter only to a storage
+// driver.
 func dropped(name string) bool {
 	return name == "security.selinux" || strings.HasPrefix(name, "trusted.") ||
 		strings.HasPrefix(name, "user.overlay.")
@@ -35,7 +36,7 @@ func (r *reading) xattrs(d *rootfs.Dir, name string, f *format.File) (keep bool,
 	return keep, err
 }
 
-// rename renames the xattrs of a record. It removes those that already have the new names.
+// rename renames the xattrs of a record. Xattrs that already have the new names are removed.
 func (r *reading) rename(f *format.File) {
 	if len(r.opt.MapXattrs) == 0 {
 		return
@@ -66,7 +67,7 @@ func (r *reading) skips(x string) bool {
 	return found
 }
 
-// keeps reports whether an xattr is kept, and reports the reason if not.
+// keeps reports whether an xattr is kept. If not, it adds the reason to the report.
 func (r *reading) keeps(f *format.File, x string) bool {
 	switch {
 	case dropped(x) && !slices.Contains(r.opt.KeepXattrs, x) && r.opt.MapXattrs[x] == "":

@@ -1,6 +1,6 @@
-// Package tarsplit reads and writes tar-split: a tar without the contents of its files, in lines of
-// JSON (github.com/vbatts/tar-split, tar/storage). containers-storage keeps one for each layer, and
-// zstd:chunked has one.
+// Package tarsplit reads and writes tar-split, which describes a tar without the contents of its
+// files, in lines of JSON (github.com/vbatts/tar-split, tar/storage). containers-storage keeps a
+// tar-split for each layer, and each zstd:chunked blob contains one.
 package tarsplit
 
 import (
@@ -10,16 +10,17 @@ import (
 	"io"
 )
 
-// maxLine bounds a line, in bytes. It has the headers of one entry, mostly xattrs.
+// maxLine is the largest size of a line, in bytes. A line contains the headers of one entry, mostly
+// xattrs.
 const maxLine = 16 << 20
 
 // The types of lines.
 const (
-	File    = 1 // an entry, with the size and the CRC-64 of its contents
+	File    = 1 // an entry, with the size and CRC-64 of its contents
 	Segment = 2 // bytes of the tar: padding and headers
 )
 
-// Line is a line.
+// Line is one line of a tar-split.
 type Line struct {
 	Type    int    `json:"type"`
 	Name    string `json:"name"`

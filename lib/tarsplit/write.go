@@ -12,7 +12,7 @@ type Writer struct {
 	w     io.Writer
 	lines int
 	buf   []byte
-	err   error // the first one
+	err   error // the first error
 }
 
 // NewWriter returns a writer of lines to w.
@@ -21,7 +21,7 @@ func NewWriter(w io.Writer) *Writer { return &Writer{w: w} }
 // Err returns the first error.
 func (s *Writer) Err() error { return s.err }
 
-// Segment writes a line for bytes of the tar.
+// Segment writes a line for bytes in the tar.
 func (s *Writer) Segment(b []byte) {
 	if len(b) == 0 {
 		return
@@ -32,7 +32,7 @@ func (s *Writer) Segment(b []byte) {
 	s.line()
 }
 
-// File writes a line for an entry. An entry without contents has no sum.
+// File writes a line for an entry. sum is ignored for an entry without contents.
 func (s *Writer) File(name string, size int64, sum []byte) {
 	quoted, err := json.Marshal(name)
 	if err != nil && s.err == nil {

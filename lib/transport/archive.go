@@ -23,7 +23,7 @@ var Archive = &image.Transport{
 	},
 }
 
-// DockerArchive is an archive of docker save and docker load.
+// DockerArchive is an archive for docker save and docker load.
 var DockerArchive = &image.Transport{
 	Prefix: "docker-archive:", Form: "docker-archive:FILE[:REF]", Purpose: "for an archive that docker load reads",
 	Syntax: image.PathRef, File: true, DockerFormat: true, ByConfig: true,
@@ -39,8 +39,8 @@ var DockerArchive = &image.Transport{
 }
 
 // createArchive writes to standard output, a named pipe or a file. A pipe can have a slow reader,
-// or none yet: neither may delay cancelling the command, so the pipe is closed by the end of the
-// process. CreateArchive refuses a pipe if the image must be readable.
+// or no reader yet. Neither may delay cancelling the command, so the pipe is closed only when the
+// process ends. CreateArchive refuses a pipe if the image must be readable.
 func createArchive(ctx context.Context, to image.Source, opt image.CreateOptions) (*oci.Archive, error) {
 	if to.IsStdout() {
 		return oci.NewArchive(opt.Stdout, opt.Options), nil

@@ -31,8 +31,8 @@ func checkDaemonRef(ref string) error {
 	return oci.CheckTag(ref)
 }
 
-// openDaemon takes the image from the daemon as one stream, which is spooled like that of docker
-// save.
+// openDaemon reads the image from the daemon as one stream, which is spooled like the output of
+// docker save.
 func openDaemon(ctx context.Context, src image.Source, opt image.Options) (image.Fetcher, error) {
 	client, err := daemon.Open()
 	if err != nil {
@@ -103,7 +103,7 @@ func (w namedWriter) Name() string { return w.name }
 type load struct {
 	*oci.DockerArchive
 	w    *io.PipeWriter
-	done chan error // of the request; nil once it has ended
+	done chan error // receives the request's error; nil once the request has ended
 }
 
 // Commit implements oci.Destination.
@@ -115,10 +115,11 @@ func (l *load) Commit() error {
 	return err
 }
 
-// Discard implements oci.Destination. The daemon gets an archive without an end, which it refuses.
+// Discard implements oci.Destination. The daemon receives an archive without an end, which it
+// refuses.
 func (l *load) Discard() error {
 	err := l.DockerArchive.Discard()
-	_ = l.end(errDiscarded) // which is the request's error too
+	_ = l.end(errDiscarded) // the request returns the same error
 	return err
 }
 

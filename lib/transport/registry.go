@@ -51,13 +51,13 @@ func Repository(text string, options func() (registry.Options, error)) (*registr
 	return registry.Open(to.Ref, opt)
 }
 
-// configure parses a reference and returns what registries.conf and the options say.
+// configure parses a reference and returns the settings from registries.conf and the options.
 func configure(text string, options func() (registry.Options, error)) (registry.Ref, *registries.Config, registry.Options, error) {
 	ref, err := registry.ParseRef(text)
 	if err != nil {
 		return ref, nil, registry.Options{}, err
 	}
-	if options == nil { // sources in a stream must not open connections without options
+	if options == nil { // sources in a stream may open connections only with options
 		return ref, nil, registry.Options{}, errors.New("no registry client is set")
 	}
 	opt, err := options()
@@ -72,7 +72,7 @@ func configure(text string, options func() (registry.Options, error)) (registry.
 	return ref, config, opt, err
 }
 
-// tagOf returns the tag in another name of an image, which must be in the same repository.
+// tagOf returns the tag in another name of an image. Both names must be in the same repository.
 func tagOf(image, name string) (string, error) {
 	at, err := registry.ParseRef(image)
 	if err != nil {

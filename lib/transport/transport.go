@@ -1,6 +1,6 @@
 // Package transport lists the transports of sources and destinations, and parses their names. Each
-// transport is one file here and one line in All. Their differences are in the fields of
-// image.Transport.
+// transport is one file here and one line in All. The fields of image.Transport describe how
+// transports differ.
 package transport
 
 import (
@@ -15,23 +15,24 @@ import (
 	"chunkah/lib/image"
 )
 
-// All are the transports, in the order in which help texts list them.
+// All lists the transports, in the order in which help texts list them.
 var All = []*image.Transport{Directory, RootTar, Layout, Archive, DockerArchive, Storage, Daemon, Registry}
 
-// foreign are transports of other tools.
+// foreign lists transports of other tools.
 var foreign = []string{"atomic", "ostree", "registry", "sif", "tarball"}
 
-// instead has the commands that replace a transport of another tool. %s is the rest of the name.
+// instead contains the commands that replace a transport of another tool. %s stands for the rest of
+// the name.
 var instead = map[string]string{"dir": "; for skopeo's dir: write oci:DIR, then run skopeo copy oci:DIR dir:%s"}
 
 // side is the kind of a name: a source or a destination.
 type side struct {
 	name  string
 	plain *image.Transport // for a path without a transport
-	file  string           // kind of such a path
+	file  string           // what such a path is
 	ways  string           // ways to give a path without a transport
 	takes func(*image.Transport) bool
-	// instead has hints for transports that cannot be used.
+	// instead contains hints for transports that cannot be used.
 	instead map[string]string
 }
 
@@ -40,7 +41,8 @@ var (
 	destinations = side{"destination", Archive, "file", ", a plain PATH, or - for standard output", (*image.Transport).IsDestination, instead}
 )
 
-// Forms lists the forms of names of some transports, for example of those with Transport.IsImage.
+// Forms lists the forms that the names of some transports take, for example of the transports with
+// Transport.IsImage.
 func Forms(some func(*image.Transport) bool) []string {
 	return texts(some, func(t *image.Transport) string { return t.Form })
 }
@@ -65,9 +67,9 @@ func texts(some func(*image.Transport) bool, text func(*image.Transport) string)
 }
 
 // ParseSource parses the name of a source. A name without a transport is the path of a directory.
-// It can contain colons after a slash, as in ./a:b. After a transport the path ends at the first
-// colon, except after dir:. A REF is NAME[:TAG], NAME@DIGEST or @DIGEST. The archive "-" is
-// standard input.
+// Such a path can contain colons after a slash, as in ./a:b. After a transport, the path ends at
+// the first colon, except after dir:. A REF is NAME[:TAG], NAME@DIGEST or @DIGEST. The archive "-"
+// is standard input.
 func ParseSource(s string) (image.Source, error) {
 	src, err := sources.parse(s)
 	if err != nil {
@@ -76,7 +78,7 @@ func ParseSource(s string) (image.Source, error) {
 	if src.IsStdout() {
 		src.Path = "/dev/stdin"
 	}
-	if _, d, ok := strings.Cut(src.Ref, "@"); ok && (src.Syntax == image.PathRef || src.Network) { // of a manifest
+	if _, d, ok := strings.Cut(src.Ref, "@"); ok && (src.Syntax == image.PathRef || src.Network) { // manifest digest
 		if err := digest.Digest(d).Validate(); err != nil {
 			return image.Source{}, fmt.Errorf("source %q has the digest %q: %w", s, d, err)
 		}
@@ -168,7 +170,7 @@ func (side side) unknown(s string) error {
 	return fmt.Errorf("unknown transport %q in %s %q: %s%s", name, side.name, s, side.want(), hint)
 }
 
-// byName returns the transport whose prefix is a name and a colon; nil for none.
+// byName returns the transport whose prefix is a name and a colon, or nil if no transport matches.
 func byName(name string) *image.Transport {
 	i := slices.IndexFunc(All, func(t *image.Transport) bool { return strings.HasPrefix(t.Prefix, name+":") })
 	if i < 0 {
