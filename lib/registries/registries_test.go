@@ -13,7 +13,7 @@ import (
 
 const sum = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
-// config is a Config of one file.
+// config returns a Config from one file.
 func config(t *testing.T, text string) *Config {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "registries.conf")
@@ -44,7 +44,7 @@ func reference(t *testing.T, text string) registry.Ref {
 	return ref
 }
 
-// shown formats places: ! is an insecure one, ~ a mirror.
+// shown formats places. ! marks an insecure place, ~ a mirror.
 func shown(list []Endpoint) (texts []string) {
 	for _, e := range list {
 		text := e.Ref.String()
@@ -174,7 +174,7 @@ func TestPull(t *testing.T) {
 	}
 }
 
-// A push goes where the name says.
+// A push goes to the place that the name states.
 func TestPush(t *testing.T) {
 	c := config(t, example)
 	for in, want := range map[string]string{
@@ -213,7 +213,7 @@ func TestCheckShort(t *testing.T) {
 	}
 }
 
-// Version 1 of the file, which old systems have.
+// Old systems use version 1 of the file.
 func TestVersion1(t *testing.T) {
 	c := config(t, "[registries.insecure]\nregistries = ['plain.example:80']\n[registries.block]\nregistries = ['bad.example', 'plain.example:80/bad']")
 	if got, err := c.Pull(reference(t, "plain.example:80/app:1")); err != nil || shown(got)[0] != "plain.example:80/app:1!" {
@@ -254,7 +254,7 @@ func TestRefusedFiles(t *testing.T) {
 	}
 }
 
-// Only the nesting of values is bounded.
+// Only the nesting of values is limited.
 func TestBracketsInText(t *testing.T) {
 	text := strings.Repeat("# see [[registry\nx = \"[[ \\\" [\"\ny = '[['\n", 100)
 	if tooDeep([]byte(text)) || !tooDeep([]byte(text+"z = "+strings.Repeat("[\n", 65))) {
@@ -262,7 +262,7 @@ func TestBracketsInText(t *testing.T) {
 	}
 }
 
-// Later files replace what earlier ones say, and only that.
+// Later files replace only the settings that they contain.
 func TestDropIns(t *testing.T) {
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "registries.conf"), `
@@ -345,8 +345,8 @@ func TestFind(t *testing.T) {
 	}
 }
 
-// FuzzFile: any file is refused in one line, or every name has places that are names again, under
-// the rule of the longest prefix.
+// FuzzFile: any file is refused with one line, or every name gets places whose names are valid,
+// under the rule of the longest prefix.
 func FuzzFile(f *testing.F) {
 	f.Add([]byte(example), "example.com/foo/app:1")
 	f.Add([]byte(example), "a.sub.wild.example:80/app@"+sum)

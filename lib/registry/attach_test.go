@@ -45,7 +45,7 @@ func referrersOf(t *testing.T, repo *Repository, subject digest.Digest) []v1.Des
 	return index.Manifests
 }
 
-// TestAttachFallback: a registry without the API gets an index, to which documents are added.
+// TestAttachFallback: a registry without the API receives an index, to which documents are added.
 func TestAttachFallback(t *testing.T) {
 	s := newServer(t)
 	repo, _ := s.open(t, "app:1")
@@ -113,8 +113,8 @@ func TestAttachAPI(t *testing.T) {
 	}
 }
 
-// TestAttached: documents of an image are found in all three places. A registry without an answer
-// is not an error.
+// TestAttached: an image's documents are found in all three places. If the registry does not
+// answer, this is not an error.
 func TestAttached(t *testing.T) {
 	s := newServer(t)
 	repo, _ := s.open(t, "app:1")
@@ -155,7 +155,7 @@ func TestAttached(t *testing.T) {
 	}
 }
 
-// TestAttachRace: what another program adds in between is merged.
+// TestAttachRace: entries that another program adds at the same time are merged.
 func TestAttachRace(t *testing.T) {
 	s := newServer(t)
 	repo, _ := s.open(t, "app:1")
@@ -192,7 +192,7 @@ func TestAttachRace(t *testing.T) {
 	}
 }
 
-// TestAttachForeignTag: a tag of that name that is something else is left alone.
+// TestAttachForeignTag: a tag with that name but with other content is left alone.
 func TestAttachForeignTag(t *testing.T) {
 	s := newServer(t)
 	repo, _ := s.open(t, "app:1")

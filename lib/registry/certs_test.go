@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-// The first directory of certificates of a registry has its authority and a client certificate.
+// The first certificate directory of a registry contains its authority and a client certificate.
 func TestClientCertificates(t *testing.T) {
 	noCredentials(t)
 	home := t.TempDir()

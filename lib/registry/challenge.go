@@ -7,7 +7,7 @@ import (
 
 // challenge is a server's request for a login (RFC 9110, section 11.3).
 type challenge struct {
-	scheme string            // in lower case; empty for none
+	scheme string            // in lower case; empty if there is no challenge
 	params map[string]string // names in lower case
 }
 

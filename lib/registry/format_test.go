@@ -12,7 +12,7 @@ import (
 	"chunkah/lib/oci"
 )
 
-// refusesOCI answers a manifest of OCI with a status and an error code.
+// refusesOCI answers an OCI manifest with a status and an error code.
 func refusesOCI(code int, why string) fault {
 	return func(kind string, _ int, w http.ResponseWriter, r *http.Request) bool {
 		if r.Method != http.MethodPut || !strings.Contains(r.Header.Get("Content-Type"), "vnd.oci") {
@@ -92,7 +92,7 @@ func TestPushInDockersFormat(t *testing.T) {
 	}
 }
 
-// If Docker's format is refused too, the first error is the useful one, and no line says otherwise.
+// If Docker's format is refused too, the first error is returned, without any warning.
 func TestPushRefusedInBothFormats(t *testing.T) {
 	s := newServer(t)
 	repo, c := s.open(t, "team/app:1")
@@ -118,7 +118,7 @@ func TestPushRefusedInBothFormats(t *testing.T) {
 	}
 }
 
-// Layers compressed with zstd have no form in Docker's manifests.
+// Docker's manifests cannot describe layers compressed with zstd.
 func TestPushZstdToDockersFormat(t *testing.T) {
 	s := newServer(t)
 	repo, _ := s.open(t, "team/app:1")

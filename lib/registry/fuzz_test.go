@@ -19,8 +19,8 @@ import (
 	"chunkah/tests/bound"
 )
 
-// script answers requests one after another with raw bytes. It checks that no credentials are sent
-// in plain text, and no token to another host.
+// script answers each request with the next raw bytes. It checks that no credentials are sent in
+// plain text, and that no token is sent to another host.
 type script struct {
 	t        *testing.T
 	answers  [][]byte
@@ -52,8 +52,8 @@ func (s *script) RoundTrip(req *http.Request) (*http.Response, error) {
 	return http.ReadResponse(bufio.NewReader(bytes.NewReader(answer)), req)
 }
 
-// FuzzAnswers: for any answers, reading a manifest or a blob and pushing an image end. Data read
-// have their digest, and errors name the registry.
+// FuzzAnswers: whatever the registry answers, reading a manifest or a blob and pushing an image
+// come to an end. Data that were read match their digest, and errors name the registry.
 func FuzzAnswers(f *testing.F) {
 	layer := []byte("text")
 	sum := digest.FromBytes(layer)
@@ -120,8 +120,8 @@ func readBlob(ctx context.Context, repo *Repository, blob []byte) ([]byte, error
 	return data, errors.Join(err, in.Close())
 }
 
-// FuzzCredentials: any file of credentials gives the same credentials each time, or an error that
-// names the file.
+// FuzzCredentials: any credential file gives the same credentials each time, or an error that names
+// the file.
 func FuzzCredentials(f *testing.F) {
 	for _, s := range []string{
 		`{"auths":{"registry.example":{"auth":"dXNlcjpwYXNz"},"registry.example/team":{"username":"u","password":"p"}}}`,
@@ -157,7 +157,7 @@ func FuzzCredentials(f *testing.F) {
 	})
 }
 
-// credentialsIn writes a file of credentials and makes it the one to read.
+// credentialsIn writes a credential file and makes it the file to read.
 func credentialsIn(f *testing.F, text string) string {
 	f.Helper()
 	path := filepath.Join(f.TempDir(), "auth.json")

@@ -46,7 +46,8 @@ func (r *Repository) loginAt(u *url.URL) *login {
 	return l
 }
 
-// authorization returns the Authorization header for these scopes; empty for none.
+// authorization returns the Authorization header for these scopes, or an empty string for no
+// header.
 func (l *login) authorization(ctx context.Context, u *url.URL, scopes []string) (string, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -57,7 +58,8 @@ func (l *login) authorization(ctx context.Context, u *url.URL, scopes []string) 
 	return l.obtain(ctx, u, key, scopes)
 }
 
-// renew returns a new Authorization header after the server refused one; empty for none.
+// renew returns a new Authorization header after the server refused the old header, or an empty
+// string for no header.
 func (l *login) renew(ctx context.Context, u *url.URL, header http.Header, refused string, scopes []string) (string, error) {
 	c := chooseChallenge(header)
 	if c.scheme == "" {
@@ -226,7 +228,8 @@ func readToken(resp *http.Response) (string, error) {
 // hasPassword reports whether the credentials can be used for basic authentication.
 func (c *credentials) hasPassword() bool { return c.user != "" || c.password != "" }
 
-// basic returns the Authorization header for basic authentication; empty for none.
+// basic returns the Authorization header for basic authentication, or an empty string if the
+// credentials are not usable for it.
 func (c *credentials) basic() string {
 	if !c.hasPassword() {
 		return ""

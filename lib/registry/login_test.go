@@ -103,8 +103,8 @@ func (s *tokens) answer(_ string, _ int, w http.ResponseWriter, r *http.Request)
 	return true
 }
 
-// A token that expires at any request, even one with a body, is renewed without counting as an
-// attempt.
+// A token that expires at any request, even at a request with a body, is renewed. The renewal does
+// not count as an attempt.
 func TestBearerTokens(t *testing.T) {
 	for _, good := range []int{1, 2, 3, 4, 5, 1000} {
 		t.Run(fmt.Sprintf("good for %d requests", good), func(t *testing.T) {
@@ -240,7 +240,7 @@ func TestTLS(t *testing.T) {
 	contains(t, push(clock.options()), ca, "no certificate in PEM form")
 }
 
-// Plain HTTP is used for loopback addresses, or with Insecure.
+// Plain HTTP is used for loopback addresses, or if Insecure is set.
 func TestPlainHTTP(t *testing.T) {
 	answers := roundTripper(func(*http.Request) (*http.Response, error) {
 		return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody}, nil

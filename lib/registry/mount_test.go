@@ -25,7 +25,7 @@ func (s *server) mounts(blob []byte, n *int) fault {
 	}
 }
 
-// A blob in another repository of the registry is mounted, and no other request goes to that
+// A blob in another repository of the registry is mounted, and no other request is sent to that
 // repository.
 func TestPushMounts(t *testing.T) {
 	s := newServer(t)
@@ -56,8 +56,8 @@ func TestPushMounts(t *testing.T) {
 	}
 }
 
-// If a mount fails for any reason, the blob is sent. A repository from which no mount works is not
-// tried again.
+// If a mount fails for any reason, the blob is sent. If no mount from a repository works, the
+// repository is not tried again.
 func TestPushRefusedMounts(t *testing.T) {
 	isMount := func(f fault) fault {
 		return func(kind string, n int, w http.ResponseWriter, r *http.Request) bool {
@@ -112,8 +112,8 @@ func TestPushRefusedMounts(t *testing.T) {
 	}
 }
 
-// If a token server refuses rights to two repositories at the same time, rights to one are
-// requested.
+// If a token server refuses rights to two repositories at the same time, rights to only one
+// repository are requested.
 func TestPushWithoutRightsToMount(t *testing.T) {
 	for _, code := range []int{400, 401, 403, 404} {
 		t.Run(fmt.Sprint(code), func(t *testing.T) {

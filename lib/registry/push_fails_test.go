@@ -14,7 +14,7 @@ import (
 	"chunkah/lib/oci"
 )
 
-// Each fault ends a push, at once or after all attempts, with an error, and the tag stays.
+// Each fault makes a push fail, at once or after all attempts, and the tag stays.
 func TestPushFails(t *testing.T) {
 	layer := bytes.Repeat([]byte("0123456789abcdef"), 1<<16)
 	sum := descriptor(layer).Digest.String()
@@ -108,8 +108,8 @@ func TestPushFails(t *testing.T) {
 	}
 }
 
-// After a failure at any request, the tag is the old image or the new one, and the next push
-// completes it.
+// After a failure at any request, the tag names the old image or the new image, and the next push
+// succeeds.
 func TestPushIsAllOrNothing(t *testing.T) {
 	s := newServer(t)
 	repo, _ := s.open(t, "team/app:1")
@@ -169,7 +169,7 @@ func (d discard) Header() http.Header         { return d.header }
 func (d discard) Write(p []byte) (int, error) { return len(p), nil }
 func (d discard) WriteHeader(int)             {}
 
-// Cancelling the context ends a wait or a transfer, and the error has its cause.
+// Cancelling the context ends a wait or a transfer, and the error contains the cause.
 func TestPushStops(t *testing.T) {
 	cause := errors.New("enough")
 	t.Run("in a wait", func(t *testing.T) {
@@ -234,7 +234,7 @@ func TestPushFailsAsOne(t *testing.T) {
 	contains(t, err, descriptor(refused).Digest.String(), "403")
 }
 
-// An error of write itself takes precedence over network errors, and is not retried.
+// An error from write itself takes precedence over network errors, and is not retried.
 func TestPushBlobThatCannotBeWritten(t *testing.T) {
 	big := random(t, 1<<20)
 	gone := errors.New("file has changed")

@@ -26,7 +26,7 @@ func TestPush(t *testing.T) {
 	}
 	s.check(t, "1", old)
 
-	// Blobs that the registry has are neither sent nor produced.
+	// Blobs that are already in the registry are neither sent nor produced.
 	changed := newImage(t, old.layers[0], random(t, 3000))
 	s.with(nil)
 	repo, _ = s.open(t, "team/app:1")
@@ -105,7 +105,7 @@ func TestPushRecovers(t *testing.T) {
 	for _, test := range []struct {
 		name  string
 		fault func(*server) fault
-		waits []time.Duration // nil for our own waits
+		waits []time.Duration // nil for the default waits
 	}{
 		{"ping 500", func(*server) fault { return once("GET ping", status(500)) }, nil},
 		{"ping broken off", func(*server) fault { return once("GET ping", breakOff(0)) }, nil},
@@ -206,8 +206,8 @@ func instead(s *server, code int) func(http.ResponseWriter, *http.Request) {
 	}
 }
 
-// inParts refuses blobs in the request that ends their upload. With overlooks, it ignores the body
-// and then finds a wrong digest.
+// inParts refuses blobs in the request that ends their upload. If overlooks is set, it ignores the
+// body instead, and therefore finds a wrong digest.
 func inParts(s *server, code int, overlooks bool) fault {
 	return func(kind string, _ int, w http.ResponseWriter, r *http.Request) bool {
 		if kind != "PUT blob" || r.ContentLength == 0 {
@@ -237,7 +237,7 @@ func (l lying) WriteHeader(code int) {
 
 // Write runs for one body at a time, and not for a body that was replaced.
 func TestSource(t *testing.T) {
-	running, calls := 0, 0 // without a lock by contract: the race detector checks it
+	running, calls := 0, 0 // deliberately without a lock: the race detector checks this
 	src := &source{size: 3, write: func(w io.Writer) error {
 		if running++; running > 1 {
 			t.Error("write runs twice at once")

@@ -18,8 +18,8 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// serve answers with a blob like a web server, with ranges, and ends the connection after n bytes
-// of it, unless n is below 0.
+// serve answers with a blob and supports ranges, like a web server. It ends the connection after n
+// bytes of the blob, unless n is below 0.
 func serve(blob []byte, n int) func(http.ResponseWriter, *http.Request) {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if n < 0 {
@@ -223,7 +223,7 @@ func TestManifest(t *testing.T) {
 		s.inner.ServeHTTP(&cutOff{w, 10}, r)
 	}))
 
-	// The digest and content count, whatever the media type and compression of the answer.
+	// Only the digest and the content matter, not the media type or the compression of the answer.
 	manifest := func(headers ...string) fault {
 		return func(kind string, _ int, w http.ResponseWriter, _ *http.Request) bool {
 			if kind != "GET tag" && kind != "GET manifest" {

@@ -14,7 +14,7 @@ import (
 	"testing"
 )
 
-// Secrets that no other server may see.
+// These secrets must not reach any other server.
 const (
 	secretPassword = "PASSWORD"
 	secretIdentity = "IDENTITY"
@@ -23,7 +23,7 @@ const (
 	secretUpload   = "SIGNATURE" // in the query of an upload's URL
 )
 
-// stranger is a server that is not the registry. It requests a login in every way, and keeps its
+// stranger is a server that is not the registry. It requests a login in every way, and records its
 // requests.
 type stranger struct {
 	*httptest.Server
@@ -57,7 +57,8 @@ func (s *stranger) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusUnauthorized)
 }
 
-// check makes sure that the server got requests, or none, and no secret with them.
+// check makes sure that the server received requests if reached is set, and none otherwise, and
+// that the requests contain no secret.
 func (s *stranger) check(t *testing.T, reached bool) {
 	t.Helper()
 	s.mu.Lock()
@@ -174,8 +175,8 @@ func TestNoSecretFollowsARedirect(t *testing.T) {
 	}
 }
 
-// A login is not sent to an upload's Location on another server either, or to a token server that
-// another server names, or one without TLS.
+// A login is also never sent to an upload's Location on another server, to a token server that
+// another server names, or to a token server without TLS.
 func TestNoSecretLeavesByItself(t *testing.T) {
 	for _, to := range []string{"host", "port", "scheme"} {
 		t.Run("an upload to another "+to, func(t *testing.T) {
@@ -245,7 +246,7 @@ func newGuarded(t *testing.T, auth string, secure bool, redirect func(string, ht
 	return g
 }
 
-// open opens the registry with a login of a kind.
+// open opens the registry with a login of the given kind.
 func (g *guarded) open(t *testing.T, login string) *Repository {
 	t.Helper()
 	noCredentials(t)

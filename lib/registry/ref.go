@@ -21,7 +21,7 @@ type Ref struct {
 	Registry string        // host, and port if given: registry.example:5000
 	Name     string        // repository in the registry: team/app
 	Tag      string        // empty only if there is a digest
-	Digest   digest.Digest // takes precedence over the tag; empty for none
+	Digest   digest.Digest // takes precedence over the tag; empty if there is no digest
 }
 
 // ParseRef parses a reference as podman and skopeo parse the part after docker://, which is

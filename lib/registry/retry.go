@@ -44,8 +44,8 @@ func (r *Repository) retry(ctx context.Context, what string, try func() error) e
 	}
 }
 
-// pause waits for the next attempt after one that failed with err. It returns an error if there
-// should be no next attempt.
+// pause waits for the next attempt after an attempt has failed with err. It returns an error if no
+// further attempt should be made.
 func (r *Repository) pause(ctx context.Context, what string, attempt int, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)

@@ -21,7 +21,7 @@ import (
 	"chunkah/lib/oci"
 )
 
-// server is a registry in memory behind a handler with faults.
+// server is an in-memory registry behind a handler that causes faults.
 type server struct {
 	*httptest.Server
 	inner http.Handler
@@ -32,7 +32,7 @@ type server struct {
 	fault    fault
 }
 
-// fault answers instead of the registry if it returns true. n counts the requests of this kind from
+// fault replaces the registry's answer if it returns true. n counts the requests of this kind from
 // 1.
 type fault func(kind string, n int, w http.ResponseWriter, r *http.Request) bool
 
@@ -123,7 +123,7 @@ func (s *server) ref(t *testing.T, image string) Ref {
 	return ref
 }
 
-// clock records waits and does not wait.
+// clock records waits instead of waiting.
 type clock struct {
 	mu    sync.Mutex
 	waits []time.Duration
@@ -210,7 +210,8 @@ func descriptor(b []byte) v1.Descriptor {
 	return v1.Descriptor{MediaType: v1.MediaTypeImageLayer, Digest: digest.FromBytes(b), Size: int64(len(b))}
 }
 
-// push pushes an image, its layers in parallel. from are other images that can have its layers.
+// push pushes an image, with its layers in parallel. from lists other images that can contain its
+// layers.
 func (img *image) push(ctx context.Context, repo *Repository, from ...Ref) error {
 	p, err := repo.Push(ctx)
 	if err != nil {
@@ -234,7 +235,7 @@ func appear(p *Push, index []byte) error {
 	return p.Commit()
 }
 
-// write writes an image to a push. from names other images with its blobs.
+// write writes an image to a push. from names other images that contain its blobs.
 func (img *image) write(p *Push, from map[digest.Digest]string) error {
 	if err := img.blobs(p, from); err != nil {
 		return err
@@ -263,7 +264,8 @@ func (img *image) blobs(p *Push, from map[digest.Digest]string) (err error) {
 	return nil
 }
 
-// manifest returns the manifest that a tag names, without faults; nil if there is none.
+// manifest returns the manifest that a tag names, or nil if the tag does not exist. Faults do not
+// apply.
 func (s *server) manifest(t *testing.T, tag string) []byte {
 	t.Helper()
 	w := httptest.NewRecorder()
@@ -274,7 +276,7 @@ func (s *server) manifest(t *testing.T, tag string) []byte {
 	return w.Body.Bytes()
 }
 
-// check makes sure that a tag names the image, and that the registry has all its blobs.
+// check makes sure that a tag names the image, and that the registry has all blobs of the image.
 func (s *server) check(t *testing.T, tag string, img *image) {
 	t.Helper()
 	if got := s.manifest(t, tag); !bytes.Equal(got, img.built.Manifest.Data) {

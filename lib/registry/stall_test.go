@@ -16,7 +16,7 @@ import (
 	"chunkah/lib/oci"
 )
 
-// conn takes over a request's connection and runs do, as a server that does not answer.
+// conn takes over a request's connection and runs do, which acts as a server that does not answer.
 func conn(do func(c net.Conn, stop <-chan struct{})) func(stop <-chan struct{}) http.HandlerFunc {
 	return func(stop <-chan struct{}) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) {
@@ -81,8 +81,8 @@ func drip(c net.Conn, text string, stop <-chan struct{}) {
 	}
 }
 
-// places are the operations that can stall, and the request that does. If the body is not needed,
-// it can be missing.
+// places lists the operations that can stall, and the request that stalls in each. If the body is
+// not needed, it can be missing.
 var places = map[string]struct {
 	kind     string
 	needless bool
@@ -123,7 +123,7 @@ func pushLarge(ctx context.Context, repo *Repository) error {
 	return img.push(ctx, repo)
 }
 
-// largeImage has a layer that does not fit into the connection's buffers.
+// largeImage contains a layer that does not fit into the connection's buffers.
 var largeImage = sync.OnceValues(func() (*image, error) { return buildImage(make([]byte, 16<<20)) })
 
 // stalling is a registry that stalls requests of one kind.
@@ -192,7 +192,7 @@ func (s *server) openStalled(t *testing.T, timeout time.Duration) *Repository {
 	return repo
 }
 
-// The same for a server that does not answer, or does not use TLS.
+// The same applies to a server that does not answer, or does not use TLS.
 func TestStalledConnection(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -266,7 +266,7 @@ func TestStallsStop(t *testing.T) {
 	}
 }
 
-// Time that this program spends itself does not count.
+// Time that this program itself needs does not count as a stall.
 func TestSlowSourceIsNoStall(t *testing.T) {
 	s := newServer(t)
 	const bound, slower = 250 * time.Millisecond, 300 * time.Millisecond

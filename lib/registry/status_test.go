@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// Queries of URLs can contain signatures. No message shows them, wherever the server puts them.
+// Queries of URLs can contain signatures. No message shows them, wherever the server puts such
+// URLs.
 func TestSignaturesAreNotShown(t *testing.T) {
 	signed := "https://127.0.0.1:1/x?X-Signature=" + secretUpload
 	words := func(code int) func(http.ResponseWriter, *http.Request) {

@@ -36,7 +36,7 @@ type watch struct {
 
 	mu       sync.Mutex
 	timer    *time.Timer
-	left     time.Duration // until the request counts as stalled
+	left     time.Duration // until the request is considered stalled
 	since    time.Time     // when the clock started; zero while it is stopped
 	moved    int64         // bytes since the last progress
 	answered bool          // an answer has arrived: bytes still being sent do not count

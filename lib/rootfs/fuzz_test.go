@@ -13,10 +13,10 @@ import (
 	"chunkah/tests/bound"
 )
 
-// few is a source of three symlinks, below two directories.
+// few is a source that contains three symlinks below two directories.
 type few struct{ links [3]string }
 
-// places has the types of the paths in few.
+// places lists the types of the paths in few.
 var places = map[string]uint32{
 	"/": unix.S_IFDIR, "/d": unix.S_IFDIR, "/d/e": unix.S_IFDIR, "/d/f": unix.S_IFREG,
 	"/0": unix.S_IFLNK, "/d/1": unix.S_IFLNK, "/d/e/2": unix.S_IFLNK,
@@ -37,8 +37,8 @@ func (few) Stat(path string) (Stat, error) {
 
 func (s few) Readlink(path string) (string, error) { return s.links[path[len(path)-1]-'0'], nil }
 
-// FuzzResolve: however links lead, a path resolves to the result of a simple reference resolver: a
-// path inside the tree that is not a link.
+// FuzzResolve: wherever links lead, a path resolves to the same result as in a simple reference
+// resolver. The result is a path inside the tree that is not a link.
 func FuzzResolve(f *testing.F) {
 	f.Add("/0/1/2", "d", "e", "../f")
 	f.Add("0/../../d/./1//", "/", "../0", "2")

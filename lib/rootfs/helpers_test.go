@@ -11,8 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// makeTree makes a tree of lines: "dir/", "link -> target", "pipe |", or
-// "name = content".
+// makeTree makes a tree from lines: "dir/", "link -> target", "pipe |", or "name = content".
 func makeTree(t testing.TB, lines ...string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -42,8 +41,8 @@ func makeEntry(dir, line string) error {
 	return os.WriteFile(path, []byte(content), 0o644)
 }
 
-// eachWay runs a test on the running kernel, and as on an old one without openat2, listxattrat and
-// mount points in statx.
+// eachWay runs a test on the running kernel, and again as on an old kernel without openat2, without
+// listxattrat and without mount points in statx.
 func eachWay(t *testing.T, dir string, test func(t *testing.T, r *Root)) {
 	t.Run("new kernel", func(t *testing.T) { test(t, open(t, dir)) })
 	t.Run("old kernel", func(t *testing.T) { test(t, asOld(t, open(t, dir))) })
@@ -79,7 +78,7 @@ func openDir(t testing.TB, r *Root, path string) *Dir {
 	return d
 }
 
-// read returns the content of a file of the tree.
+// read returns the content of a file in the tree.
 func read(r *Root, path string) (string, error) {
 	f, err := r.OpenFile(path)
 	if err != nil {

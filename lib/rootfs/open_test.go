@@ -98,7 +98,7 @@ func TestOpenStaysInside(t *testing.T) {
 	})
 }
 
-// The methods of a directory accept only names in it.
+// A directory's methods accept only names in the directory.
 func TestDirAcceptsOnlyNames(t *testing.T) {
 	dir := makeTree(t, "secret = outside", "root/d/f = inside")
 	eachWay(t, filepath.Join(dir, "root"), func(t *testing.T, r *Root) {
@@ -122,7 +122,8 @@ func TestDirAcceptsOnlyNames(t *testing.T) {
 	})
 }
 
-// Special files are not opened: a FIFO would block, and a device can act on it.
+// Special files are not opened: opening a FIFO would block, and opening a device can have side
+// effects.
 func TestSpecialFilesAreNotOpened(t *testing.T) {
 	dir := makeTree(t, "d/", "pipe |")
 	if err := unix.Mknod(dir+"/null", unix.S_IFCHR|0o666, int(unix.Mkdev(1, 3))); err != nil && os.Geteuid() == 0 {
@@ -157,7 +158,7 @@ func TestSpecialFilesAreNotOpened(t *testing.T) {
 	})
 }
 
-// Without the check before the open, other file types are still refused, without waiting for the
+// Even without the check before the open, other file types are refused, without waiting for the
 // other end of a pipe.
 func TestOpenSeen(t *testing.T) {
 	dir := makeTree(t, "file = inside", "d/", "pipe |", "link -> file")
@@ -181,8 +182,8 @@ func TestOpenSeen(t *testing.T) {
 	})
 }
 
-// makeDeep makes nested directories with a path longer than one system call accepts, and a file at
-// the end. It returns the file's path in the tree.
+// makeDeep makes nested directories whose path is longer than one system call accepts, and a file
+// in the last one. It returns the file's path in the tree.
 func makeDeep(t testing.TB, dir string, levels, length int) string {
 	t.Helper()
 	name := strings.Repeat("n", length)

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// raceRounds is the number of rounds in a race: many, so that each moment is hit, or a few in short
-// mode.
+// raceRounds is the number of rounds in a race. It is large, so that each moment is hit, but small
+// in short mode.
 func raceRounds() int {
 	if testing.Short() {
 		return 300
@@ -43,7 +43,7 @@ func whileExchanging(t *testing.T, a, b string, f func()) {
 }
 
 // If a directory or file turns into a link to the outside, or into a FIFO, at the wrong moment, the
-// result is either the file inside or an error.
+// result is either the file inside the tree or an error.
 func TestRaces(t *testing.T) {
 	for _, other := range []string{"swap -> OUTSIDE", "swap -> ../../../../../../OUTSIDE", "swap -> other/..", "swap |", "swap/f = inside"} {
 		outside := makeTree(t, "f = outside", "secret = outside")

@@ -70,7 +70,7 @@ func TestResolve(t *testing.T) {
 	})
 }
 
-// Resolved paths have no links, so that they can be opened.
+// Resolved paths contain no links, so that they can be opened.
 func TestResolveLongPaths(t *testing.T) {
 	dir := t.TempDir()
 	deep := makeDeep(t, dir, 40, 255)
@@ -99,7 +99,7 @@ func TestResolveLinksThroughLinks(t *testing.T) {
 			return unix.S_IFLNK, strings.Repeat(strconv.Itoa(i-1)+"/../", 500) + strconv.Itoa(i-1), nil
 		})
 		for i := range n {
-			// A path with too many links is refused and costs no more.
+			// A path with too many links is refused, and costs no more than other paths.
 			if got, err := r.Resolve("/" + strconv.Itoa(i)); err == nil && got != "/"+strconv.Itoa(i/30*30) || i%30 < 2 && err != nil {
 				t.Fatalf("%d: %q, %v", i, got, err)
 			}

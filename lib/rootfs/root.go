@@ -256,7 +256,7 @@ func split(path string) (parent, name string) {
 	return path[:i], path[i+1:]
 }
 
-// cause returns the error inside a fs.PathError. The message already contains the other parts of
+// cause returns the error inside an fs.PathError. The message already contains the other parts of
 // the fs.PathError.
 func cause(err error) error {
 	if pe, ok := errors.AsType[*fs.PathError](err); ok {

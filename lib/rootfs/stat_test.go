@@ -129,7 +129,7 @@ func TestAccessTimes(t *testing.T) {
 	}
 }
 
-// A user who does not own a file cannot keep its access time, but can read it.
+// If users do not own a file, they cannot preserve its access time, but they can read it.
 func TestForeignFiles(t *testing.T) {
 	dir := makeTree(t, "d/f = content")
 	share(t, dir)

@@ -63,7 +63,7 @@ func TestVirtual(t *testing.T) {
 	}
 }
 
-// contents reads a file completely, then a part of it.
+// contents reads a file completely, and then reads a part of it.
 func contents(r *Root) (string, error) {
 	f, err := r.OpenFile("/usr/lib/a")
 	if err != nil {
@@ -86,7 +86,7 @@ func contents(r *Root) (string, error) {
 	return string(all) + "|" + string(part[:n]), err
 }
 
-// same compares two results: the values, and the kind of the errors.
+// same compares two results: the values, and the kinds of the errors.
 func same(t *testing.T, what string) func(any, error) func(any, error) {
 	return func(want any, wantErr error) func(any, error) {
 		return func(got any, err error) {

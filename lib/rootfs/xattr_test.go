@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// setXattr skips the test where the file system has no user xattrs.
+// setXattr skips the test if the file system does not support user xattrs.
 func setXattr(t testing.TB, path, name, value string) {
 	t.Helper()
 	err := xattr.LSet(path, name, []byte(value))
@@ -87,7 +87,7 @@ func TestXattrs(t *testing.T) {
 	})
 }
 
-// Sizes around those of buffers, up to the maximum on Linux.
+// The sizes are around the sizes of buffers, up to the maximum on Linux.
 func TestLargeXattrs(t *testing.T) {
 	dir := largeXattrDir(t)
 	if err := makeEntry(dir, "f = x"); err != nil {
@@ -151,7 +151,7 @@ func TestXattrsChange(t *testing.T) {
 	})
 }
 
-// A file system without xattr support has no xattrs.
+// On a file system without xattr support, files have no xattrs.
 func TestNoXattrs(t *testing.T) {
 	for _, dir := range []string{"/proc/self", "/sys/kernel"} {
 		if _, err := os.Stat(dir); err != nil {

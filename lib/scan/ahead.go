@@ -6,7 +6,7 @@ import (
 	"sync"
 )
 
-// The limits for reading ahead of the consumer, which bound the memory used.
+// The limits for reading ahead of the consumer, which limit the memory used.
 const (
 	aheadDirs    = 128    // number of directories, counted from the next one
 	aheadEntries = 16_384 // number of entries in directories that were read ahead

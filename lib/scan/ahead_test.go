@@ -16,8 +16,8 @@ import (
 	"chunkah/lib/rootfs"
 )
 
-// makeWide makes a tree with everything that is counted, reported or numbered, in more directories
-// than are read ahead.
+// makeWide makes a tree that contains everything that is counted, reported or numbered, in more
+// directories than are read ahead.
 func makeWide(t *testing.T) string {
 	t.Helper()
 	dir := fast(t)
@@ -87,7 +87,7 @@ func wantNoReaders(t *testing.T, before int) {
 	t.Errorf("%d goroutines, before %d", runtime.NumGoroutine(), before)
 }
 
-// No reader outlives its walk, however the walk ends.
+// No reader goroutine outlives its walk, however the walk ends.
 func TestNoReaderLeft(t *testing.T) {
 	dir := makeWide(t)
 	root, err := rootfs.Open(dir)

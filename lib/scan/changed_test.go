@@ -13,8 +13,8 @@ import (
 	"chunkah/lib/rootfs"
 )
 
-// swapped is a tree of a link and a directory. Each is replaced by another version while its xattrs
-// are read, a given number of times.
+// swapped is a tree that contains a link and a directory. Each is replaced by another version while
+// its xattrs are read, a given number of times.
 type swapped struct {
 	version map[string]uint32
 	times   uint32
@@ -63,8 +63,8 @@ func (s *swapped) Readlink(path string) (string, error) {
 
 func (s *swapped) Open(string) (io.ReaderAt, error) { return nil, fs.ErrNotExist }
 
-// Each record describes one version: the owner of one link is never combined with the target of
-// another, nor the owner of one directory with the xattrs of another.
+// Each record describes one version. The owner of one link is never combined with the target of
+// another link, nor the owner of one directory with the xattrs of another directory.
 func TestRecordsAreConsistent(t *testing.T) {
 	tree := &swapped{version: map[string]uint32{}, times: maxAttempts/2 - 1}
 	root := rootfs.Virtual("swapped", tree)
@@ -83,7 +83,7 @@ func TestRecordsAreConsistent(t *testing.T) {
 	}
 }
 
-// A file that never stops changing is an error.
+// A file that never stops changing causes an error.
 func TestConstantChange(t *testing.T) {
 	root := rootfs.Virtual("swapped", &swapped{version: map[string]uint32{}, times: 1 << 20})
 	if _, err := gather(t.Context(), root, Options{Readers: 1}, &Report{}); !errors.Is(err, errChanged) || !strings.Contains(err.Error(), link) {
@@ -91,7 +91,7 @@ func TestConstantChange(t *testing.T) {
 	}
 }
 
-// The contents of a directory are never put below the record of another one.
+// The contents of a directory are never put below the record of another directory.
 func TestDirectoryReplaced(t *testing.T) {
 	top := makeTree(t, "d/mine = 1", "e/other = 2")
 	root, err := rootfs.Open(top)

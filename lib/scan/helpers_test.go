@@ -17,8 +17,8 @@ import (
 	"chunkah/lib/rootfs"
 )
 
-// makeTree makes a tree of lines: "dir/", "link -> target", "pipe |", "socket #",
-// "name = content".
+// makeTree makes a tree from lines: "dir/", "link -> target", "pipe |", "socket #", "name =
+// content".
 func makeTree(t testing.TB, lines ...string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -112,7 +112,7 @@ func gather(ctx context.Context, root *rootfs.Root, opt Options, report *Report)
 	return files, nil
 }
 
-// mustWalk is walk for trees without a fault.
+// mustWalk is like walk, but a fault fails the test.
 func mustWalk(t testing.TB, dir string, opt Options) ([]*format.File, *Report) {
 	t.Helper()
 	files, report, err := walk(t, dir, opt)
@@ -137,7 +137,7 @@ func wantPaths(t *testing.T, files []*format.File, want ...string) {
 	}
 }
 
-// find returns the record of a path, or an empty one if there is none.
+// find returns the record of a path, or an empty record if no record has this path.
 func find(t testing.TB, files []*format.File, path string) *format.File {
 	t.Helper()
 	for _, f := range files {

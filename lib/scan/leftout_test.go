@@ -31,14 +31,14 @@ func TestPrune(t *testing.T) {
 		{[]string{"/file", "/link"}, []string{"/file", "/link"}, nil},
 		{[]string{"/odd\n/\xff"}, []string{"/odd\n/\xff", "/odd\n/\xff/x"}, nil},
 		{[]string{"/file/"}, nil, []string{"/file/"}},   // a file has no contents to prune
-		{[]string{"/link/"}, nil, []string{"/link/"}},   // nor has a link
+		{[]string{"/link/"}, nil, []string{"/link/"}},   // the same applies to a link
 		{[]string{"/link/b"}, nil, []string{"/link/b"}}, // paths are physical
 		{[]string{"/none", "none/"}, nil, []string{"/none", "none/"}},
 		{[]string{"/A"}, nil, []string{"/A"}},
 		{[]string{"/a/*"}, nil, []string{"/a/*"}},
 		{[]string{""}, nil, []string{""}},
 		{[]string{"/"}, all[1:], nil},
-		// Repeated paths, and paths hidden by another one, are not mistakes.
+		// Repeated paths, and paths hidden by another path, are not mistakes.
 		{[]string{"/ab", "ab", "//ab"}, []string{"/ab"}, nil},
 		{[]string{"/a/b/", "a/b/"}, []string{"/a/b/c"}, nil},
 		{[]string{"/a/b", "/a/b/"}, []string{"/a/b", "/a/b/c"}, nil},
@@ -57,7 +57,7 @@ func TestPrune(t *testing.T) {
 	}
 }
 
-// A pruned directory is not read, and a pruned name not even examined.
+// A pruned directory is not read, and a pruned name is not even examined.
 func TestPrunedIsNotRead(t *testing.T) {
 	needRoot(t)
 	dir := makeTree(t, "dark/pipe |", "f = x")
@@ -107,7 +107,7 @@ func TestMountPoints(t *testing.T) {
 	wantNotes(t, report, Note{"/etc/pipe", "the file mounted on"}, Note{"/etc/resolv.conf", "the file mounted on"},
 		Note{"/on", "the contents of the mount point"}, Note{"/proc", "the contents of the mount point"})
 
-	// The requested path is not reported; a mounted file is.
+	// A path in Prune is not reported, but a mounted file is.
 	files, report = mustWalk(t, dir, Options{Prune: []string{"/proc/", "/on", "/etc/resolv.conf/", "/etc/pipe"}})
 	wantPaths(t, files, "/", "/etc", "/etc/resolv.conf", "/plain", "/plain/f", "/proc")
 	wantNotes(t, report, Note{"/etc/resolv.conf", "the file mounted on"})
@@ -166,7 +166,7 @@ func TestCaches(t *testing.T) {
 	wantNotes(t, report, Note{"/cache", "the contents of the cache directory"}, Note{"/exact", "the contents of the cache directory"})
 }
 
-// A FIFO with that name is not opened.
+// A FIFO called CACHEDIR.TAG is not opened.
 func TestCacheTagFIFO(t *testing.T) {
 	dir := makeTree(t, "d/CACHEDIR.TAG |", "d/f = x")
 	files, _ := mustWalk(t, dir, Options{SkipCaches: true, Special: SpecialKeep})
@@ -224,7 +224,8 @@ func TestSELinuxLabels(t *testing.T) {
 	}
 }
 
-// A renamed xattr replaces the one that has its new name. Labels of the machine stay out.
+// A renamed xattr replaces an xattr that already has the new name. The machine's own labels are not
+// included.
 func TestMapXattrs(t *testing.T) {
 	dir := makeTree(t, "both = x", "host = x", "mapped = x")
 	for path, list := range map[string][][2]string{
@@ -271,7 +272,7 @@ func TestOutput(t *testing.T) {
 	wantNotes(t, report, Note{"/d/out", "the output"}, Note{"/same", "the output"})
 }
 
-// In a layer's tree, a character device 0/0 stands for a deleted file.
+// In the tree of a layer, a character device 0/0 represents a deleted file.
 func TestWhiteouts(t *testing.T) {
 	needRoot(t)
 	dir := makeTree(t, "d/f = x")

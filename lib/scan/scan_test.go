@@ -101,7 +101,7 @@ func TestCounts(t *testing.T) {
 	}
 }
 
-// A stream with sources has no root, and records have the given components.
+// A stream with sources names no root, and its records contain the given components.
 func TestRunSources(t *testing.T) {
 	dir := makeTree(t, "a = x", "d/f = x")
 	out, _, err := stream(t, dir, format.Header{Sources: []string{"oci:/x"}}, Options{

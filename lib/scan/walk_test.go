@@ -58,7 +58,7 @@ func TestRecords(t *testing.T) {
 	}
 }
 
-// The order is that of fs.WalkDir and format.ComparePaths, for any names.
+// For any names, the order is the same as in fs.WalkDir and format.ComparePaths.
 func TestOrder(t *testing.T) {
 	dir := t.TempDir()
 	var names []string
@@ -99,7 +99,8 @@ func TestOrder(t *testing.T) {
 	}
 }
 
-// Deep trees need no more descriptors, and paths can be longer than the kernel accepts.
+// Deep trees need no more descriptors than flat ones, and paths can be longer than the kernel
+// accepts.
 func TestDeep(t *testing.T) {
 	levels := 4000
 	if testing.Short() {
@@ -154,8 +155,8 @@ func deepen(t *testing.T, dir string, levels int, name string) {
 	unix.Close(fd)
 }
 
-// Paths that are too long for the stream are refused by scan itself, so that stages in one process
-// behave the same. All of them are listed, and not descended into.
+// Scan itself refuses paths that are too long for the stream, so that stages in one process behave
+// the same. All such paths are listed, and directories among them are not read.
 func TestTooLong(t *testing.T) {
 	for _, test := range []struct {
 		levels int
@@ -228,7 +229,8 @@ func TestHardLinks(t *testing.T) {
 	if group("/lonely") != 0 || group("/c") != 0 || group("/b") != 0 {
 		t.Error("a file with one name is in a group")
 	}
-	// Names outside the image leave a group of one, which does no harm.
+	// If a file's other names are outside the image, its group contains only one name, which does
+	// no harm.
 	seen := map[int64]int{}
 	for _, f := range files {
 		seen[f.Hardlink]++
@@ -276,7 +278,7 @@ func TestCancelled(t *testing.T) {
 	n := 0
 	for _, err = range Walk(ctx, root, Options{}, &Report{}) {
 		n++
-		if n == 2 { // in the middle of things
+		if n == 2 { // in the middle of the walk
 			cancel(why)
 		}
 	}

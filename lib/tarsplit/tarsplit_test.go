@@ -52,7 +52,7 @@ func TestDamage(t *testing.T) {
 	}
 }
 
-// FuzzReader: lines that are read are read again after they are written.
+// FuzzReader: lines that were read stay the same when they are written and read again.
 func FuzzReader(f *testing.F) {
 	f.Add([]byte("{\"type\":2,\"payload\":\"aGVhZA==\"}\n{\"type\":1,\"name\":\"a\",\"size\":4,\"payload\":\"AQ==\"}\n"))
 	f.Add([]byte(`{"type":1,"name_raw":"/w==","size":1}`))

@@ -21,7 +21,7 @@ var Daemon = &image.Transport{
 	Create:   createDaemon,
 }
 
-// daemonRef is a name with a digest, or an ID.
+// daemonRef matches a name with a digest, or an ID.
 var daemonRef = regexp.MustCompile(`^([^@]+@)?sha256:[0-9a-f]{64}$`)
 
 func checkDaemonRef(ref string) error {
@@ -54,7 +54,7 @@ func openDaemon(ctx context.Context, src image.Source, opt image.Options) (image
 	return daemonImage{archive, id}, nil
 }
 
-// daemonImage is the only image of an archive.
+// daemonImage is the only image in an archive.
 type daemonImage struct {
 	image.Fetcher
 	id string
@@ -130,7 +130,7 @@ func (l *load) end(why error) error {
 	if l.done == nil {
 		return nil
 	}
-	l.w.CloseWithError(why) // nil is the end of the archive
+	l.w.CloseWithError(why) // nil ends the archive normally
 	err := <-l.done
 	l.done = nil
 	return err

@@ -17,7 +17,7 @@ import (
 	"chunkah/lib/oci"
 )
 
-// daemonServing is the destination in a daemon that gives this answer to a load.
+// daemonServing returns a destination in a daemon that answers a load in the given way.
 func daemonServing(t *testing.T, ctx context.Context, load http.HandlerFunc) oci.Destination {
 	t.Helper()
 	socket := filepath.Join(t.TempDir(), "docker.sock")
@@ -45,13 +45,14 @@ func daemonServing(t *testing.T, ctx context.Context, load http.HandlerFunc) oci
 	return dest
 }
 
-// writeMuch writes a blob of many bytes.
+// writeMuch writes a large blob.
 func writeMuch(dest oci.Destination) error {
 	data := strings.Repeat("x", 4<<20)
 	return dest.Blob(v1.Descriptor{MediaType: v1.MediaTypeImageLayer, Digest: digest.FromString(data), Size: int64(len(data))}, oci.Hint{}, oci.Data([]byte(data)))
 }
 
-// If a daemon stops or refuses, or the build is cancelled, neither side waits for the other.
+// If a daemon stops or refuses the image, or the build is cancelled, neither side waits for the
+// other.
 func TestDaemonStops(t *testing.T) {
 	t.Run("stops", func(t *testing.T) {
 		dest := daemonServing(t, t.Context(), func(_ http.ResponseWriter, r *http.Request) {

@@ -29,7 +29,7 @@ type host struct {
 	texts map[string]string
 
 	mu     sync.Mutex
-	logins []string // received
+	logins []string // the logins received
 	asked  int
 }
 
@@ -61,7 +61,7 @@ func (h *host) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// openAt opens registry.example/app:1 with a configuration, in which the places are %s.
+// openAt opens registry.example/app:1 with a configuration in which %s stands for the places.
 func openAt(t *testing.T, config string, places ...*host) (f image.Fetcher, warns *[]string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -100,7 +100,7 @@ func openAt(t *testing.T, config string, places ...*host) (f image.Fetcher, warn
 
 const oneMirror = "[[registry]]\nprefix = \"registry.example\"\nlocation = \"%s\"\n[[registry.mirror]]\nlocation = \"%s/copy\"\n"
 
-// A mirror gets its own login and no other. Blobs that it lacks come from the registry.
+// A mirror receives only its own login. Blobs that the mirror lacks are read from the registry.
 func TestMirror(t *testing.T) {
 	const manifest, text = `{"schemaVersion":2}`, "blob"
 	d := v1.Descriptor{MediaType: v1.MediaTypeImageLayer, Digest: digest.FromString(text), Size: int64(len(text))}
@@ -137,7 +137,8 @@ func TestMirror(t *testing.T) {
 	}
 }
 
-// If no place has the image, the error names its own registry, and lists those of the mirrors.
+// If no place has the image, the error names the image's own registry, and lists the errors of the
+// mirrors.
 func TestMirrorsFail(t *testing.T) {
 	own, mirror := newHost(t, nil), newHost(t, nil)
 	f, warns := openAt(t, oneMirror, own, mirror)

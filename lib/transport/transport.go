@@ -160,7 +160,7 @@ func (side side) unknown(s string) error {
 	name, rest, _ := strings.Cut(s, ":")
 	hint := ""
 	switch own := byName(name); {
-	case own != nil && side.takes(own): // like docker: without its slashes
+	case own != nil && side.takes(own): // a prefix without its slashes, like docker:
 		hint = fmt.Sprintf("; %s%s is an image in a registry", own.Prefix, rest)
 	case side.instead[name] != "":
 		hint = fmt.Sprintf(side.instead[name], rest)

@@ -121,7 +121,7 @@ func TestParseDestination(t *testing.T) {
 	}
 }
 
-// Every transport has all fields that callers and users need.
+// Every transport sets all fields that callers and users need.
 func TestAll(t *testing.T) {
 	for i, tr := range All {
 		if !strings.HasPrefix(tr.Form, tr.Prefix) || tr.Form == tr.Prefix {
@@ -154,8 +154,8 @@ func TestAll(t *testing.T) {
 	}
 }
 
-// Any name is refused with an error that names it, or parsed as itself, and so is its form with a
-// digest.
+// Any name is either refused with an error that contains the name, or parsed as itself, and so is
+// its form with a digest.
 func FuzzNames(f *testing.F) {
 	zeros := digest.Digest("sha256:" + strings.Repeat("0", 64))
 	for _, s := range []string{

@@ -12,8 +12,8 @@ import (
 	"chunkah/lib/oci"
 )
 
-// A cache does not change the image, only how fast it is made: without one, and with a cold, a warm
-// and a damaged one, in an archive and in a directory.
+// A cache does not change the image, only how fast it is made. The image is the same without a
+// cache, and with a cold, a warm and a damaged cache, in an archive and in a directory.
 func TestCacheGivesTheSameImage(t *testing.T) {
 	root := sample(t)
 	dir := filepath.Join(t.TempDir(), "cache")
@@ -58,7 +58,7 @@ func TestCacheGivesTheSameImage(t *testing.T) {
 	sameBlobs(t, opt, packed(t, root), archive)
 }
 
-// After a change in one layer only that layer is compressed again.
+// After a change in one layer, only that layer is compressed again.
 func TestCacheKeepsUnchangedLayers(t *testing.T) {
 	root := sample(t)
 	store, err := cache.Open(filepath.Join(t.TempDir(), "cache"), 0)

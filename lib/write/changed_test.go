@@ -22,7 +22,7 @@ import (
 	"chunkah/lib/rootfs"
 )
 
-// hooked calls before in front of each blob, between the two passes.
+// hooked calls before ahead of each blob, between the two passes.
 type hooked struct {
 	oci.Destination
 	before func(v1.Descriptor)
@@ -45,7 +45,7 @@ func (h *hooked) Blob(d v1.Descriptor, hint oci.Hint, write func(io.Writer) erro
 	})
 }
 
-// tripwire calls trip once a number of bytes have passed.
+// tripwire calls trip after a number of bytes have passed.
 type tripwire struct {
 	w    io.Writer
 	left int64
@@ -132,8 +132,8 @@ func TestChangedBetweenPasses(t *testing.T) {
 	}
 }
 
-// restless is a file with different bytes in each read and the same metadata, like one that is
-// written through a shared mapping. It has one directory with one file.
+// restless is a tree with one directory that contains one file. Each read of the file returns
+// different bytes but the same metadata, as if the file were written through a shared mapping.
 type restless struct{ reads atomic.Int32 }
 
 func (*restless) Close() error                          { return nil }
@@ -152,8 +152,8 @@ func (r *restless) Open(string) (io.ReaderAt, error) {
 	return strings.NewReader(strings.Repeat(string('a'+r.reads.Add(1)), copyBuffer)), nil
 }
 
-// A change that neither time nor size shows changes the digest: an image never has a blob that
-// differs from its digest. If a layer is read once, the written bytes are hashed.
+// A change that neither time nor size shows still changes the digest, so an image never contains a
+// blob that differs from its digest. If a layer is read once, the written bytes are hashed.
 func TestBytesChangeWithoutATrace(t *testing.T) {
 	for name, opt := range map[string]Options{
 		"pipe":    {Create: func() (oci.Destination, error) { return oci.NewArchive(&bytes.Buffer{}, oci.Options{}), nil }},
@@ -177,7 +177,7 @@ func TestBytesChangeWithoutATrace(t *testing.T) {
 	}
 }
 
-// The same in the middle of the second pass. It does not matter whether the file is already open.
+// The same applies in the middle of the second pass, whether or not the file is already open.
 func TestChangedInSecondPass(t *testing.T) {
 	for _, name := range []string{"grown", "shrunk", "emptied", "touched", "edited"} {
 		t.Run(name, func(t *testing.T) {
@@ -228,8 +228,8 @@ func tick(path, probe string) error {
 	}
 }
 
-// A change after the scan is also an error, for every kind of output: the bytes of one file never
-// get the owner and mode of another. That includes empty files.
+// A change after the scan is also an error, for every kind of output. The bytes of one file never
+// get the owner and mode of another file. This includes empty files.
 func TestChangedBeforeFirstPass(t *testing.T) {
 	for name := range changes {
 		t.Run(name, func(t *testing.T) {
@@ -253,7 +253,8 @@ func TestChangedBeforeFirstPass(t *testing.T) {
 	}
 }
 
-// An empty file that another empty file replaced, and one whose record has no stamp.
+// If another empty file replaces an empty file, this is an error. If the record has no stamp, it is
+// not.
 func TestEmptyReplaced(t *testing.T) {
 	root := plant(t, map[string]string{"d/victim": ""})
 	stream := packed(t, root)
@@ -275,7 +276,7 @@ func TestEmptyReplaced(t *testing.T) {
 	}
 }
 
-// A file that changes while it is read for the first time.
+// The file changes while it is read for the first time.
 func TestChangedWhileRead(t *testing.T) {
 	for _, name := range []string{"grown", "shrunk", "emptied", "touched", "chmoded", "edited"} {
 		t.Run(name, func(t *testing.T) {
@@ -298,8 +299,8 @@ func TestChangedWhileRead(t *testing.T) {
 	}
 }
 
-// A concurrent writer is either noticed or harmless: any finished image has contents as they were
-// at one moment.
+// A concurrent writer is either noticed or harmless: the contents in any finished image existed at
+// one moment.
 func TestRacingWriter(t *testing.T) {
 	root := plant(t, map[string]string{"d/a": bulk(2*copyBuffer, 1), "e/b": "x"})
 	var stop atomic.Bool

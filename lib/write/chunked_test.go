@@ -17,7 +17,7 @@ import (
 	"chunkah/lib/proofs"
 )
 
-// chunkedTo are options for an image of zstd:chunked.
+// chunkedTo returns options for a zstd:chunked image.
 func chunkedTo(t *testing.T, name string) Options {
 	t.Helper()
 	opt := to(name)
@@ -75,7 +75,7 @@ func readKept(t *testing.T, k Kept) []byte {
 	return blob
 }
 
-// A cache does not change the image: with a cold, a warm and a damaged one, and one of plain zstd.
+// A cache does not change the image, whether it is cold, warm, damaged or filled with plain zstd.
 func TestChunkedFromCache(t *testing.T) {
 	root, dir := sample(t), filepath.Join(t.TempDir(), "cache")
 	opt := chunkedTo(t, "")
@@ -110,8 +110,8 @@ func TestChunkedFromCache(t *testing.T) {
 	}
 }
 
-// Layers of the previous image keep their annotations, into any destination, with a cache and
-// without, and whether or not the blob is read.
+// Layers from the previous image keep their annotations, for any destination, with and without a
+// cache, and whether or not the blob is read.
 func TestChunkedFromPrevious(t *testing.T) {
 	root, first := sample(t), filepath.Join(t.TempDir(), "first")
 	record := filepath.Join(t.TempDir(), "proven")
@@ -150,8 +150,8 @@ func TestChunkedFromPrevious(t *testing.T) {
 	}
 }
 
-// Wrong tables are refused, even in a blob that decompresses to the layer: clients would make files
-// from them.
+// Wrong tables are refused, even in a blob that decompresses to the layer, because clients would
+// make files from the tables.
 func TestChunkedTablesAreProven(t *testing.T) {
 	root, dir := sample(t), t.TempDir()
 	before := run(t, chunkedTo(t, dir+"/first"), packed(t, root))
@@ -210,7 +210,7 @@ func TestChunkedTablesAreProven(t *testing.T) {
 		}
 		lied := maps.Clone(k.Descriptor.Annotations)
 		maps.Copy(lied, ofOther.Annotations())
-		// Annotations that lie about right tables are replaced.
+		// Wrong annotations about right tables are replaced.
 		opt := chunkedTo(t, filepath.Join(t.TempDir(), "lied"))
 		opt.Previous = map[digest.Digest]Kept{k.DiffID: forged(blob, lied)}
 		if report := run(t, opt, packed(t, root)); report.Reused != 1 || report.Manifest != before.Manifest {

@@ -12,8 +12,8 @@ import (
 	"chunkah/lib/compress"
 )
 
-// Every kind of output with every compression contains the tree, and its bytes do not depend on the
-// number of threads.
+// For every kind of output and every compression, the image contains the tree, and its bytes do not
+// depend on the number of threads.
 func TestEndToEnd(t *testing.T) {
 	root := sample(t)
 	want := wantListing(t, root)
@@ -81,7 +81,7 @@ func sameBlobs(t *testing.T, opt Options, stream []format.Record, archive string
 	}
 }
 
-// The layers have the order of the stream, not of their sizes.
+// The layers are in stream order, not ordered by size.
 func TestLayerOrder(t *testing.T) {
 	files := map[string]string{}
 	for i := range 40 {
@@ -100,7 +100,7 @@ func TestLayerOrder(t *testing.T) {
 	}
 }
 
-// A layer that is equal to one below it is left out.
+// A layer that is equal to a lower layer is left out.
 func TestEqualLayers(t *testing.T) {
 	dir := func() *format.File { return &format.File{Path: "/d", Type: format.TypeDir, Mode: 0o755, MTime: 5} }
 	stream := []format.Record{
@@ -126,7 +126,7 @@ func TestEqualLayers(t *testing.T) {
 	}
 }
 
-// If the stream has no sizes, they are read from the source.
+// If the stream contains no sizes, they are read from the source.
 func TestUnknownSizes(t *testing.T) {
 	root := sample(t)
 	want, got := filepath.Join(t.TempDir(), "want"), filepath.Join(t.TempDir(), "got")

@@ -23,7 +23,7 @@ import (
 
 var errCause = errors.New("cause")
 
-// outputs are all ways in which layers get into an output.
+// outputs returns options for all ways in which layers get into an output.
 func outputs(dir string) map[string]Options {
 	list := map[string]Options{}
 	for _, algorithm := range []compress.Algorithm{compress.None, compress.Gzip, compress.Zstd} {
@@ -36,7 +36,7 @@ func outputs(dir string) map[string]Options {
 	return list
 }
 
-// A run that is cancelled at any time returns soon, with the cause, and leaves no files or
+// A run that is cancelled at any time soon returns the cause, and leaves no files or
 // goroutines.
 func TestCancelled(t *testing.T) {
 	files := map[string]string{}
@@ -112,7 +112,7 @@ func TestCancelledInLargeFile(t *testing.T) {
 	}
 }
 
-// A full disk is an error that names the place, and no output remains.
+// If the disk is full, the error names the place, and no output remains.
 func TestFullDisk(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root: a small disk is mounted")

@@ -9,7 +9,8 @@ import (
 	"chunkah/format"
 )
 
-// A plan that is too large for the history loses its times first, and the report says what it lost.
+// A plan that is too large for the history loses its times first, and the report says what was left
+// out.
 func TestPlanTooLarge(t *testing.T) {
 	for _, test := range []struct {
 		components int

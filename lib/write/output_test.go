@@ -15,8 +15,8 @@ import (
 	"chunkah/lib/oci"
 )
 
-// An output inside the root is not part of the image: the image equals that of the root without it,
-// including its times.
+// An output inside the root is not part of the image. The image, including its times, equals an
+// image of the root without the output.
 func TestOutputInRoot(t *testing.T) {
 	files := map[string]string{"a/x": "x", "out/y": "y", "out/z": "zz"}
 	tests := []struct{ name, output, earlier string }{
@@ -78,8 +78,8 @@ func age(t *testing.T, root string) {
 	}
 }
 
-// Standard output can be a file in the root that the shell created before the scan; here with two
-// names.
+// Standard output can be a file in the root that the shell created before the scan. Here the file
+// has two names.
 func TestRedirectedOutput(t *testing.T) {
 	root := plant(t, map[string]string{"a/x": "x", "b/out": "", "b/y": "y"})
 	if err := os.Link(filepath.Join(root, "b/out"), filepath.Join(root, "b/other")); err != nil {
@@ -106,7 +106,7 @@ func TestRedirectedOutput(t *testing.T) {
 	}
 }
 
-// A file with the output's name that is another file stays.
+// A different file that has the same name as the output stays in the image.
 func TestSameName(t *testing.T) {
 	root := plant(t, map[string]string{"a/out": "x", "b/out/y": "y"})
 	name := filepath.Join(t.TempDir(), "out")

@@ -23,7 +23,7 @@ import (
 	"chunkah/lib/proofs"
 )
 
-// Layers that the previous image has are not compressed again, and the image is the same.
+// Layers that are in the previous image are not compressed again, and the image is the same.
 func TestPreviousLayersAreTaken(t *testing.T) {
 	root := sample(t)
 	first := filepath.Join(t.TempDir(), "first")
@@ -53,9 +53,9 @@ func TestPreviousLayersAreTaken(t *testing.T) {
 	}
 }
 
-// A previous image cannot change the result. Blobs with a wrong digest, with a wrong diffID, that
-// are unreadable or that never end are refused and reported, and the image is the same as without
-// it. That also applies with a cache.
+// A previous image cannot change the result. Blobs that have a wrong digest or diffID, are
+// unreadable or never end are refused and reported, and the image is the same as without the
+// previous image. This also applies with a cache.
 func TestPreviousLayersAreProven(t *testing.T) {
 	for _, algorithm := range []compress.Algorithm{compress.Gzip, compress.Zstd} {
 		root := sample(t)
@@ -104,8 +104,8 @@ func TestPreviousLayersAreProven(t *testing.T) {
 	}
 }
 
-// A blob that was proven before is not decompressed again, and not read if the destination has it.
-// The proof says nothing about another layer or size.
+// A blob that was proven before is not decompressed again, and is not read if the destination
+// already contains it. The proof says nothing about other layers or sizes.
 func TestProvenLayersAreNotRead(t *testing.T) {
 	root := sample(t)
 	first := filepath.Join(t.TempDir(), "first")
@@ -149,7 +149,7 @@ func TestProvenLayersAreNotRead(t *testing.T) {
 	}
 }
 
-// readOnce counts how many of its kind are read.
+// readOnce counts how many readers of this type are read.
 type readOnce struct {
 	io.ReadCloser
 	reads *int
@@ -193,7 +193,7 @@ func newCache(t *testing.T) *cache.Cache {
 	return c
 }
 
-// A destination that accepts several blobs at the same time gets them so.
+// A destination that accepts several blobs at the same time receives them at the same time.
 func TestConcurrentDestination(t *testing.T) {
 	d := &meeting{want: 3, met: make(chan struct{})}
 	opt := Options{

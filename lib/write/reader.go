@@ -43,7 +43,7 @@ func (r Reader) ReadStart(f *format.File, p []byte) (n int, err error) {
 		err = fmt.Errorf("%w: %w", fs.ErrPermission, err)
 	}
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		err = nil // write finds that its size has changed
+		err = nil // write notices that the file's size has changed
 	}
 	return n, err
 }

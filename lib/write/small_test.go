@@ -14,8 +14,8 @@ import (
 	"chunkah/lib/rootfs"
 )
 
-// Small files are read once: the second reading has the same bytes, and looks whether the file is
-// still the one of the scan.
+// Small files are read once. The second reading returns the same bytes, and checks that the file is
+// unchanged since the scan.
 func TestSmallFiles(t *testing.T) {
 	dir := t.TempDir()
 	texts := map[string]string{"/a": "text", "/b": strings.Repeat("b", smallFile), "/large": strings.Repeat("c", smallFile+1)}
@@ -65,7 +65,7 @@ func TestSmallFiles(t *testing.T) {
 	}
 }
 
-// The memory for small files is bounded.
+// The memory for small files is limited.
 func TestSmallFilesAreBounded(t *testing.T) {
 	small, kept := NewSmallFiles(), 0
 	data := make([]byte, smallFile)

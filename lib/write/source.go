@@ -19,7 +19,7 @@ import (
 
 // Source is the source that a stream describes.
 type Source struct {
-	// Root is the tree from which contents are read. It is nil if the stream does not name one.
+	// Root is the tree from which contents are read. It is nil if the stream names no root.
 	Root *rootfs.Root
 	// Config is the config of the source image. It is nil if the source is not an image with a
 	// config.

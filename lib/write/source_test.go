@@ -18,8 +18,8 @@ import (
 	"chunkah/lib/oci"
 )
 
-// An image on top of kept layers has their blobs unchanged, their diffIDs and history before its
-// own, and lacks files that a whiteout removes.
+// An image on top of kept layers contains their blobs unchanged, and their diffIDs and history
+// before its own. Files that a whiteout removes are missing.
 func TestKeptLayers(t *testing.T) {
 	base := filepath.Join(t.TempDir(), "base")
 	run(t, to(base), packed(t, plant(t, map[string]string{"etc/motd": "hello", "usr/bin/tool": "1"})))
@@ -73,7 +73,7 @@ func kept(img *found) []Kept {
 	return list
 }
 
-// An OCI manifest has OCI media types: clients refuse Docker's in it.
+// An OCI manifest uses OCI media types, because clients refuse Docker's media types in it.
 func TestKeptMediaTypes(t *testing.T) {
 	const docker = "application/vnd.docker.image.rootfs.diff.tar"
 	for algorithm, mediaType := range map[compress.Algorithm]string{
@@ -134,7 +134,7 @@ func TestKeptLayersRefused(t *testing.T) {
 	}
 }
 
-// A kept layer can be large: cancelling stops its copy.
+// A kept layer can be large, so cancelling must stop its copy.
 func TestKeptLayerCancelled(t *testing.T) {
 	base := filepath.Join(t.TempDir(), "base")
 	run(t, to(base), packed(t, plant(t, map[string]string{"a": "hello"})))
@@ -170,7 +170,7 @@ func keeping(stream []format.Record, n int64) []format.Record {
 	return append([]format.Record{&h}, stream[1:]...)
 }
 
-// reading gives the first kept layer other content.
+// reading replaces the content of the first kept layer.
 func reading(content string) func([]Kept) []Kept {
 	return func(k []Kept) []Kept {
 		k[0].Open = func(context.Context) (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(content)), nil }

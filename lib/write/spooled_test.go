@@ -11,8 +11,7 @@ import (
 	"chunkah/lib/oci"
 )
 
-// A blob is the same wherever the change from the spool to the archive happens, and no file
-// remains.
+// A blob is the same wherever writing changes from the spool to the archive, and no file remains.
 func TestSpooledBlob(t *testing.T) {
 	pieces := []string{"one ", "two ", "three"}
 	want := strings.Join(pieces, "")

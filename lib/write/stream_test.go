@@ -118,7 +118,7 @@ func TestStreamsRefused(t *testing.T) {
 	}
 }
 
-// truncated lacks the end of a stream.
+// truncated is a stream whose end is missing.
 type truncated struct{ source }
 
 func (s *truncated) Next() (format.Record, error) {
@@ -143,8 +143,8 @@ func TestTruncatedStream(t *testing.T) {
 	}
 }
 
-// If a stream lists something as a regular file that is not one, Run fails soon, and nothing
-// outside the root is read.
+// If a stream lists a path as a regular file but the path is something else, Run fails soon, and
+// nothing outside the root is read.
 func TestHostileStream(t *testing.T) {
 	root := plant(t, map[string]string{
 		"dir/inside": "x", "file": "file", "link": "-> /etc/passwd", "up": "-> ..", "away": "-> /etc",
@@ -216,8 +216,8 @@ func TestNothingToRead(t *testing.T) {
 	}
 }
 
-// An empty directory is probably a mistake. An empty image or a stream that was written by hand is
-// not.
+// An empty directory is probably a mistake. An empty image is not a mistake, and neither is a
+// stream that was written by hand.
 func TestEmptyRoot(t *testing.T) {
 	root := openRoot(t, t.TempDir())
 	stream := []format.Record{header(""), layerRecord(0), dir("/")}

@@ -181,7 +181,7 @@ func to(name string) Options {
 	}
 }
 
-// toWriter returns options for an archive in a stream.
+// toWriter returns options for an archive that is written to a stream.
 func toWriter(w io.Writer) Options {
 	return Options{Create: func() (oci.Destination, error) { return oci.NewArchive(w, oci.Options{}), nil }}
 }

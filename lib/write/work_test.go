@@ -13,7 +13,7 @@ import (
 	"chunkah/lib/oci"
 )
 
-// network is an archive that accepts blobs like a registry. The second one is sent twice.
+// network is an archive that accepts blobs like a registry. The second blob is sent twice.
 type network struct {
 	oci.Destination
 	seen func()
@@ -32,8 +32,8 @@ func (d *network) Blob(desc v1.Descriptor, hint oci.Hint, write func(io.Writer) 
 	return d.Destination.Blob(desc, hint, write)
 }
 
-// The total work is known from the start, and all of it is done at the end, to each kind of
-// destination, with and without layers of the previous image.
+// The total work is known from the start, and all of it is done at the end, for each kind of
+// destination, with and without layers from the previous image.
 func TestWorkIsKnown(t *testing.T) {
 	root := sample(t)
 	for _, algorithm := range []compress.Algorithm{compress.None, compress.Gzip} {
