@@ -235,7 +235,7 @@ func (l lying) WriteHeader(code int) {
 	l.ResponseWriter.WriteHeader(code)
 }
 
-// Write runs for one body at a time, and not for a body that was replaced.
+// The write function runs for one body at a time, and never for a body that was replaced.
 func TestSource(t *testing.T) {
 	running, calls := 0, 0 // deliberately without a lock: the race detector checks this
 	src := &source{size: 3, write: func(w io.Writer) error {

@@ -24,7 +24,7 @@ const (
 type statusError struct {
 	code    int
 	details []string // the errors in the registry's answer
-	place   string   // "logging in at ...: " if a login was refused
+	place   string   // "logging in at ...: " if the server refused a login
 }
 
 func (e *statusError) Error() string {

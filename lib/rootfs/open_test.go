@@ -43,7 +43,7 @@ func TestOpenNamed(t *testing.T) {
 	}
 }
 
-// No open follows a symlink or leads outside.
+// No open follows a symlink or leads outside the tree.
 func TestOpenStaysInside(t *testing.T) {
 	outside := makeTree(t, "secret = outside", "d/secret = outside")
 	dir := makeTree(t, "a/b/f = inside", "a/out -> "+outside, "a/up -> ../../../../../../../"+outside,

@@ -183,7 +183,7 @@ func (r *Resolver) lookup(at *place, name string) *place {
 	if p := at.below[name]; p != nil {
 		return p
 	}
-	name = strings.Clone(name) // keeps the whole path out of memory
+	name = strings.Clone(name) // so that the whole path need not stay in memory
 	p := &place{parent: at, name: name}
 	kind, target, err := r.peek(at.physical(), name)
 	if p.kind, p.err = kind, err; err == nil && kind == unix.S_IFLNK {

@@ -20,8 +20,8 @@ func readsAll() bool {
 	return mapsAll("/proc/self/uid_map") && mapsAll("/proc/self/gid_map")
 }
 
-// overflowIDs are the IDs shown for owners outside the user namespace; nil if the namespace maps
-// all IDs.
+// overflowIDs are the IDs shown for owners outside the user namespace. They are nil if the
+// namespace maps all IDs.
 type overflowIDs struct{ uid, gid *uint32 }
 
 // readOverflowIDs reads the overflow IDs for this process's namespace.

@@ -86,7 +86,7 @@ func (r *Root) Close() error {
 	return nil
 }
 
-// OpenDir opens the directory at a physical path, that is, one without symlinks.
+// OpenDir opens the directory at a physical path, that is, a path without symlinks.
 func (r *Root) OpenDir(path string) (*Dir, error) {
 	if r.src != nil {
 		d, err := r.openVirtual(path)

@@ -164,7 +164,7 @@ func TestErrorInOrder(t *testing.T) {
 	}
 }
 
-// Read-ahead is bounded even if nothing is consumed.
+// Read-ahead is limited even if no record is consumed.
 func TestAheadIsBounded(t *testing.T) {
 	dir := fast(t)
 	for i := range 3 * aheadDirs {

@@ -17,8 +17,8 @@ import (
 	"chunkah/lib/rootfs"
 )
 
-// makeTree makes a tree from lines: "dir/", "link -> target", "pipe |", "socket #", "name =
-// content".
+// makeTree makes a tree from lines: "dir/", "link -> target", "pipe |", "socket #",
+// "name = content".
 func makeTree(t testing.TB, lines ...string) string {
 	t.Helper()
 	dir := t.TempDir()

@@ -29,7 +29,7 @@ import (
 	"chunkah/lib/rootfs"
 )
 
-// Options say what image to write and where.
+// Options define which image is written, and where.
 type Options struct {
 	// Source is the source from which contents are read. If it is nil, the source in the stream's
 	// header is used.
@@ -123,14 +123,14 @@ type Report struct {
 	// In maps each component to the digests of its layers, from the bottom up.
 	In      map[string][]digest.Digest
 	Created time.Time
-	// CreatedFrom says where the image's time comes from.
+	// CreatedFrom describes where the image's creation time comes from.
 	CreatedFrom string
 	// Reused is the number of layers whose blobs came from the cache or the previous image.
 	// ReusedBytes is the total size of these blobs.
 	Reused      int
 	ReusedBytes int64
-	// Dropped lists the labels and annotations about layers that were removed. Stale lists the ones
-	// that come from a given config and stay in the image.
+	// Dropped lists the labels and annotations about layers that were removed. Stale lists
+	// such labels and annotations that come from a given config and stay in the image.
 	Dropped, Stale []string
 	// Unmarked lists the layers that are not zstd:chunked although this was requested.
 	Unmarked []Unmarked
@@ -149,7 +149,7 @@ type Report struct {
 	// from the previous image.
 	Kept, KeptPrevious int
 	// WriteFiles writes the files of the image (format/SPEC.md, section 13). It is nil if the
-	// stream does not contain all of them.
+	// stream does not contain all files.
 	WriteFiles func(io.Writer) error
 	// Duplicates is the number of layers that were left out because they were equal to an earlier
 	// layer.
@@ -174,7 +174,7 @@ type Pending struct {
 	w *writer
 }
 
-// Commit makes the image appear. After an error it is discarded.
+// Commit makes the image visible. If Commit fails, it discards the image.
 func (p *Pending) Commit() error {
 	if err := p.w.dest.Commit(); err != nil {
 		return err
