@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// bashLogic is independent of the commands. Readline also splits words at ":" and "=". A word
-// between spaces counts as one here, and readline replaces the part after the last of these
-// characters.
+// bashLogic is independent of the commands. Readline also splits words at ":" and "=". Here,
+// everything between two spaces is one word, and readline replaces only the part after the last of
+// these characters.
 const bashLogic = `_chunkah_paths() {
     local path
     compopt -o filenames 2>/dev/null
@@ -82,8 +82,8 @@ _chunkah() {
 }
 `
 
-// Bash returns the bash completion for the programs. transports are prefixes of image names; a path
-// follows those that end with a colon.
+// Bash returns the bash completion for the programs. transports are prefixes of image names. A path
+// follows each transport that ends with a colon.
 func Bash(programs []*Command, transports []string) string {
 	var b strings.Builder
 	b.WriteString("# Completion of bash for chunkah.\n\n")
@@ -119,7 +119,7 @@ func Bash(programs []*Command, transports []string) string {
 	return b.String() + "\n"
 }
 
-// bashKind is the name of a value's kind in bashLogic.
+// bashKind returns the name that bashLogic uses for the kind of a value.
 func bashKind(value string) string {
 	switch kindOf(value) {
 	case kindNone:

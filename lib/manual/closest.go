@@ -2,10 +2,10 @@ package manual
 
 import "strings"
 
-// Closest returns the choice that a misspelt name probably means. It is empty if none is similar.
-// In this order it looks for a choice that the name abbreviates, that differs by a typo, that
-// shares words with the name, and that is similar. Of several choices the most similar one counts,
-// or the first one.
+// Closest returns the choice that a misspelt name probably means, or "" if no choice is similar. It
+// looks, in this order, for a choice that the name abbreviates, that differs from the name by a
+// typo, that shares words with the name, or that is similar to it. If several choices match, it
+// returns the most similar, and among equally similar choices the first.
 func Closest(name string, choices []string) string {
 	for _, c := range choices {
 		if len(name) >= 3 && strings.HasPrefix(c, name) {
@@ -25,8 +25,8 @@ func Closest(name string, choices []string) string {
 	return ""
 }
 
-// longestTypo is the distance of names that differ only by a typo. It is smaller than that of most
-// words with another meaning.
+// longestTypo is the largest distance between names that differ only by a typo. Most words with
+// different meanings are further apart.
 const longestTypo = 1
 
 // nearest returns the most similar choice and its distance.
@@ -56,11 +56,10 @@ func sameStem(name string, choices []string) string {
 	return best
 }
 
-// shortestStem is the length of the shortest word that says something about an option: "no" and
-// "to" do not.
+// shortestStem is the length of the shortest word that tells options apart. "no" and "to" do not.
 const shortestStem = 3
 
-// sharedWords counts the words of one name that the other has too, whatever their endings.
+// sharedWords counts the words that occur in both names. It ignores their endings.
 func sharedWords(a, b string) (n int) {
 	if len(a) > longestName {
 		return 0
@@ -76,14 +75,16 @@ func sharedWords(a, b string) (n int) {
 	return n
 }
 
-// longestEnding is the length of endings such as in "compress" and "compression".
+// longestEnding is the length of the longest ending that is ignored, for example in "compress" and
+// "compression".
 const longestEnding = 3
 
-// longestName bounds the work for arbitrary names.
+// longestName is the length of the longest name that is compared, which limits the work for
+// arbitrary input.
 const longestName = 64
 
-// distance is the number of letters to insert, remove, change, or swap with their neighbour to turn
-// one name into the other.
+// distance returns the number of letters that must be inserted, removed, changed, or swapped with a
+// neighbour to turn one name into the other.
 func distance(a, b string) int {
 	if len(a) > longestName || len(b) > longestName {
 		return longestName

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// fishLogic completes image names. It prints whole words, and fish shows those that continue the
-// current one.
+// fishLogic completes image names. It prints whole words, and fish shows the words that begin with
+// the current word.
 const fishLogic = `function __chunkah_image
     set -l word (commandline -ct | string replace -r -- '^--[^=]*=' '')
     if set -l found (string match -r -- '^(dir:|oci:|oci-archive:|docker-archive:)(.*)$' $word)
@@ -21,7 +21,8 @@ end
 
 `
 
-// Fish returns the fish completion for one program. fish finds it by the program's name.
+// Fish returns the fish completion for one program. fish finds the completion by the program's
+// name.
 func Fish(c *Command, transports []string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# Completion of fish for %s.\n\n", c.Name)

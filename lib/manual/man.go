@@ -12,7 +12,7 @@ type Edition struct {
 	Date    string // for example 2006-01-02; empty for none
 }
 
-// ManPage returns the command's page for section 1, with the man macros.
+// ManPage returns the command's page for section 1, written with the man macros.
 func ManPage(c *Command, e Edition) string {
 	var b strings.Builder
 	pageHead(&b, c.Page(), 1, e)
@@ -105,13 +105,14 @@ func trimParagraph(b *strings.Builder) {
 	b.WriteString(text)
 }
 
-// roffText has the characters that roff interprets, or prints as others.
+// roffText escapes the characters that roff interprets or prints as other characters.
 var roffText = strings.NewReplacer(`\`, `\(rs`, `-`, `\-`, `'`, `\(aq`, "`", `\(ga`, `^`, `\(ha`, `~`, `\(ti`)
 
 // roff escapes a text.
 func roff(text string) string { return roffText.Replace(text) }
 
-// roffLine escapes a text that stays on one line. A period at its beginning must not be a macro.
+// roffLine escapes a text that stays on one line. A period at its beginning must not be read as a
+// macro.
 func roffLine(text string) string {
 	text = roff(text)
 	if strings.HasPrefix(text, ".") {
@@ -120,10 +121,10 @@ func roffLine(text string) string {
 	return text
 }
 
-// longestSource is the width of a page's source, in bytes, that mandoc accepts.
+// longestSource is the length of the longest source line, in bytes, that mandoc accepts.
 const longestSource = 78
 
-// filled breaks roff text into lines of source. roff fills them again.
+// filled breaks roff text into source lines. roff joins them again.
 func filled(text string) string {
 	var b strings.Builder
 	column := 0

@@ -1,6 +1,7 @@
 // Package manual generates documentation of the command line: help screens, manual pages, and
-// completions for bash, zsh and fish. It also guesses misspelt names. It does not know the flags
-// package: the parser of the command line describes its commands, so that all of these agree.
+// completions for bash, zsh and fish. It also guesses misspelt names. It does not depend on the
+// flags package. Instead, the command-line parser describes its commands, so that the parser and
+// all documentation agree.
 //
 // The output depends only on the description, not on the clock, the terminal or the environment.
 package manual
@@ -15,18 +16,20 @@ import (
 type Command struct {
 	// Name is the command as typed: "chunkah-scan", or "chunkah build" for a subcommand.
 	Name string
-	// Short is a description in a few words, Long in sentences.
+	// Short describes the command in a few words, Long in full sentences.
 	Short, Long string
-	// Synopsis follows the name.
+	// Synopsis is the text after the name in the usage line.
 	Synopsis string
 	Options  []Option
-	// Often has the long names of options for the short help; if empty, the first ones.
+	// Often lists the long names of the options for the short help. If it is empty, the first
+	// options are shown.
 	Often    []string
 	Examples []Example
 	Commands []*Command
-	// Operand describes its arguments, like an option's Value; empty if it has none.
+	// Operand describes the command's arguments, like an option's Value. It is empty if the command
+	// takes no arguments.
 	Operand string
-	// Statuses are its exit statuses.
+	// Statuses are the command's exit statuses.
 	Statuses []Status
 	// Also are related pages, for example "chunkah-pack(1)".
 	Also []string
@@ -36,16 +39,16 @@ type Command struct {
 type Option struct {
 	Short rune // 0 for none
 	Long  string
-	// Value is the placeholder of its value, for example "FILE" or "none|gzip|zstd"; empty for a
-	// switch.
+	// Value is the placeholder for the option's value, for example "FILE" or "none|gzip|zstd". It
+	// is empty for a switch.
 	Value string
-	// Section is its heading.
+	// Section is the heading under which the option is listed.
 	Section string
 	// Brief fits on one line, Text is the complete description. Brief may be empty.
 	Brief, Text string
 	// Env is the environment variable with the same effect.
 	Env string
-	// Repeats is set if it can be given more than once.
+	// Repeats is set if the option can be given more than once.
 	Repeats bool
 }
 
@@ -55,16 +58,16 @@ type Example struct{ Text, Line string }
 // Status is an exit status with its meaning.
 type Status struct{ Code, Text string }
 
-// Page returns the name of its manual page: "chunkah-build".
+// Page returns the name of the command's manual page, for example "chunkah-build".
 func (c *Command) Page() string { return strings.ReplaceAll(c.Name, " ", "-") }
 
-// binary returns the name of its program.
+// binary returns the name of the command's program.
 func (c *Command) binary() string {
 	name, _, _ := strings.Cut(c.Name, " ")
 	return name
 }
 
-// word returns the last word of its name.
+// word returns the last word of the command's name.
 func (c *Command) word() string { return c.Name[strings.LastIndexByte(c.Name, ' ')+1:] }
 
 // names returns the option's names with dashes.
@@ -76,7 +79,7 @@ func (o Option) names() []string {
 	return append(names, "--"+o.Long)
 }
 
-// line returns its description for one line.
+// line returns the option's one-line description.
 func (o Option) line() string {
 	if o.Brief != "" {
 		return o.Brief
@@ -84,7 +87,7 @@ func (o Option) line() string {
 	return o.Text
 }
 
-// sections returns the headings of options in the order of their first option.
+// sections returns the headings in the order in which they first occur in options.
 func sections(options []Option) []string {
 	var list []string
 	for _, o := range options {
@@ -111,7 +114,7 @@ const (
 // choice matches a value that is one of several words.
 var choice = regexp.MustCompile(`^[a-z0-9:]+(\|[a-z0-9:]+)+$`)
 
-// kindOf returns the kind of a value by its placeholder.
+// kindOf determines the kind of a value from its placeholder.
 func kindOf(value string) kind {
 	switch {
 	case value == "":

@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// ManPageOf converts Markdown to a manual page. It supports what our documents use: headings,
-// paragraphs, lists, tables, fenced blocks, and inline code, emphasis and links. The first heading
-// is the page's title.
+// ManPageOf converts Markdown to a manual page. It supports only the syntax that our documents use:
+// headings, paragraphs, lists, tables, fenced blocks, inline code, emphasis and links. The first
+// heading is the page's title.
 func ManPageOf(name string, section int, text string, e Edition) string {
 	p := &markdown{}
 	pageHead(&p.out, name, section, e)
@@ -93,7 +93,7 @@ func (p *markdown) fence() {
 	p.blank, p.fresh = true, false
 }
 
-// row converts a row of a table to a paragraph under its first cell. The table's header row labels
+// row converts a table row to a paragraph below the row's first cell. The table's header row labels
 // the other cells.
 func (p *markdown) row(cells []string) {
 	if p.columns == nil {

@@ -12,7 +12,7 @@ const (
 	screenLines   = 24 - 1
 )
 
-// textColumn is the column of an option's description.
+// textColumn is the column at which option descriptions begin.
 const textColumn = 28
 
 // Screen returns the help that fits a screen: common options, examples, and how to get the rest.
@@ -50,7 +50,7 @@ func heading(c *Command) []string {
 	return append(lines, wrap(c.Long, 0)...)
 }
 
-// often returns the options for the screen, by section.
+// often returns the options for the short help, grouped by section.
 func often(c *Command) []Option {
 	if len(c.Often) == 0 {
 		return c.Options
@@ -66,7 +66,8 @@ func often(c *Command) []Option {
 	return list
 }
 
-// optionLines formats as many options as fit in most lines, with their sections' headings.
+// optionLines formats as many options as fit into the given number of lines, under their section
+// headings.
 func optionLines(options []Option, most int) []string {
 	var lines []string
 	section := ""
@@ -96,7 +97,7 @@ func examples(c *Command) []string {
 	return lines
 }
 
-// label returns an option's name in a list.
+// label returns an option's name as shown in a list.
 func label(o Option) string {
 	text := "      --" + o.Long
 	if o.Short != 0 {
@@ -129,8 +130,8 @@ func entry(label, text string) []string {
 	return lines
 }
 
-// wrap breaks a text at spaces to fit the screen, and indents all lines but the first. Leading
-// spaces stay.
+// wrap breaks a text at spaces to fit the screen, and indents all lines but the first. It keeps
+// leading spaces.
 func wrap(text string, indent int) []string {
 	words := strings.Fields(text)
 	line := text[:len(text)-len(strings.TrimLeft(text, " "))]

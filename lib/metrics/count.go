@@ -6,12 +6,12 @@ import (
 	"chunkah/format"
 )
 
-// publishEvery is the number of files between updates of the published counts. An atomic addition
-// per file would cost more than the rest of counting.
+// publishEvery is the number of files between updates of the published counts. One atomic addition
+// per file would cost more than everything else in counting.
 const publishEvery = 256
 
-// counts are the number of files in a stream and their size in bytes. One goroutine adds; any
-// goroutine can load the published counts.
+// counts contains the number of files in a stream and their total size in bytes. Only one goroutine
+// calls add. Any goroutine can load the published counts.
 type counts struct {
 	files    atomic.Int64
 	bytes    atomic.Int64
@@ -20,7 +20,8 @@ type counts struct {
 	links    map[int64]bool // hard-link groups seen so far
 }
 
-// add counts a record. Directories do not count as files, and hard links count their bytes once.
+// add counts a record. Directories are not counted as files, and the bytes of a hard-linked file
+// are counted once.
 func (c *counts) add(rec format.Record) {
 	f, ok := rec.(*format.File)
 	if !ok || f.Type == format.TypeDir {

@@ -1,10 +1,10 @@
-// Package metrics records the cost of a run in one JSON document: time, files and bytes of each
-// stage, and the memory of the process.
+// Package metrics records the cost of a run in one JSON document: the time, files and bytes of each
+// stage, and the memory used by the process.
 //
 // Stages that are joined in one process run concurrently, and the processor time of the process
 // cannot be divided among them. But each stage reads its whole stream before it emits its first
-// record. So the time between the end of one stage and the end of the next is the work of the
-// latter, and these times add up to the time of the run.
+// record. So the time from the end of one stage to the end of the next is spent on the later stage,
+// and these times add up to the time of the run.
 package metrics
 
 import (
@@ -26,12 +26,13 @@ type Run struct {
 	stages  []*Stage
 }
 
-// Stage is a stage of a run. A nil Stage measures nothing. Its methods are for the goroutine that
-// runs the stage, but any goroutine can ask for the status.
+// Stage is a stage of a run. A nil Stage measures nothing. Only the goroutine that runs the stage
+// may call its methods, but any goroutine can read its status.
 type Stage struct {
 	name    string
 	in, out counts
-	// blobs is the size of an image's layers in bytes, reused the part that came from a cache.
+	// blobs is the size of the image's layers in bytes. reused is the part of it that came from a
+	// cache.
 	blobs, reused int64
 	digest        string // of the image's manifest
 	work          Work
@@ -39,7 +40,7 @@ type Stage struct {
 	ended         atomic.Bool
 }
 
-// clock is a point in time of a run.
+// clock is a point in time during a run.
 type clock struct {
 	wall time.Time
 	cpu  time.Duration
@@ -61,7 +62,7 @@ func (r *Run) Stage(name string) *Stage {
 	return s
 }
 
-// Last returns the stage that was added last.
+// Last returns the most recently added stage.
 func (r *Run) Last() *Stage { return r.stages[len(r.stages)-1] }
 
 // Done records the end of the stage.
@@ -72,8 +73,8 @@ func (s *Stage) Done() {
 	}
 }
 
-// Wrote records the size of the layers that a stage has written, and the digest of the image's
-// manifest.
+// Wrote records the size of the layers that a stage has written, and the digest digest of the
+// image's manifest.
 func (s *Stage) Wrote(blobs, reused int64, digest string) {
 	if s != nil {
 		s.blobs, s.reused, s.digest = blobs, reused, digest
@@ -105,8 +106,8 @@ type document struct {
 	Stages      []stageDocument `json:"stages"`
 }
 
-// stageDocument has the number of files and bytes in the output of the stage: records with their
-// file sizes, or blobs.
+// stageDocument contains the number of files and bytes in the stage's output. For records, the
+// bytes are the file sizes; for an image, they are the sizes of the blobs.
 type stageDocument struct {
 	Name        string  `json:"name"`
 	WallSeconds float64 `json:"wall_seconds"`
@@ -131,7 +132,7 @@ func (r *Run) document() document {
 			at = s.end
 		}
 		if at.wall.Before(last.wall) {
-			at = last // it ended before the stage before it
+			at = last // the stage ended before the previous stage
 		}
 		d := stageDocument{
 			Name: s.name, Files: s.in.files.Load(), BytesIn: s.in.bytes.Load(), BytesOut: s.out.bytes.Load(), BytesReused: s.reused, Digest: s.digest,
@@ -149,8 +150,8 @@ func (r *Run) document() document {
 	return doc
 }
 
-// WriteFile writes the document to a file, atomically. Pipes and devices are written directly; for
-// a pipe it waits until somebody opens it for reading.
+// WriteFile writes the document to a file, atomically. Pipes and devices are written directly. For
+// a pipe, WriteFile waits until another process opens it for reading.
 func (r *Run) WriteFile(ctx context.Context, name string) error {
 	data, err := json.MarshalIndent(r.document(), "", "  ")
 	if err == nil {

@@ -20,8 +20,8 @@ func cpuTime() time.Duration {
 	return total
 }
 
-// PeakMemory returns the maximum memory of this process, in bytes: VmHWM. After an exec, getrusage
-// would include the previous program.
+// PeakMemory returns the peak memory of this process, in bytes. It reads VmHWM, because getrusage
+// would include the program that ran before an exec.
 func PeakMemory() int64 {
 	status, err := os.ReadFile("/proc/self/status")
 	if err != nil {

@@ -5,9 +5,9 @@ import (
 	"sync/atomic"
 )
 
-// Work is the amount of work of a stage besides its streams, in bytes, and the part that is done.
-// Both grow, since the total may be found out on the way. A nil Work counts nothing. Any goroutine
-// can use it.
+// Work is the amount of a stage's work besides its streams, in bytes, and the part of it that is
+// done. Both numbers can grow, because the total may become known only during the work. A nil Work
+// counts nothing. Any goroutine can use a Work.
 type Work struct{ expected, done atomic.Int64 }
 
 // Expect adds to the total.
@@ -24,7 +24,7 @@ func (w *Work) Did(n int64) {
 	}
 }
 
-// Reader returns a reader of in that counts its bytes as done.
+// Reader returns a reader that reads from in and counts the bytes as done.
 func (w *Work) Reader(in io.Reader) io.Reader { return &workReader{in, w} }
 
 type workReader struct {
@@ -50,14 +50,14 @@ func (s *Stage) Work() *Work {
 type Status struct {
 	Stage string
 	Files int64 // files in its streams so far
-	Bytes int64 // their size
-	// Done of Expected bytes were read and written. While Expected is unknown, it is 0, and Done is
-	// the number of bytes read and written so far.
+	Bytes int64 // total size of these files
+	// Done is the number of bytes read and written so far. Expected is the total, or 0 while it is
+	// unknown.
 	Done, Expected int64
 }
 
-// Status returns the status of the first stage that has not ended, or of the last stage. Once all
-// stages were added, any goroutine can call it.
+// Status returns the status of the first stage that has not ended, or of the last stage. After all
+// stages are added, any goroutine can call Status.
 func (r *Run) Status() Status {
 	for _, s := range r.stages {
 		if !s.ended.Load() {
@@ -78,7 +78,7 @@ func (s *Stage) status() Status {
 	return st
 }
 
-// Ended returns the stages that have ended, in order, up to the first that has not.
+// Ended returns the stages that have ended, in order, up to the first stage that has not ended.
 func (r *Run) Ended() []Milestone {
 	var list []Milestone
 	last := r.start

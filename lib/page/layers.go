@@ -6,33 +6,34 @@ import (
 	"chunkah/lib/inspect"
 )
 
-// layer is a layer with its files in columns. Half a million files take some 20 bytes each, and the
-// browser builds a path only when it is shown.
+// layer is a layer whose files are stored in columns. Half a million files take about 20 bytes
+// each, and the browser builds a path only when it shows the path.
 type layer struct {
 	Digest string `json:"digest"`
 	Bytes  int64  `json:"bytes"` // size of its tar
 	Blob   int64  `json:"blob"`
-	Plain  bool   `json:"plain"` // the blob is the tar
-	Names  []int  `json:"names"` // its components, according to its history
+	Plain  bool   `json:"plain"` // the blob is the uncompressed tar
+	Names  []int  `json:"names"` // the layer's components, according to its history
 	By     string `json:"by"`    // the build step that made it, if there are no names
 
 	// Files are all entries except directories. Common is the number of bytes that a path shares
-	// with the previous path, Rest the remainder of the path.
+	// with the previous path. Rest is the remainder of the path.
 	Common []int    `json:"common"`
 	Rest   []string `json:"rest"`
 	Sizes  []int64  `json:"sizes"`
-	// Components has one number per file, or one for all files.
+	// Components contains one number per file, or a single number if it applies to all files.
 	Components any `json:"components"`
 }
 
-// viewLayer has the data of a layer that differ between the images with this layer.
+// viewLayer contains the data about a layer that can differ between the images that contain the
+// layer.
 type viewLayer struct {
 	At        int    `json:"at"` // in content.Layers
 	Stability *int64 `json:"stability"`
-	Chain     *int64 `json:"chain"` // the stability of it and all layers below it
+	Chain     *int64 `json:"chain"` // the stability of this layer together with all layers below it
 	Missing   bool   `json:"missing,omitempty"`
-	// Runs are the files that changed, or that are hidden: the lengths of runs of files, the first
-	// one of others.
+	// Runs encodes which files changed or are hidden. It contains the lengths of alternating runs
+	// of other files and such files. The first run is of other files.
 	Runs []int `json:"runs,omitempty"`
 }
 
@@ -43,7 +44,7 @@ func newContent(kind string) *content {
 	return &content{Kind: kind, Components: []string{}, Layers: []layer{}, numbers: map[string]int{}, places: map[layerKey]int{}}
 }
 
-// number returns the number of a component.
+// number returns the number of a component, and assigns one if the component is new.
 func (c *content) number(name string) int {
 	n, known := c.numbers[name]
 	if !known {
@@ -54,7 +55,7 @@ func (c *content) number(name string) int {
 	return n
 }
 
-// newView returns the view of an image, with flags of its entries by layer.
+// newView returns the view of an image. flags marks entries, by layer.
 func (c *content) newView(in *inspect.Image, flags [][]bool) view {
 	v := view{About: about(in), Layers: []viewLayer{}}
 	chains := in.ChainStability()
@@ -72,7 +73,7 @@ func (c *content) newView(in *inspect.Image, flags [][]bool) view {
 	return v
 }
 
-// place returns the place of a layer in c.Layers, and adds it if it is new.
+// place returns the index of a layer in c.Layers, and adds the layer if it is new.
 func (c *content) place(in *inspect.Image, l *inspect.Layer) int {
 	key := layerKey{l.Descriptor.Digest, l.DiffID}
 	at, known := c.places[key]
@@ -93,7 +94,7 @@ func (c *content) place(in *inspect.Image, l *inspect.Layer) int {
 	return at
 }
 
-// numbersOf returns the numbers of an image's components. They are found once per image.
+// numbersOf returns the numbers of an image's components. They are computed once per image.
 func (c *content) numbersOf(in *inspect.Image) []int32 {
 	if c.numbered == in {
 		return c.ofNumbered
@@ -106,7 +107,7 @@ func (c *content) numbersOf(in *inspect.Image) []int32 {
 	return numbers
 }
 
-// addFiles fills the columns from entries. numbers are those of the image's components.
+// addFiles fills the columns from entries. numbers are the numbers of the image's components.
 func (l *layer) addFiles(entries []inspect.Entry, numbers []int32) {
 	l.Common, l.Rest, l.Sizes = []int{}, []string{}, []int64{}
 	components, last := []int32{}, ""
@@ -134,7 +135,7 @@ func (l *layer) addFiles(entries []inspect.Entry, numbers []int32) {
 	}
 }
 
-// runs encodes the flags of the entries except directories. It returns nil if none is set.
+// runs encodes the flags of all entries except directories. It returns nil if none is set.
 func runs(entries []inspect.Entry, flags []bool) []int {
 	var list []int
 	on, n, some := false, 0, false
@@ -155,8 +156,8 @@ func runs(entries []inspect.Entry, flags []bool) []int {
 	return append(list, n)
 }
 
-// common returns the length of the common prefix, limited to ASCII, since JavaScript counts other
-// characters differently.
+// common returns the length of the common prefix. The prefix is limited to ASCII, because
+// JavaScript counts other characters differently.
 func common(a, b string) int {
 	n := 0
 	for n < len(a) && n < len(b) && a[n] == b[n] && a[n] < 0x80 {
@@ -165,7 +166,7 @@ func common(a, b string) int {
 	return n
 }
 
-// sole returns the only distinct number in a list.
+// sole returns the number in a list whose elements are all the same. same reports whether they are.
 func sole(list []int32) (n int32, same bool) {
 	if len(list) == 0 {
 		return inspect.NoComponent, true

@@ -1,8 +1,8 @@
 // Package page draws the results of packages inspect and reuse as one self-contained HTML page: a
-// treemap, bars for before and after, search, tables.
+// treemap, bars for before and after, a search and tables.
 //
-// Names from the image are data in the page and are only shown as text. The page's policy allows no
-// script but its own. The same images give the same bytes.
+// Names from the image are data in the page and are only shown as text. The page's content security
+// policy allows only the page's own script. The same images always produce the same bytes.
 package page
 
 import (
@@ -37,15 +37,16 @@ type content struct {
 	Mean       int64    `json:"mean,omitempty"` // bytes downloaded per step
 	Chosen     string   `json:"chosen,omitempty"`
 	Components []string `json:"components"`
-	// Layers are the layers of all views. Each is here once, although most images of a series have
-	// it.
+	// Layers are the layers of all views. Each layer is listed once, although most images in a
+	// series contain it.
 	Layers []layer `json:"layers"`
-	// Views are the images that the page can show, with the update to each in a series.
+	// Views are the images that the page can show. In a series, each view includes the update to
+	// its image.
 	Views []view `json:"views"`
 
-	numbers map[string]int // of components
+	numbers map[string]int // component name -> number
 	places  map[layerKey]int
-	// numbered is the last image whose components have numbers: ofNumbered.
+	// numbered is the image for which numbersOf was last called. ofNumbered contains its numbers.
 	numbered   *inspect.Image
 	ofNumbered []int32
 }
@@ -58,20 +59,21 @@ type view struct {
 	Of       string      `json:"of"`
 	Question string      `json:"question"`
 	About    string      `json:"about"`
-	Label    string      `json:"label"` // the name without what all names begin with
+	Label    string      `json:"label"` // the name without the prefix that all names share
 	Bars     []bar       `json:"bars"`
 	Layers   []viewLayer `json:"layers"`
 
-	// Download are the bytes that the chosen client downloads, and Unchanged those of them that it
-	// had, in other layers.
+	// Download is the number of bytes that the chosen client downloads. Unchanged is the part of it
+	// that the client already had in other layers.
 	Download  int64 `json:"download"`
 	Unchanged int64 `json:"unchanged"`
-	// Clients are the costs of all clients, Parts the reasons for the chosen one.
+	// Clients are the costs for all clients. Parts are the reasons for the chosen client's
+	// download.
 	Clients []reuse.Cost `json:"clients,omitempty"`
 	Parts   []part       `json:"parts,omitempty"`
 }
 
-// Inspect writes the page for an image that was read.
+// Inspect writes the page for an image whose layers were read.
 func Inspect(w io.Writer, in *inspect.Image) error {
 	c := newContent("inspect")
 	waste := in.Waste()
@@ -94,7 +96,7 @@ func Inspect(w io.Writer, in *inspect.Image) error {
 	return c.write(w, shown(in.Source))
 }
 
-// Series collects the steps of the page for what clients download.
+// Series collects the steps for a page that shows what clients download.
 type Series struct {
 	content *content
 	chosen  reuse.Client
@@ -109,7 +111,8 @@ func NewSeries(chosen reuse.Client) *Series {
 	return s
 }
 
-// Add adds a step. Both images were read, and can be closed afterwards.
+// Add adds a step. The layers of both images must have been read. The images can be closed
+// afterwards.
 func (s *Series) Add(step *reuse.Step, old, new *inspect.Image) {
 	c := s.content
 	v := c.newView(new, reuse.Changed(old, new, step.Missing))
@@ -146,7 +149,8 @@ func (s *Series) Write(w io.Writer) error {
 	return s.content.write(w, views[len(views)-1].Answer+" "+views[len(views)-1].Of+": "+s.names[len(views)-1])
 }
 
-// prefixLength returns the length of what all names begin with, up to a colon or slash.
+// prefixLength returns the length of the prefix that all names share. The prefix ends with a colon
+// or slash.
 func prefixLength(names []string) int {
 	if len(names) < 2 {
 		return 0
@@ -163,7 +167,7 @@ func prefixLength(names []string) int {
 		}
 	}
 	if len(slices.Compact(slices.Clone(names))) == 1 {
-		return 0 // all are the same
+		return 0 // all names are the same
 	}
 	return skip
 }
@@ -218,13 +222,13 @@ func (c *content) write(w io.Writer, title string) error {
 	})
 }
 
-// hash returns the hash of a script or style for the policy.
+// hash returns the hash of a script or style, for the content security policy.
 func hash(text []byte) string {
 	sum := sha256.Sum256(text)
 	return "sha256-" + base64.StdEncoding.EncodeToString(sum[:])
 }
 
-// bar is a bar of segments.
+// bar is a bar that consists of segments.
 type bar struct {
 	Name     string    `json:"name"`
 	Total    int64     `json:"total"`

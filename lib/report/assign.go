@@ -37,10 +37,11 @@ func Explain(w io.Writer, o *assign.Outcome) error {
 	return p.Flush()
 }
 
-// maxListedBy bounds the listed packages: a directory can be in all packages.
+// maxListedBy is the largest number of packages listed for a path, because a directory can be in
+// all packages.
 const maxListedBy = 5
 
-// listedBy lists the packages with a file.
+// listedBy lists the packages that contain a file.
 func listedBy(packages []string) string {
 	switch more := len(packages) - maxListedBy; {
 	case len(packages) == 0:

@@ -10,7 +10,8 @@ import (
 	"chunkah/lib/doctor"
 )
 
-// maxPlaces bounds the places shown for a finding, since people read only a few before they act.
+// maxPlaces is the largest number of places shown for a finding. People read only a few before they
+// act.
 const maxPlaces = 6
 
 // harms describe the effects of findings.
@@ -19,7 +20,7 @@ var harms = map[doctor.Harm]string{
 	doctor.HarmSecret: "leaks a secret", doctor.HarmBuild: "stops the build", doctor.HarmSize: "makes the image large",
 }
 
-// Finding prints a finding of doctor.
+// Finding prints a finding from chunkah doctor.
 func Finding(p *Printer, f *doctor.Finding) {
 	sum := ""
 	if f.Files > 0 { // a finding can also be about directories or missing files

@@ -17,8 +17,8 @@ import (
 	"chunkah/lib/quote"
 )
 
-// The limits of a table's texts: the layers of a component, and the length of a list of names or of
-// a command. They fit on a line of a wide terminal.
+// The limits for texts in a table: the number of layers listed for a component, and the length of a
+// list of names or of a command. Within these limits, a row fits on one line of a wide terminal.
 const (
 	shownLayers = 3
 	shownRunes  = 80
@@ -46,7 +46,7 @@ func Layers(p *Printer, s *inspect.Summary) {
 	staleLines(p, s)
 }
 
-// staleLines lists the layers with files that upper layers hide, if there are any.
+// staleLines lists the layers that contain files hidden by upper layers, if there are any.
 func staleLines(p *Printer, s *inspect.Summary) {
 	if s.Stale == 0 {
 		return
@@ -63,8 +63,8 @@ func staleLines(p *Printer, s *inspect.Summary) {
 	}
 }
 
-// StaleLines say how many bytes of an image upper layers hide, and list the layers that have them.
-// whose follows "lower layers", and is empty if there is only one image.
+// StaleLines returns lines that tell how many bytes of an image are hidden by upper layers, and in
+// which layers. whose follows "lower layers", and is empty if there is only one image.
 func StaleLines(layers []patch.StaleLayer, whose string) (lines []string) {
 	sum := int64(0)
 	for _, l := range layers {
@@ -77,7 +77,7 @@ func StaleLines(layers []patch.StaleLayer, whose string) (lines []string) {
 	return lines
 }
 
-// chunkedText says how many layers are zstd:chunked, if there are any.
+// chunkedText tells how many layers are zstd:chunked. It returns "" if there are none.
 func chunkedText(layers []inspect.LayerSummary) string {
 	n := 0
 	for _, l := range layers {
@@ -94,7 +94,8 @@ func chunkedText(layers []inspect.LayerSummary) string {
 	return fmt.Sprintf(", %d zstd:chunked", n)
 }
 
-// compressedText is the size of a compressed blob; empty if the blob is the tar itself.
+// compressedText formats the size of a compressed blob. It returns "" if the blob is the tar
+// itself.
 func compressedText(l inspect.LayerSummary) string {
 	if l.Digest == l.DiffID {
 		return "plain"
@@ -117,7 +118,7 @@ func count(n *int64) string {
 	return strconv.FormatInt(*n, 10)
 }
 
-// stabilityText formats the chance to stay unchanged for a week.
+// stabilityText formats the chance that a layer stays unchanged for a week.
 func stabilityText(ppm *int64) string {
 	if ppm == nil {
 		return "unknown"
@@ -125,7 +126,7 @@ func stabilityText(ppm *int64) string {
 	return console.Percent(*ppm)
 }
 
-// contentsText describes a layer: its components, or the build step that made it.
+// contentsText describes a layer by its components or by the build step that made it.
 func contentsText(l inspect.LayerSummary) string {
 	names := l.Components
 	if len(names) == 0 {
@@ -149,7 +150,7 @@ func contentsText(l inspect.LayerSummary) string {
 // shorten shortens a build step to one line.
 func shorten(s string) string {
 	if len(s) > shownRunes*utf8.UTFMax*2 {
-		s = s[:shownRunes*utf8.UTFMax*2] // a line never shows more
+		s = s[:shownRunes*utf8.UTFMax*2] // a line never shows more than this
 	}
 	s = strings.Join(strings.Fields(s), " ")
 	if runes := []rune(s); len(runes) > shownRunes {
@@ -172,7 +173,7 @@ func Components(p *Printer, s *inspect.Summary) {
 	t.end()
 }
 
-// layerNumbers lists a few layers.
+// layerNumbers lists the first few layers.
 func layerNumbers(list []int) string {
 	if len(list) > shownLayers {
 		return console.Plural(int64(len(list)), "layer")
@@ -195,7 +196,7 @@ type fileLine struct {
 	Component string `json:"component,omitempty"`
 }
 
-// text returns a name for JSON. raw is set if it is not UTF-8.
+// text returns a name for JSON. raw is set if the name is not valid UTF-8.
 func text(s string) (shown string, raw []byte) {
 	if utf8.ValidString(s) {
 		return s, nil

@@ -9,8 +9,8 @@ import (
 	"chunkah/lib/reuse"
 )
 
-// markdownParts is the number of components in a table: a comment on a pull request should fit a
-// screen or two.
+// markdownParts is the largest number of components in a table, because a comment on a pull request
+// should fit on one or two screens.
 const markdownParts = 20
 
 // Markdown prints the steps as tables in Markdown.

@@ -10,8 +10,8 @@ import (
 	"chunkah/lib/quote"
 )
 
-// PlanLines formats the plan for people: two lines per layer, from the bottom up. The first has
-// numbers and reasons, the second components.
+// PlanLines formats the plan for people: two lines per layer, from the bottom up. The first line
+// shows numbers and reasons, the second line shows components.
 func PlanLines(x *pack.Explanation) []string {
 	lines := []string{"layer        size  changes/week  blobs/week  chain stays  chains/week"}
 	linef := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
@@ -48,7 +48,7 @@ func PlanLines(x *pack.Explanation) []string {
 	return lines
 }
 
-// patchLines says which layers of the last image are kept, and why others are not.
+// patchLines tells which layers of the previous image are kept, and why the others are not.
 func patchLines(w *pack.PatchWhy) (lines []string) {
 	if w == nil {
 		return nil
@@ -68,7 +68,7 @@ func patchLines(w *pack.PatchWhy) (lines []string) {
 		console.Bytes(bytes), console.Bytes(w.New), console.Bytes(w.Stale), console.Percent(share(w.Stale, w.Bytes)), console.Percent(w.MaxStalePPM)))
 }
 
-// share returns a part in parts per million.
+// share returns part/whole in parts per million.
 func share(part, whole int64) int64 {
 	if whole == 0 {
 		return 0
@@ -76,7 +76,7 @@ func share(part, whole int64) int64 {
 	return int64(float64(part) / float64(whole) * 1_000_000)
 }
 
-// fate says what happens to a layer of the last image.
+// fate tells what happens to a layer of the previous image.
 func fate(l pack.PatchLayerWhy) string {
 	switch l.Reason {
 	case patch.Kept:
@@ -93,7 +93,8 @@ func fate(l pack.PatchLayerWhy) string {
 	return "rewritten: " + quote.Name(l.Fault)
 }
 
-// cheapestMerger returns a line with the two layers that would cost least as one, if there are two.
+// cheapestMerger returns a line that names the two layers whose merger would cost least, if the
+// plan contains two.
 func cheapestMerger(x *pack.Explanation) []string {
 	if len(x.Layers) < 2 {
 		return nil
@@ -108,7 +109,7 @@ func cheapestMerger(x *pack.Explanation) []string {
 		x.First+int64(best), x.First+int64(x.Layers[best].Neighbour), console.Bytes(x.Layers[best].Joined))}
 }
 
-// keptLayers counts the layers that are as in the previous image.
+// keptLayers counts the layers that are the same as in the previous image.
 func keptLayers(layers []pack.Why) (n int) {
 	for _, l := range layers {
 		if l.Was == pack.PastKept {
@@ -118,8 +119,8 @@ func keptLayers(layers []pack.Why) (n int) {
 	return n
 }
 
-// reason says what changed in a layer since the previous image, and what splitting its components
-// would save.
+// reason tells what changed in a layer since the previous image, and how much splitting its
+// components would save.
 func reason(l pack.Why) string {
 	var why []string
 	switch l.Was {
@@ -135,7 +136,7 @@ func reason(l pack.Why) string {
 	return strings.Join(why, "; ")
 }
 
-// signed formats a difference of sizes.
+// signed formats a difference between sizes.
 func signed(n int64) string {
 	if n < 0 {
 		return console.Bytes(-n) + " less"

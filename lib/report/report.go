@@ -14,8 +14,8 @@ import (
 )
 
 // Printer prints to standard output. Names from an image or a root cannot end a line or send
-// control characters to the terminal: a line is written in one call, and its arguments are quoted.
-// The first error is kept.
+// control characters to the terminal, because each line is written in one call and its arguments
+// are quoted. The first error is kept.
 type Printer struct {
 	out *bufio.Writer
 	err error
@@ -56,7 +56,8 @@ func (p *Printer) Flush() error {
 	return p.err
 }
 
-// table has rows of cells, aligned to the right, except for the last column, which is text.
+// table consists of rows of cells. Cells are aligned to the right, except in the last column, which
+// contains text.
 type table struct {
 	p    *Printer
 	rows *tabwriter.Writer

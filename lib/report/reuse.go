@@ -42,7 +42,7 @@ func Series(p *Printer, s *reuse.Series, chosen reuse.Client) {
 	}
 }
 
-// shownClients returns the chosen client, or all.
+// shownClients returns the chosen client, or all clients if none is chosen.
 func shownClients(chosen reuse.Client) []reuse.Client {
 	if chosen != "" {
 		return []reuse.Client{chosen}
@@ -50,8 +50,8 @@ func shownClients(chosen reuse.Client) []reuse.Client {
 	return reuse.Clients
 }
 
-// costCells returns a row with the downloads of clients and the unpacked size of all of them,
-// divided by n, in the middle.
+// costCells returns a table row: first, the download of each client, the unpacked size, which is
+// the same for all clients, and last. The sizes are divided by n.
 func costCells(first any, of func(reuse.Client) reuse.Cost, clients []reuse.Client, n int64, last ...any) []any {
 	cells, unpack := []any{first}, "-"
 	for _, client := range clients {
@@ -69,7 +69,7 @@ var clientTexts = map[reuse.Client]string{
 	reuse.Docker: "docker (overlay2)", reuse.Podman: "podman", reuse.Containerd: "containerd",
 }
 
-// partialText says what podman with partial pulls downloads.
+// partialText tells what podman downloads with partial pulls.
 func partialText(s *reuse.Step) string {
 	c := s.Partial
 	text := fmt.Sprintf("podman with partial pulls downloads %s of %s, including %s of tables, in %s of %s", console.Bytes(c.Download),
@@ -80,8 +80,8 @@ func partialText(s *reuse.Step) string {
 	return text
 }
 
-// unpackText formats how much a client unpacks. If the layers were not read, only their blobs have
-// a size.
+// unpackText formats how much a client unpacks. If the layers were not read, only the sizes of
+// their blobs are known.
 func unpackText(c reuse.Cost) string {
 	layers := console.Plural(int64(c.UnpackLayers), "layer")
 	if c.Unpack == nil {
@@ -121,7 +121,7 @@ func printStep(p *Printer, s *reuse.Step, chosen reuse.Client, title string) {
 	printReasons(p, s)
 }
 
-// bySize returns the parts of a step, the largest download first.
+// bySize returns the parts of a step, sorted by download with the largest first.
 func bySize(parts []reuse.Part) []reuse.Part {
 	parts = slices.Clone(parts)
 	slices.SortStableFunc(parts, func(a, b reuse.Part) int {
@@ -155,7 +155,7 @@ func partText(p *reuse.Part) string {
 	return name
 }
 
-// reasonTexts are the reasons in the order of printing.
+// reasonTexts lists the reasons in the order in which they are printed.
 var reasonTexts = []struct {
 	reason reuse.Reason
 	text   string

@@ -6,9 +6,9 @@ import (
 	"chunkah/lib/inspect"
 )
 
-// Changed says for each entry of the downloaded layers of the new image whether it differs from the
-// old image in more than its time. Layers that are not downloaded have nil. Both images must have
-// been read.
+// Changed reports, for each entry in the new image's downloaded layers, whether it differs from the
+// old image in more than its time. The result is nil for layers that are not downloaded. Both
+// images must have been read.
 func Changed(old, new *inspect.Image, missing []bool) [][]bool {
 	tars := map[digest.Digest]bool{}
 	for _, l := range old.Layers {

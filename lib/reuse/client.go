@@ -6,14 +6,14 @@ import (
 	"chunkah/lib/inspect"
 )
 
-// Client is a kind of container client. docs/clients.md describes what each one downloads, and how
-// that was measured.
+// Client is a kind of container client. docs/clients.md describes what each client downloads, and
+// how that was measured.
 type Client string
 
 // The clients.
 const (
 	Docker     Client = "docker"     // with a graph driver, such as overlay2
-	Podman     Client = "podman"     // and all others with containers-storage
+	Podman     Client = "podman"     // and all other clients that use containers-storage
 	Containerd Client = "containerd" // and docker with containerd's image store
 )
 
@@ -28,12 +28,12 @@ func (c Client) byChain() bool { return c == Docker }
 type Cost struct {
 	Client         Client `json:"client"`
 	DownloadLayers int    `json:"download_layers"`
-	Download       int64  `json:"download_bytes"` // of blobs
+	Download       int64  `json:"download_bytes"` // sum of the blob sizes
 	UnpackLayers   int    `json:"unpack_layers"`
-	// Unpack is the size of the tars that are unpacked and stored; nil if unknown, since a
-	// compressed layer was not read.
+	// Unpack is the size of the tars that are unpacked and stored. It is nil if a compressed layer
+	// was not read, because the size is then unknown.
 	Unpack *int64 `json:"unpack_bytes,omitempty"`
-	// UnpackBlobs is the size of the same layers as blobs.
+	// UnpackBlobs is the blob size of the same layers.
 	UnpackBlobs int64 `json:"unpack_blob_bytes"`
 }
 
@@ -48,7 +48,7 @@ func Costs(old, new *inspect.Image) []Cost {
 	return costs
 }
 
-// costOf returns the cost of a client.
+// costOf returns the cost for a client.
 func costOf(costs []Cost, client Client) Cost {
 	for _, cost := range costs {
 		if cost.Client == client {
@@ -103,18 +103,18 @@ func (c *comparison) commonChain() int {
 	return n
 }
 
-// missing returns which layers of the new image a client downloads. A blob that the image has twice
-// is downloaded once.
+// missing reports which layers of the new image a client downloads. A blob that occurs twice in the
+// image is downloaded once.
 func (c *comparison) missing(client Client) []bool {
 	has := map[digest.Digest]bool{}
 	for _, l := range c.old.Layers {
 		has[l.Descriptor.Digest] = true
 	}
-	kept := 0 // lowest layers that the client has
+	kept := 0 // number of lowest layers that the client already has
 	if client.byChain() {
 		// docker identifies an image by its config, and a layer by its chain. It finds a diffID by
-		// the digest of a blob that it has downloaded. So an unknown digest ends the chain too, and
-		// all blobs above are downloaded, even known ones.
+		// the digest of a blob that it has downloaded before. So an unknown digest ends the chain
+		// too, and all blobs above it are downloaded, even if docker already has them.
 		for most := c.commonChain(); kept < most && has[c.new.Layers[kept].Descriptor.Digest]; {
 			kept++
 		}

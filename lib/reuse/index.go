@@ -38,15 +38,15 @@ func newIndex(in *inspect.Image) *index {
 	return x
 }
 
-// match describes what an image has for an entry of another image.
+// match describes the entry in an image that matches an entry of another image.
 type match struct {
-	known bool // the image has the path
-	same  bool // with the same content and metadata, except the time
+	known bool // the image contains the path
+	same  bool // the content and the metadata except the time are the same
 	times bool // the time differs
 	layer int  // layer of the matching entry
 }
 
-// find looks up an entry. Of several, the most similar one counts.
+// find looks up an entry. If the path has several entries, the most similar entry is used.
 func (x *index) find(e *inspect.Entry) match {
 	var best match
 	at, known := x.first[e.Path]
@@ -65,7 +65,7 @@ func (x *index) find(e *inspect.Entry) match {
 	return best
 }
 
-// has reports whether an image has a path, and whether a layer of it does.
+// has reports whether an image contains a path, and whether the given layer contains it.
 func (x *index) has(path string, layer int) (known, here bool) {
 	at, known := x.first[path]
 	for known && at != none && !here {

@@ -12,28 +12,29 @@ import (
 )
 
 // Partial is the cost of an update for podman with enable_partial_images, which fetches only the
-// chunks that it lacks. Its store has the old image, pulled in the same way, and nothing else.
+// chunks that it lacks. Its store contains only the old image, pulled in the same way.
 type Partial struct {
-	// Layers is the number of layers that are fetched at least in part, Whole the number that are
-	// fetched as a whole.
+	// Layers is the number of layers that are fetched wholly or partly. Whole is the number of
+	// layers that are fetched as a whole.
 	Layers int `json:"download_layers"`
 	Whole  int `json:"whole_layers"`
-	// Download is all that is fetched, Tables the part that says what to fetch.
+	// Download is the number of all bytes fetched. Tables is the part taken by the tables that list
+	// the chunks.
 	Download int64 `json:"download_bytes"`
 	Tables   int64 `json:"table_bytes"`
-	// Ranges is the number of pieces of blobs, without tables.
+	// Ranges is the number of pieces fetched from blobs, not counting tables.
 	Ranges int `json:"ranges"`
 }
 
-// The client asks for at most maxRanges pieces of a layer, and fetches gaps of at most smallGap
-// bytes with the pieces around them (storage/pkg/chunked of go.podman.io/storage).
+// The client requests at most maxRanges pieces of a layer. It also fetches gaps of at most smallGap
+// bytes between pieces (go.podman.io/storage, directory storage/pkg/chunked).
 const (
 	maxRanges = 1024
 	smallGap  = 1024
 )
 
 // Partly returns the cost of an update for a client that fetches chunks. Layers whose tables cannot
-// be read count as whole; warn gets the reason.
+// be read are counted as fetched as a whole, and the reason is passed to warn.
 func Partly(ctx context.Context, old, new *inspect.Image, warn func(error)) (*Partial, error) {
 	blobs, known := map[digest.Digest]bool{}, map[digest.Digest]bool{}
 	for i := range old.Layers {
@@ -94,8 +95,8 @@ func chunksOf(ctx context.Context, img *inspect.Image, layer int) (*chunked.Tabl
 	return t, chunks, err
 }
 
-// pieces returns the bytes of the pieces of a blob that are fetched for chunks that are not known,
-// and counts the pieces.
+// pieces returns the number of bytes fetched from a blob for its unknown chunks, and counts the
+// pieces.
 func (p *Partial) pieces(chunks []chunked.Chunk, known map[digest.Digest]bool) int64 {
 	type piece struct{ start, end int64 }
 	var list []piece
@@ -104,13 +105,13 @@ func (p *Partial) pieces(chunks []chunked.Chunk, known map[digest.Digest]bool) i
 			continue
 		}
 		if n := len(list); n > 0 && list[n-1].end == c.Start {
-			list[n-1].end = c.End // of the same file, or just behind it
+			list[n-1].end = c.End // the chunk continues the piece
 			continue
 		}
 		list = append(list, piece{c.Start, c.End})
 	}
 	// Join the pieces with the smallest gaps.
-	gaps := make([]int, max(0, len(list)-1)) // before the piece of the index above
+	gaps := make([]int, max(0, len(list)-1)) // each gap is represented by the index of the piece after it
 	for i := range gaps {
 		gaps[i] = i + 1
 	}

@@ -16,8 +16,8 @@ type comparison struct {
 	olds, news *index
 }
 
-// parts returns the parts of a downloaded layer, with the reason for each. If the old image has the
-// layer's tar, same is the reason for the download; otherwise it is empty.
+// parts returns the parts of a downloaded layer, with the reason for each. If the old image
+// contains the layer's tar, same is the reason for the download. Otherwise, same is empty.
 func (c *comparison) parts(layer int, same Reason) []Part {
 	l := &c.new.Layers[layer]
 	if !c.new.IsRead() || !c.old.IsRead() && same == "" {
@@ -50,8 +50,8 @@ func (c *comparison) parts(layer int, same Reason) []Part {
 	return parts
 }
 
-// distribute adds the rounding remainder to the first part, which is the largest, and adds up the
-// parts.
+// distribute adds the rounding remainder to the first part, which is the largest. Then it sets the
+// Download of each part.
 func distribute(parts []Part, size int64) {
 	for _, p := range parts {
 		size -= *p.Changed + *p.Unchanged
@@ -75,7 +75,7 @@ func scale(size, part, whole int64) int64 {
 		return 0
 	}
 	hi, lo := bits.Mul64(uint64(size), uint64(part))
-	q, _ := bits.Div64(hi, lo, uint64(whole)) // hi is less than whole, since part is no more
+	q, _ := bits.Div64(hi, lo, uint64(whole)) // hi is less than whole, because part is at most whole
 	return int64(q)
 }
 
@@ -100,11 +100,11 @@ func (s *share) state() State {
 	return StateSame
 }
 
-// oldLayer returns the old layer of most of its unchanged entries.
+// oldLayer returns the old layer that contained most of the share's unchanged entries.
 func (s *share) oldLayer() int { return most(s.oldLayers) }
 
-// most returns the key of the largest value, the lowest one of equal values, or none if there are
-// no values.
+// most returns the key with the largest value. If several values are equal, it returns the lowest
+// of their keys. If the map is empty, it returns none.
 func most(weights map[int]int64) int {
 	best := none
 	for i, w := range weights {
@@ -118,17 +118,17 @@ func most(weights map[int]int64) int {
 // tally collects the data of one layer.
 type tally struct {
 	weight int64
-	shares []*share // the largest first
+	shares []*share // sorted by size, largest first
 	times  int64    // entries that differ only in time, including directories
-	// dirs counts directories whose metadata differs; dir is the first one.
+	// dirs is the number of directories whose metadata differs. dir is the first of them.
 	dirs int64
 	dir  string
-	// oldLayer is the old layer of most of its entries.
+	// oldLayer is the old layer that contained most of the layer's entries.
 	oldLayer int
 }
 
-// count analyses a layer. Directories are in many layers and take hardly any space, so they count
-// only if there is nothing else.
+// count analyses a layer. Directories are in many layers and take hardly any space, so they are
+// counted only if the layer contains nothing else.
 func count(l *inspect.Layer, find func(*inspect.Entry) match) *tally {
 	t := &tally{}
 	byComponent := map[int32]*share{}
@@ -181,7 +181,8 @@ func (s *share) add(e *inspect.Entry, m match) {
 	}
 }
 
-// changedShares returns the components that changed, those with the most changes first.
+// changedShares returns the changed components, sorted by the amount of changes with the largest
+// first.
 func (t *tally) changedShares() []*share {
 	var list []*share
 	for _, s := range t.shares {
@@ -262,7 +263,7 @@ func (c *comparison) fingerprints() (was map[string]string, in map[string]int) {
 	return was, in
 }
 
-// others reports whether the old layer of these components had other components too.
+// others reports whether the old layer of these components contained other components too.
 func (c *comparison) others(in map[string]int, names []string) bool {
 	i, known := in[names[0]]
 	return known && len(c.old.Layers[i].Components) != len(names)

@@ -1,8 +1,8 @@
 // Package reuse computes what clients with the previous image download for an update, and why.
 //
-// Each kind of client has its own rule for the layers that it downloads, and all of them unpack by
-// chain: see Client. The files of both images show why a layer is downloaded: some differ, and the
-// others share a layer with them.
+// Each kind of client has its own rule for which layers it downloads, and all clients unpack by
+// chain (see Client). The files of both images show why a layer is downloaded: some files differ,
+// and the others share a layer with them.
 package reuse
 
 import (
@@ -12,33 +12,34 @@ import (
 	"chunkah/lib/patch"
 )
 
-// Step is the cost of an update from one image to the next. Bytes are those of blobs as
+// Step is the cost of an update from one image to the next. Numbers of bytes refer to blobs as
 // transferred, unless a comment says otherwise.
 type Step struct {
 	Old string `json:"old"`
 	New string `json:"new"`
 	// Clients are the costs for all clients.
 	Clients []Cost `json:"clients"`
-	// OldBytes is the size of the old image, Layers and Bytes are those of the new one. The chosen
-	// client has to download the part Download.
+	// OldBytes is the size of the old image. Layers and Bytes are the number of layers and the size
+	// of the new image. Download is the part that the chosen client has to download.
 	OldBytes       int64 `json:"old_bytes"`
 	Layers         int   `json:"layers"`
 	Bytes          int64 `json:"bytes"`
 	DownloadLayers int   `json:"download_layers"`
 	Download       int64 `json:"download_bytes"`
-	// SameTar counts downloaded blobs whose diffID the client has: only the compression differs.
+	// SameTarLayers is the number of downloaded blobs whose diffID the client already has, so that
+	// only their compression differs. SameTar is their size.
 	SameTarLayers int   `json:"same_tar_layers"`
 	SameTar       int64 `json:"same_tar_bytes"`
-	// Stale is the size of the new image's files that its upper layers hide, in tars; absent if
-	// there are none, or its layers were not read.
+	// Stale is the size, in tars, of the new image's files that its upper layers hide. It is absent
+	// if there are no such files, or if the layers were not read.
 	Stale int64 `json:"stale_bytes,omitempty"`
-	// StaleLayers are the layers that have these files.
+	// StaleLayers are the layers that contain these files.
 	StaleLayers []patch.StaleLayer `json:"stale_layers,omitempty"`
-	// Partial is the cost for a client that fetches chunks; nil if it was not requested.
+	// Partial is the cost for a client that fetches chunks. It is nil if it was not requested.
 	Partial *Partial `json:"partial,omitempty"`
 	// Parts divide the download by layer and component.
 	Parts []Part `json:"parts,omitempty"`
-	// Missing says, for each layer of the new image, whether the chosen client downloads it.
+	// Missing reports, for each layer of the new image, whether the chosen client downloads it.
 	Missing []bool `json:"-"`
 }
 
@@ -50,18 +51,18 @@ type Part struct {
 	Component string `json:"component"`
 	State     State  `json:"state"`
 	Download  *int64 `json:"download_bytes,omitempty"`
-	// Changed is the part of Download that differs, Unchanged the rest. The numbers of files are
+	// Changed is the part of Download that differs. Unchanged is the rest. The numbers of files are
 	// split in the same way.
 	Changed        *int64 `json:"changed_bytes,omitempty"`
 	Unchanged      *int64 `json:"unchanged_bytes,omitempty"`
 	ChangedFiles   int64  `json:"changed_files"`
 	UnchangedFiles int64  `json:"unchanged_files"`
-	// Reason is why Unchanged is downloaded, Why the same in words.
+	// Reason is the reason why Unchanged is downloaded. Why is the same reason in words.
 	Reason Reason `json:"reason,omitempty"`
 	Why    string `json:"why,omitempty"`
 }
 
-// State is what happened to a component.
+// State describes what happened to a component.
 type State string
 
 // The states of a component.
@@ -72,7 +73,7 @@ const (
 	StateUnknown State = "unknown" // not read
 )
 
-// Reason is why bytes that did not change are downloaded.
+// Reason is the reason why unchanged bytes are downloaded.
 type Reason string
 
 // The reasons. If several apply, the first one is given.
@@ -91,8 +92,8 @@ const (
 
 // Compare returns the cost of an update from old to new: totals for all clients, and the downloads
 // of the chosen client by layer and component. An empty client stands for podman and containerd,
-// which download the same. If both images were read, files are compared; otherwise only the
-// fingerprints of components, if there are any.
+// which download the same. If both images were read, files are compared. Otherwise, only the
+// fingerprints of components are compared, if the images contain any.
 func Compare(old, new *inspect.Image, chosen Client) *Step {
 	c := &comparison{old: old, new: new}
 	s := &Step{Old: old.Source, New: new.Source, Layers: len(new.Layers), Missing: c.missing(chosen), Clients: Costs(old, new)}

@@ -37,7 +37,8 @@ func (c *comparison) why(layer int, t *tally, s *share, same Reason) (Reason, st
 	return c.whyUnchanged(layer, t)
 }
 
-// whyUnchanged is why for a layer whose files are all unchanged and were in one layer.
+// whyUnchanged does the same as why, for a layer whose files are all unchanged and were in one
+// layer.
 func (c *comparison) whyUnchanged(layer int, t *tally) (Reason, string) {
 	gone, moved := c.missingFiles(layer, t.oldLayer)
 	switch {
@@ -53,8 +54,8 @@ func (c *comparison) whyUnchanged(layer int, t *tally) (Reason, string) {
 	return ReasonTar, "the tar is encoded differently"
 }
 
-// missingFiles counts the files of an old layer that are not in the new one: those that are gone,
-// and those that are elsewhere.
+// missingFiles counts the files in an old layer that are not in the new layer. gone counts the
+// files that were removed from the image, and moved the files that are in other layers.
 func (c *comparison) missingFiles(layer, oldLayer int) (gone, moved int64) {
 	if oldLayer == none {
 		return 0, 0

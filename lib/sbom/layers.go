@@ -10,16 +10,16 @@ import (
 	"chunkah/format"
 )
 
-// Placement records the layers of the components of a stream.
+// Placement records which layers contain each component in a stream.
 type Placement struct {
-	// Digests has the digests of the layers, from the bottom up. LayerOf returns the layer of a
-	// path. Both are nil if the source is not a single image.
+	// Digests lists the layer digests, from the bottom up. LayerOf returns the layer that contains
+	// a path. Both are nil if the source is not a single image.
 	Digests []digest.Digest
 	LayerOf func(path string) (int, error)
 
 	header format.Header
-	newest *int64            // mtime of a regular file, in unix seconds
-	layers map[string][]bool // layers of each component
+	newest *int64            // newest mtime of a regular file, in unix seconds
+	layers map[string][]bool // by component: the layers that contain it
 }
 
 // Read reads a whole stream of files with components.
@@ -81,8 +81,8 @@ func (p *Placement) Layers() map[string][]digest.Digest {
 	return out
 }
 
-// Time returns the time for a document: SOURCE_DATE_EPOCH, or else the image's time, or else that
-// of the newest regular file.
+// Time returns the time for a document: SOURCE_DATE_EPOCH, or else the image's creation time, or
+// else the mtime of the newest regular file.
 func (p *Placement) Time(created *time.Time) time.Time {
 	switch {
 	case p.header.HasSourceDate:

@@ -7,7 +7,7 @@ import (
 	"sync"
 )
 
-// The identifiers of the SPDX License List 3.28 (CC0), one per line.
+// The identifiers in the SPDX License List 3.28 (CC0), one per line.
 //
 //go:embed licenses.txt
 var licenseList string
@@ -30,16 +30,16 @@ func set(list string) map[string]bool {
 var tokens = regexp.MustCompile(`[()]|[^\s()]+`)
 
 // isExpression reports whether text is an SPDX licence expression with known licences (SPDX 2.3,
-// annex D). Operators are in upper case. Package databases also have other texts.
+// annex D). Operators must be in upper case. Package databases also contain other texts.
 func isExpression(text string) bool {
 	e := expression{tokens: tokens.FindAllString(text, maxTokens+1)}
 	return len(e.tokens) <= maxTokens && e.compound() && len(e.tokens) == 0
 }
 
-// maxTokens bounds the tokens of an expression, and so its depth.
+// maxTokens is the largest number of tokens in an expression, which also limits its depth.
 const maxTokens = 256
 
-// expression has the tokens that are still to be parsed.
+// expression contains the tokens that are not parsed yet.
 type expression struct{ tokens []string }
 
 func (e *expression) take(want string) bool {

@@ -53,7 +53,8 @@ func (p *Package) purl(system System) string {
 	return b.String()
 }
 
-// upstream returns the source package, with its version if that differs.
+// upstream returns the source package. It includes the source version if that differs from the
+// package's version.
 func (p *Package) upstream() string {
 	if p.SourceVersion == "" {
 		return p.Source
@@ -64,7 +65,7 @@ func (p *Package) upstream() string {
 	return p.Source + "@" + p.SourceVersion
 }
 
-// escape encodes everything but unreserved characters and colons as %XX (purl-spec, "Character
+// escape encodes everything except unreserved characters and colons as %XX (purl-spec, "Character
 // encoding").
 func escape(s string) string {
 	const hex = "0123456789ABCDEF"

@@ -1,8 +1,8 @@
 // Package sbom writes bills of materials: the packages that the component repos found, as an SPDX
 // 2.3 or a CycloneDX 1.6 document in JSON.
 //
-// A document depends only on its input. Packages are sorted, the time is that of the image, and
-// identifiers are made from names and checksums instead of random numbers.
+// A document depends only on its input. Packages are sorted, the document's time is taken from the
+// image, and identifiers are made from names and checksums instead of random numbers.
 //
 // Packages have a package URL (purl) with the qualifiers that vulnerability scanners read: arch,
 // distro, epoch and upstream (the source package).
@@ -35,7 +35,7 @@ type Document struct {
 // Subject is the image or directory that contains the packages.
 type Subject struct {
 	Name string
-	// Digest is the manifest digest of an image, or empty for a directory.
+	// Digest is the image's manifest digest. It is empty for a directory.
 	Digest digest.Digest
 }
 
@@ -44,12 +44,13 @@ type Package struct {
 	*assign.Package
 	// Component is the name of the package's component. It is empty if the component has no files.
 	Component string
-	// Layers has the digests of the layers with files of the component, from the bottom up.
+	// Layers lists the digests of the layers that contain files of the component, from the bottom
+	// up.
 	Layers []digest.Digest
 }
 
-// Packages converts the packages that the repos found. layers has the layers of each component with
-// files.
+// Packages converts the packages that the repos found. layers maps each component that has files to
+// its layers.
 func Packages(list []*assign.Package, layers map[string][]digest.Digest) []Package {
 	var out []Package
 	for _, p := range list {
@@ -85,13 +86,13 @@ type Format struct {
 	Write func(*Document) ([]byte, error)
 }
 
-// Formats has all formats. The first is the default.
+// Formats lists all formats. The first is the default.
 var Formats = []Format{
 	{"spdx", "application/spdx+json", "sbom.spdx.json", (*Document).spdx},
 	{"cyclonedx", "application/vnd.cyclonedx+json", "sbom.cdx.json", (*Document).cycloneDX},
 }
 
-// ParseFormat returns the format of a name. An empty name is the default.
+// ParseFormat returns the format with the given name. An empty name stands for the default.
 func ParseFormat(name string) (Format, error) {
 	if name == "" {
 		return Formats[0], nil
@@ -114,7 +115,7 @@ func encode(v any) ([]byte, error) {
 	return b.Bytes(), err
 }
 
-// text makes a string from a package database valid in JSON.
+// text converts a string from a package database to valid JSON text.
 func text(s string) string { return format.Text(s) }
 
 // identifiers makes names that are unique in a document, from letters, digits, dots and dashes.

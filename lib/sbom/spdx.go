@@ -80,7 +80,7 @@ const (
 type spdxWriter struct {
 	*Document
 	ids       identifiers
-	licenseID map[string]string // IDs of texts that are not expressions
+	licenseID map[string]string // IDs of licence texts that are not expressions
 	out       spdxDocument
 }
 

@@ -11,16 +11,17 @@ import (
 	"chunkah/lib/rootfs"
 )
 
-// System is the distribution in os-release.
+// System is the distribution that os-release describes.
 type System struct {
-	// ID and VERSION_ID, or else BUILD_ID (for example "rolling"). Empty if unknown.
+	// ID is the field ID. Version is the field VERSION_ID, or else BUILD_ID (for example
+	// "rolling"). They are empty if unknown.
 	ID, Version string
 }
 
-// releases has the paths of os-release(5). The first one that exists is read.
+// releases lists the paths of os-release(5). The first file that exists is read.
 var releases = []string{"/etc/os-release", "/usr/lib/os-release"}
 
-// maxRelease bounds the size of os-release, in bytes.
+// maxRelease is the largest size of os-release, in bytes.
 const maxRelease = 64 << 10
 
 // ReadSystem reads os-release. Without the file, the system is unknown.

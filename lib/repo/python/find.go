@@ -19,8 +19,8 @@ const (
 	eggFile                 // NAME.egg
 )
 
-// forms are the suffixes of the records' directories, each with a file that proves that a directory
-// is a record.
+// forms lists the suffixes of record directories. Each comes with a marker: a file that proves that
+// the directory is a record.
 var forms = []struct {
 	kind    kind
 	suffix  string
@@ -31,24 +31,24 @@ var forms = []struct {
 	{eggDir, ".egg", []string{"EGG-INFO/PKG-INFO"}},
 }
 
-// markerNames are the last names of all markers. They rule out most paths quickly.
+// markerNames are the last path elements of all markers. They rule out most paths quickly.
 var markerNames = []string{"METADATA", "RECORD", "PKG-INFO"}
 
 // dist is one distribution in one place.
 type dist struct {
 	kind kind
-	// name is normalised.
+	// name is the normalised name.
 	name string
-	// info is the record's path, site its directory.
+	// info is the record's path. site is the directory that contains the record.
 	info, site string
-	// marker is the index of the file that proves the record.
+	// marker is the index of the file that proves that this is a record.
 	marker int
 }
 
 // find returns the tree's distributions, each once. It ignores records inside other records.
 func find(t *assign.Tree) []*dist {
 	var dists []*dist
-	last := "" // directory of the last one
+	last := "" // directory of the previous distribution
 	for i, f := range t.Files {
 		if f.Type != format.TypeFile {
 			continue
@@ -101,9 +101,9 @@ func newDist(kind kind, info, suffix string, marker int) *dist {
 	return &dist{kind: kind, name: distName(kind, stem), info: info, site: format.Parent(info), marker: marker}
 }
 
-// distName returns the name in NAME-VERSION or NAME-VERSION-pyX.Y. Dashes in a name are written as
-// underscores, but old installers of wheels did not do that. pip renames a distribution that it
-// removes to a name with a tilde, which gives no name.
+// distName returns NAME from NAME-VERSION or NAME-VERSION-pyX.Y. Dashes in a name are written as
+// underscores, but old wheel installers kept the dashes. While pip removes a distribution, its name
+// begins with a tilde. distName then returns "".
 func distName(kind kind, stem string) string {
 	name := stem
 	cut := strings.IndexByte(stem, '-')
@@ -142,7 +142,7 @@ func normalise(name string) string {
 	return b.String()
 }
 
-// owned reports whether the record is completely claimed.
+// owned reports whether all files of the record are claimed.
 func (d *dist) owned(t *assign.Tree) bool {
 	if !t.Claimed(d.marker) {
 		return false
@@ -157,7 +157,7 @@ func (d *dist) owned(t *assign.Tree) bool {
 }
 
 // prefix returns the environment's prefix: the directory above lib/pythonX.Y, or the record's
-// directory if there is none.
+// directory if the path contains no lib/pythonX.Y.
 func (d *dist) prefix() string {
 	above, name := format.Parent(d.site), assign.Base(d.site)
 	if name != "site-packages" && name != "dist-packages" {

@@ -7,11 +7,12 @@ import (
 	"chunkah/lib/assign"
 )
 
-// interpreter is a Python that was built from source: by hand, by pyenv, or by others, like those
-// that uv downloads. Its marker is PREFIX/lib/pythonX.Y/os.py beside PREFIX/bin/pythonX.Y.
+// interpreter is a Python that was built from source: by hand, by pyenv, or by a third party, like
+// the builds that uv downloads. Its marker is PREFIX/lib/pythonX.Y/os.py together with
+// PREFIX/bin/pythonX.Y.
 type interpreter struct {
 	prefix  string
-	version string // X.Y, or X.Yt without the global lock
+	version string // X.Y, or X.Yt for a build without the global interpreter lock
 }
 
 // findInterpreters returns the interpreters that no other repo has claimed.
@@ -44,7 +45,8 @@ func isNumber(text string) bool {
 	return text != "" && strings.Trim(text, "0123456789") == ""
 }
 
-// claimInterpreter claims the files of make install that belong to no distribution.
+// claimInterpreter claims the files that "make install" installed and that belong to no
+// distribution.
 func (l *loader) claimInterpreter(in interpreter) {
 	p := l.out.Add(in.prefix, "cpython-"+in.version)
 	dirs := []string{"lib/python" + in.version, "lib64/python" + in.version, "include/python" + in.version}
@@ -66,21 +68,22 @@ func (l *loader) claimInterpreter(in interpreter) {
 	}
 }
 
-// isInstalled reports whether a path in a prefix is where distributions are installed.
+// isInstalled reports whether a path is in a directory of the prefix in which distributions are
+// installed.
 func isInstalled(path string) bool {
 	return strings.Contains(path, "/site-packages/") || strings.Contains(path, "/dist-packages/")
 }
 
-// isAlone reports whether the prefix contains only this Python, as its name shows: versions/3.12.4
-// for pyenv, cpython-3.12.4-linux-x86_64-gnu for uv.
+// isAlone reports whether the prefix contains only this Python. The prefix's name shows this:
+// versions/3.12.4 for pyenv, cpython-3.12.4-linux-x86_64-gnu for uv.
 func (in interpreter) isAlone() bool {
 	base, version := assign.Base(in.prefix), strings.TrimSuffix(in.version, "t")
 	_, rest, found := strings.Cut(base, version)
 	return found && (rest == "" || !isNumber(rest[:1]))
 }
 
-// files returns the names of a Python's files in directories that it shares with others. Names
-// without a version belong to the first Python in a prefix.
+// files returns the names of the interpreter's files in directories that it shares with other
+// programs. Names without a version belong to the first Python in a prefix.
 func (in interpreter) files() (names []string) {
 	major, _, _ := strings.Cut(in.version, ".")
 	for _, version := range []string{"", major, in.version, "-" + in.version} {

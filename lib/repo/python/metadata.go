@@ -8,11 +8,12 @@ import (
 	"chunkah/lib/repo/places"
 )
 
-// maxMetadata bounds a file of metadata, in bytes. Its end is the project's whole README.
+// maxMetadata is the largest size of a metadata file, in bytes. Such a file ends with the project's
+// whole README.
 const maxMetadata = 4 << 20
 
-// describe completes a package by the distribution's metadata (PyPA, "Core metadata
-// specifications"), or else by the name of its record. A zip file is not opened.
+// describe fills in the remaining fields of a package from the distribution's metadata (PyPA, "Core
+// metadata specifications"), or else from the name of its record. It does not open zip files.
 func (l *loader) describe(d *dist, p *assign.Package) error {
 	p.Type, p.Version = "pypi", d.version()
 	record := d.marker
@@ -39,8 +40,8 @@ func (l *loader) describe(d *dist, p *assign.Package) error {
 	return err
 }
 
-// parseMetadata reads the fields before the first empty line. A licence in several lines
-// is its whole text.
+// parseMetadata reads the fields before the first empty line. A licence field with several lines
+// contains the full licence text and is ignored.
 func parseMetadata(text string) (version, license string) {
 	last := ""
 	for line := range strings.Lines(text) {
@@ -69,7 +70,7 @@ func parseMetadata(text string) (version, license string) {
 	return version, license
 }
 
-// version returns the version in NAME-VERSION or NAME-VERSION-pyX.Y.
+// version returns VERSION from NAME-VERSION or NAME-VERSION-pyX.Y.
 func (d *dist) version() string {
 	stem := strings.TrimSuffix(strings.TrimSuffix(strings.TrimSuffix(assign.Base(d.info), ".dist-info"), ".egg-info"), ".egg")
 	_, version, _ := strings.Cut(stem, "-")

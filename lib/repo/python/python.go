@@ -1,14 +1,15 @@
 // Package python is the component repo of Python distributions that pip, uv and similar tools have
 // installed into site-packages, dist-packages, virtual environments and target directories anywhere
-// in a tree. They are found by the records that every installer writes beside the packages:
+// in a tree. The repo finds them by the records that every installer writes beside the packages:
 //
 //   - NAME-VERSION.dist-info/ with RECORD, which lists the files (PyPA specification
 //     "Recording installed projects").
-//   - NAME.egg-info, a file or a directory, of setuptools and distutils. The files are
-//     those of installed-files.txt, or else of SOURCES.txt. Otherwise, and if a RECORD is
-//     missing, they are the files below the modules in top_level.txt that no other
+//   - NAME.egg-info, a file or a directory, from setuptools and distutils. The distribution's files
+//     are listed in installed-files.txt or else in SOURCES.txt. If both are missing, or if a RECORD
+//     is missing, the distribution owns the files below the modules in top_level.txt that no other
 //     distribution lists.
-//   - NAME.egg, a directory or a zip file of easy_install: everything in it.
+//   - NAME.egg, a directory or a zip file from easy_install. The distribution owns everything in
+//     it.
 //
 // # Components
 //
@@ -17,26 +18,26 @@
 // places). An environment is identified by its prefix, the directory above lib/pythonX.Y, so that a
 // new Python version does not rename anything.
 //
-// A Python that was built from source is "python/cpython-X.Y": its library, headers and programs.
-// If the name of its prefix contains the version, as with pyenv and uv, everything in the prefix
-// that belongs to no distribution belongs to the interpreter.
+// A Python that was built from source is "python/cpython-X.Y", which contains its library, headers
+// and programs. If the name of the Python's prefix contains the version, as with pyenv and uv,
+// everything in the prefix that belongs to no distribution belongs to the interpreter.
 //
 // # Claims
 //
 // Listed paths are absolute or relative to the record, can contain "..", and are resolved inside
-// the tree. A listed file that is missing was removed on purpose. Files in the record's directory
-// belong to the distribution too. Other files that are not listed, such as caches, are not claimed.
-// A file that two distributions list belongs to the outer one, or else to the first by path. A
-// record that another distribution lists describes a vendored copy (setuptools/_vendor) and is
-// ignored. If a record is completely claimed, the distribution is part of a system package and is
-// ignored.
+// the tree. If a listed file is missing, the repo assumes that it was removed on purpose. Files in
+// the record's directory belong to the distribution too. Other files that are not listed, such as
+// caches, are not claimed. A file that two distributions list belongs to the outer distribution, or
+// else to the first by path. A record that another distribution lists describes a vendored copy
+// (setuptools/_vendor) and is ignored. If all files of a record are already claimed, the
+// distribution is part of a system package and is ignored.
 //
 // A compiled cache belongs to the package that owns its source: __pycache__/x.*.pyc and x.pyc
 // belong to the owner of x.py.
 //
 // # Damage
 //
-// A missing RECORD causes a warning. So does an invalid line; the other lines are still used. A
+// A missing RECORD causes a warning. So does an invalid line, but the other lines are still used. A
 // file that cannot be read is an error.
 package python
 
@@ -94,7 +95,7 @@ type loader struct {
 	out     *places.Collector
 	owned   map[int]bool // records that a distribution owns
 	modules []module
-	named   map[string]bool // the modules' paths
+	named   map[string]bool // paths of the modules
 }
 
 // module is a top-level module of a distribution that does not list its files.
@@ -103,7 +104,7 @@ type module struct {
 	path string
 }
 
-// claim gives a record to a distribution, unless another one has it.
+// claim claims a record for a distribution, unless another distribution has claimed it.
 func (l *loader) claim(p *assign.Package, file int) {
 	if !l.owned[file] {
 		l.owned[file] = true
@@ -111,7 +112,7 @@ func (l *loader) claim(p *assign.Package, file int) {
 	}
 }
 
-// claimBelow gives everything in a directory to a distribution.
+// claimBelow claims everything in a directory for a distribution.
 func (l *loader) claimBelow(p *assign.Package, dir string) {
 	from, to := l.tree.Below(dir)
 	for i := from; i < to; i++ {
@@ -119,7 +120,7 @@ func (l *loader) claimBelow(p *assign.Package, dir string) {
 	}
 }
 
-// claimPath gives the file at a listed path to a distribution.
+// claimPath claims the file at a listed path for a distribution.
 func (l *loader) claimPath(p *assign.Package, path string) error {
 	i, found, err := l.tree.Find(path)
 	if found && l.tree.Files[i].Type != format.TypeDir {
@@ -150,8 +151,8 @@ func (l *loader) list(d *dist) error {
 	return nil
 }
 
-// claimModule claims the files of a module: its directory, its file or its shared object. Other
-// distributions can list files in it.
+// claimModule claims the files of a module: its directory, its file or its shared object. It leaves
+// out files in the module's directory that other distributions list.
 func (l *loader) claimModule(m module) {
 	l.claimBelow(m.pkg, m.path)
 	from, _ := l.tree.Below(m.path)
@@ -166,8 +167,8 @@ func (l *loader) claimModule(m module) {
 	}
 }
 
-// isExtension reports whether rest is the end of a shared object's name after the module's name,
-// for example ".cpython-311-x86_64-linux-gnu.so".
+// isExtension reports whether rest can follow the module's name in the name of a shared object, for
+// example ".cpython-311-x86_64-linux-gnu.so".
 func isExtension(rest string) bool {
 	return rest[0] == '.' && strings.HasSuffix(rest, ".so") && !strings.Contains(rest, "/")
 }

@@ -11,10 +11,11 @@ import (
 )
 
 const (
-	// maxList bounds a list of files, in bytes. The longest are those of distributions with about
-	// 30,000 files: 4 MB.
+	// maxList is the largest size of a file list, in bytes. The longest lists are 4 MB, in
+	// distributions with about 30,000 files.
 	maxList = 16 << 20
-	// maxLine bounds one line of it, in bytes: a path, a digest and a size.
+	// maxLine is the longest line in a file list, in bytes. A line contains a path, a digest and a
+	// size.
 	maxLine = 8 << 10
 	// maxDamaged is the largest number of faulty lines reported per list.
 	maxDamaged = 3
@@ -36,7 +37,7 @@ func (l *loader) listRecord(d *dist, p *assign.Package) error {
 	})
 }
 
-// read reads a file of the record's directory. found is false if it is missing or too large.
+// read reads a file in the record's directory. found is false if the file is missing or too large.
 func (l *loader) read(d *dist, name string) (raw []byte, found bool, err error) {
 	i, found := l.tree.Lookup(assign.Join(d.info, name))
 	if !found {
@@ -50,8 +51,8 @@ func (l *loader) read(d *dist, name string) (raw []byte, found bool, err error) 
 	return raw, err == nil, err
 }
 
-// claimList claims the paths in the lines of a list, except empty ones. A line that parse refuses
-// causes a warning.
+// claimList claims the paths in the lines of a list and skips empty lines. A line that parse
+// refuses causes a warning.
 func (l *loader) claimList(d *dist, p *assign.Package, name string, raw []byte, parse func(line []byte) (path string, err error)) error {
 	damaged := 0
 	for number, line := range lines(raw) {
@@ -100,8 +101,8 @@ var (
 )
 
 // recordPath returns the path in a line of a RECORD. The values are separated by commas. The path
-// can be in double quotes, with two for one; digest and size cannot. A name with a line end is
-// invalid.
+// can be in double quotes, and two double quotes inside stand for one. Digest and size cannot be
+// quoted. A name that contains a line end is invalid.
 func recordPath(line []byte) (string, error) {
 	path, rest, err := firstField(string(line))
 	switch {
@@ -115,7 +116,7 @@ func recordPath(line []byte) (string, error) {
 	return path, checkPath(path)
 }
 
-// firstField returns the first value of a line and the rest.
+// firstField returns the first value in a line, and the rest of the line.
 func firstField(line string) (value, rest string, err error) {
 	if !strings.HasPrefix(line, `"`) {
 		cut := strings.IndexByte(line, ',')
@@ -148,8 +149,8 @@ func checkPath(path string) error {
 	return nil
 }
 
-// resolve returns a listed path relative to the root, with "..", "." and links unresolved: only the
-// tree knows their meaning.
+// resolve returns a listed path relative to the root. It keeps "..", "." and links, because only
+// the tree can resolve them.
 func resolve(dir, path string) string {
 	if strings.HasPrefix(path, "/") {
 		return path

@@ -1,14 +1,14 @@
-// Package rlang is the component repo "r": R packages that install.packages, pak or renv
-// have installed into libraries anywhere in a tree. A library is a directory of packages. A
-// package is a directory with DESCRIPTION and Meta/package.rds, which R writes when it
-// installs one. It is always named like its package.
+// Package rlang is the component repo "r": R packages that install.packages, pak or renv have
+// installed into libraries anywhere in a tree. A library is a directory of packages. A package is a
+// directory that contains DESCRIPTION and Meta/package.rds, which R writes when it installs a
+// package. The directory always has the same name as its package.
 //
 // A component is a package, "r/NAME". In another library, it is "r/NAME@LIBRARY" (see package
-// places). The packages that are part of R itself (Priority: base) are updated together: they are
-// the component "r/base".
+// places). The packages that are part of R itself (Priority: base) are the component "r/base",
+// because they are updated together.
 //
-// A package has everything in its directory. A DESCRIPTION that cannot be read, or that is of
-// another package, causes a warning; the directory is still a package.
+// A package owns everything in its directory. A DESCRIPTION that cannot be read, or that describes
+// another package, causes a warning, but the directory is still treated as a package.
 package rlang
 
 import (
@@ -27,7 +27,7 @@ const (
 	repoName = "r"
 	marker   = "/Meta/package.rds"
 	baseName = "base"
-	// maxDescription bounds a DESCRIPTION, in bytes. The longest have some 20 kB.
+	// maxDescription is the largest size of a DESCRIPTION, in bytes. The longest are about 20 kB.
 	maxDescription = 1 << 20
 )
 
@@ -41,7 +41,7 @@ func (Repo) Name() string { return repoName }
 func (Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) {
 	out := places.New(repoName, t)
 	dirs := find(t)
-	for _, dir := range places.Outermost(dirs) { // others are fixtures of packages
+	for _, dir := range places.Outermost(dirs) { // inner directories are test fixtures in packages
 		if err := context.Cause(ctx); err != nil {
 			return nil, err
 		}
@@ -69,7 +69,7 @@ func (Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) {
 	return out.Result(), nil
 }
 
-// find returns the directories of packages with the records of their DESCRIPTION.
+// find returns the package directories, each with the record of its DESCRIPTION.
 func find(t *assign.Tree) map[string]int {
 	dirs := make(map[string]int)
 	for _, f := range t.Files {
@@ -84,7 +84,7 @@ func find(t *assign.Tree) map[string]int {
 	return dirs
 }
 
-// read reads the DESCRIPTION of the package with a name. Errors of the file's contents are
+// read reads the DESCRIPTION of the named package. Errors in the file's contents have the type
 // Unusable.
 func read(t *assign.Tree, record int, name string) (description, error) {
 	raw, err := places.ReadRecord(t, record, maxDescription)
@@ -98,10 +98,10 @@ func read(t *assign.Tree, record int, name string) (description, error) {
 	return d, nil
 }
 
-// description has the fields of a DESCRIPTION that are used.
+// description contains the fields of a DESCRIPTION that are used.
 type description struct {
 	name, version, license string
-	isBase                 bool // it is a part of R
+	isBase                 bool // the package is part of R itself
 	released               time.Time
 }
 
@@ -119,7 +119,7 @@ func parse(raw []byte) (d description) {
 			d.version = format.Text(value)
 		case "License":
 			d.license = format.Text(value)
-		case "Packaged", "Date/Publication": // with the packager, or not; the latter comes last
+		case "Packaged", "Date/Publication": // Packaged also names the packager; Date/Publication comes last
 			at, _, _ := strings.Cut(value, ";")
 			d.released = places.ParseTime(strings.TrimSuffix(at, " UTC"), time.DateTime, time.DateOnly)
 		case "Priority":

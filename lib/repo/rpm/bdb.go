@@ -22,8 +22,8 @@ const (
 	bdbFree     = 0 // P_INVALID: an unused page
 )
 
-// berkeley is an open Packages file: a hash of package numbers to headers, which are in chains of
-// overflow pages.
+// berkeley is an open Packages file. Its hash table maps package numbers to headers, which are
+// stored in chains of overflow pages.
 type berkeley struct {
 	file  *os.File
 	order binary.ByteOrder
@@ -31,14 +31,15 @@ type berkeley struct {
 	size  int    // of a page
 	last  uint32 // number of the last page
 	keys  uint32 // number of items according to the database
-	used  []bool // by page: it is part of a chain
+	used  []bool // by page: whether it is part of a chain
 	items uint32 // number of items found
 }
 
-// readBDB reads Packages: EL 8 and before. It walks the pages itself, with the library's parsers of
-// pages. The library's own walk has four faults: a bad offset panics in a goroutine, where it
-// cannot be recovered, a cyclic chain never ends, a broken chain counts as complete, and values
-// that are small enough to need no chain are left out.
+// readBDB reads Packages, the database in EL 8 and earlier. It uses the library's page parsers but
+// walks the pages itself, because the library's own walk has four faults: a bad offset causes a
+// panic in a goroutine, where it cannot be recovered; a cyclic chain causes an endless loop; a
+// broken chain is treated as complete; and values that are small enough to need no chain are left
+// out.
 func readBDB(ctx context.Context, c *private, visit visit) (err error) {
 	f, err := c.open()
 	if err != nil {
@@ -122,8 +123,8 @@ func (db *berkeley) page(n uint32, buf []byte) (*bdb.HashPage, error) {
 	return head, nil
 }
 
-// walk visits the key-value pairs of a page. Items grow from the page's end to its front, and their
-// offsets are at the front.
+// walk visits the key-value pairs page size. Items are stored from the page's end towards its
+// front, and their offsets are stored at the front.
 func (db *berkeley) walk(n uint32, page []byte, entries int, visit visit) error {
 	front := bdbPageHead + entries*bdbIndex
 	if entries%2 != 0 || front > len(page) {
@@ -149,8 +150,8 @@ func (db *berkeley) walk(n uint32, page []byte, entries int, visit visit) error 
 	return nil
 }
 
-// pair visits one package. The key is its number, in the database's byte order. Number 0 has the
-// counter instead of a package.
+// pair visits one package. The key is the package's number, in the database's byte order. Number 0
+// stores a counter instead of a package.
 func (db *berkeley) pair(key, value []byte, visit visit) error {
 	db.items++
 	if key[0] != bdbInline || len(key) != 5 {
@@ -173,8 +174,8 @@ func (db *berkeley) pair(key, value []byte, visit visit) error {
 	return fmt.Errorf("package %d is stored in an unknown format", number)
 }
 
-// chain joins a value from its pages. A page can be in only one chain, so that all chains together
-// are not longer than the file.
+// chain assembles a value from its pages. A page can be in only one chain, so all chains together
+// are no longer than the file.
 func (db *berkeley) chain(item []byte) ([]byte, error) {
 	ref, err := bdb.ParseHashOffPageEntry(item, db.big)
 	if err != nil {
@@ -195,7 +196,7 @@ func (db *berkeley) chain(item []byte) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		// On an overflow page this field is the length of its data.
+		// On an overflow page, this field is the length of the page's data.
 		part := int(head.FreeAreaOffset)
 		if head.PageType != bdb.OverflowPageType || head.PreviousPageNo != before ||
 			part > len(page)-bdbPageHead || len(blob)+part > int(ref.Length) {

@@ -14,13 +14,14 @@ import (
 
 const (
 	repoName = "rpm"
-	// rebuildGap is how much newer than the changelog's newest entry a build must be to count as an
-	// update, in seconds.
+	// rebuildGap is the time, in seconds, by which a build must be newer than the changelog's
+	// newest entry to be treated as an update.
 	rebuildGap = 7 * 24 * 3600
-	// clockSlack is how much newer than the build an entry can be, in seconds: the time of an entry
-	// is noon UTC, but its date can be of any time zone. Later ones are mistakes.
+	// clockSlack is the time, in seconds, by which a changelog entry can be newer than the build.
+	// The time of an entry is always noon UTC, but its date can be from any time zone. Later
+	// entries are mistakes.
 	clockSlack = 2 * 24 * 3600
-	// maxDamaged bounds the damaged packages in an error.
+	// maxDamaged is the largest number of damaged packages named in an error.
 	maxDamaged = 8
 )
 
@@ -28,9 +29,9 @@ const (
 type loader struct {
 	tree    *assign.Tree
 	out     *pkgdb.Collector
-	read    int // packages, including damaged ones
+	read    int // number of packages, including damaged packages
 	damaged []error
-	broken  int // damaged packages
+	broken  int // number of damaged packages
 	missing []missing
 	digests []contents
 }
@@ -78,7 +79,7 @@ func (l *loader) damage() error {
 }
 
 // readPackage reads a package and checks all its files, so that nothing of a damaged package is
-// kept.
+// used.
 func readPackage(blob []byte) (*pkg, error) {
 	p, err := parsePackage(blob)
 	if err != nil {
@@ -127,7 +128,7 @@ func (p *pkg) updates() ([]int64, error) {
 	return keep, nil
 }
 
-// claim claims a file that a package lists, or remembers its contents if it is missing.
+// claim claims a file that a package lists. If the file is missing, claim remembers its contents.
 func (l *loader) claim(p *assign.Package, algo uint64, f *listed) error {
 	if f.ghost || !strings.HasPrefix(f.path, "/") {
 		return nil // source packages list names without a directory
@@ -170,8 +171,8 @@ func fits(mode uint32, t format.Type) bool {
 	return false
 }
 
-// result returns the claims. Files in no list are found by their contents, unlike in other package
-// databases.
+// result returns the claims. Unlike the repos of other package databases, it finds moved files by
+// their contents.
 func (l *loader) result() *assign.Result {
 	r := l.out.Result()
 	r.Fallback = nil

@@ -14,23 +14,26 @@ import (
 )
 
 const (
-	// maxDatabase bounds a database and its private copy, in bytes: several times the largest.
+	// maxDatabase is the largest size of a database and its private copy, in bytes. It is several
+	// times the size of the largest known database.
 	maxDatabase = 2 << 30
 	copyBuffer  = 1 << 20 // bytes; ctx is checked after each
-	// Fixed names in a private copy's directory: names from the source are never used in paths
-	// outside it.
+	// Fixed names in a private copy's directory, so that names from the tree are never used in
+	// paths outside the tree.
 	copyName = "db"
 	walName  = copyName + "-wal" // SQLite's name for the log
 )
 
 // private is a database's private copy, in a directory that only this user can enter. Readers
-// remove it as soon as it is open, so that even a killed process leaves nothing.
+// remove the directory as soon as the copy is open, so that even a killed process leaves no files
+// behind.
 type private struct {
 	dir  string
-	lock *os.File // the locked directory, until it is removed
-	// wal is set if a write-ahead log was copied too.
+	lock *os.File // the directory, locked until it is removed
+	// wal reports whether a write-ahead log was copied too.
 	wal bool
-	// indexes is the fault of its indexes if all packages could be read; nil for none.
+	// indexes is an error in the database's indexes. It is set only if all packages could be read
+	// nevertheless.
 	indexes error
 }
 
@@ -63,8 +66,8 @@ func (c *private) remove() error {
 }
 
 // copyOut copies the database at path and its write-ahead log, if there is one, into a new
-// directory below tmp, or the system's default if tmp is empty. Both copies must be from the same
-// moment: it is an error if a file changes meanwhile.
+// directory below tmp, or the system's default if tmp is empty. Both copies must show the same
+// state, so it is an error if a file changes while it is copied.
 func copyOut(ctx context.Context, root *rootfs.Root, path, tmp string) (_ *private, err error) {
 	if tmp == "" {
 		tmp = temp.Dir("/tmp", "/var/tmp")

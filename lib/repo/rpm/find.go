@@ -19,13 +19,14 @@ import (
 // visit receives one package's header and its number in the database. It must not keep the header.
 type visit func(number int64, blob []byte) error
 
-// A form is a kind of database: its file name and the reader of a private copy.
+// A form is a kind of database. It consists of the file name and a function that reads a private
+// copy.
 type form struct {
 	name string
 	read func(ctx context.Context, c *private, visit visit) error
 }
 
-// dbDirs and forms are in the order of preference.
+// dbDirs and forms are listed in the order of preference.
 var (
 	dbDirs = []string{"/usr/lib/sysimage/rpm", "/usr/share/rpm", "/var/lib/rpm"}
 	forms  = []form{{"rpmdb.sqlite", readSQLite}, {"Packages.db", readNDB}, {"Packages", readBDB}}
@@ -34,10 +35,11 @@ var (
 // database is a database in a tree.
 type database struct {
 	path string // physical
-	dir  string // physical path of the directory with the name that was found
+	dir  string // physical path of the directory that contains the name that was found
 	size int64  // in bytes
 	form form
-	// indexes is the fault of its indexes if all packages could be read; nil for none.
+	// indexes is an error in the database's indexes. It is set only if all packages could be read
+	// nevertheless.
 	indexes error
 }
 
@@ -119,8 +121,8 @@ func findForm(root *rootfs.Root, dir string, form form) (database, bool, error) 
 	if st.Mode&unix.S_IFMT != unix.S_IFREG {
 		return database{}, false, fmt.Errorf("reading %q: %w", path, rootfs.ErrNotRegular)
 	}
-	// The database must be rolled back with its journal first. SQLite would do that, but also
-	// follow the name of a second file in the journal.
+	// The database must first be rolled back with its journal. SQLite would do that, but it would
+	// also open a second file that the journal names.
 	if found, err := hasJournal(root, path); err != nil || found {
 		if err == nil {
 			err = fmt.Errorf("reading %q: a write was interrupted, and %q has to be rolled back (rpm --rebuilddb may do that)", path, path+"-journal")

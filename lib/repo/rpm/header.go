@@ -16,7 +16,7 @@ import (
 const (
 	maxTags   = 0xffff
 	maxHeader = 256 << 20 // bytes
-	// maxFiles bounds the files of one package; a kernel has 10,000.
+	// maxFiles is the largest number of files in one package. A kernel package contains 10,000.
 	maxFiles = 1 << 22
 )
 
@@ -62,11 +62,11 @@ const (
 	typeI18NString  = 9
 )
 
-// widths are the sizes of one value by type, in bytes; 0 for strings, which end at a NUL.
+// widths contains the size of one value of each type, in bytes. It is 0 for strings, which end at a
+// NUL.
 var widths = [...]uint64{0: 1, typeChar: 1, typeInt8: 1, typeInt16: 2, typeInt32: 4, typeInt64: 8, typeBin: 1, typeI18NString: 0}
 
-// An entry is one tag of the index: count values of a type at an offset into
-// the data.
+// An entry is one tag in the index. Its count values of type kind begin at offset in the data.
 type entry struct{ kind, offset, count uint32 }
 
 // header is an rpm header. The index is checked against the data's length, so that reading a tag
@@ -81,9 +81,9 @@ var (
 	errRegion   = errors.New("header's region is damaged")
 )
 
-// parseHeader parses a header as databases store it: the number of tags and of data bytes, both
-// big-endian 32-bit like all its numbers, then the index, then the data. If the header contains its
-// own digest, the digest is checked.
+// parseHeader parses a header in the form in which databases store it: the number of tags, the
+// number of data bytes, the index and the data. All numbers are 32-bit and big-endian. If the
+// header contains its own digest, the digest is checked.
 func parseHeader(blob []byte) (*header, error) {
 	if len(blob) < 8 {
 		return nil, errCutShort
@@ -146,14 +146,15 @@ func wanted(tag uint32) bool {
 }
 
 // verify compares the immutable region, the part that was built and signed, with the digest in the
-// package. Additions by rpm, such as file states, are outside. Public keys, which old rpm stores as
-// packages, and packages from before rpm 4.0 have no digest.
+// package. rpm's own additions, such as file states, are outside this region. Public keys, which
+// old versions of rpm store as packages, and packages built before rpm 4.0 contain no digest.
 func (h *header) verify(index, data []byte) error {
 	want, sum, err := h.ownDigest()
 	if err != nil || sum == nil {
 		return err
 	}
-	// The trailer is an entry with a negative offset, the length of the region's index.
+	// The trailer is an entry with a negative offset, whose absolute value is the length of the
+	// region's index.
 	region, ok := h.tags[tagImmutable]
 	if !ok || region.kind != typeBin || region.count != regionTrailerBytes {
 		return errRegion
@@ -175,7 +176,8 @@ func (h *header) verify(index, data []byte) error {
 	return nil
 }
 
-// ownDigest returns the header's own digest and its hash function, nil if it has none.
+// ownDigest returns the header's own digest and its hash function. The function is nil if the
+// header contains no digest.
 func (h *header) ownDigest() (string, hash.Hash, error) {
 	for _, d := range []struct {
 		tag  uint32
@@ -190,7 +192,7 @@ func (h *header) ownDigest() (string, hash.Hash, error) {
 	return "", nil, nil
 }
 
-// text returns a tag's first string, empty if there is none.
+// text returns a tag's first string, or "" if the tag is missing.
 func (h *header) text(tag uint32) (string, error) {
 	list, err := h.texts(tag)
 	if err != nil || list.count == 0 {
@@ -244,7 +246,7 @@ func (h *header) numbers(tag, kind uint32) (numbers, error) {
 	return numbers{raw: h.data[e.offset : uint64(e.offset)+uint64(width)*uint64(e.count)], width: width, count: int(e.count)}, nil
 }
 
-// number returns a tag's first 32-bit integer, 0 if there is none.
+// number returns a tag's first 32-bit integer, or 0 if the tag is missing.
 func (h *header) number(tag uint32) (uint64, error) {
 	n, err := h.numbers(tag, typeInt32)
 	if err != nil || n.count == 0 {

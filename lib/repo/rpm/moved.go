@@ -20,7 +20,7 @@ import (
 	"chunkah/lib/rootfs"
 )
 
-// The digests of files by rpm's numbers, which are those of RFC 4880, section 9.4.
+// File digest algorithms by rpm's numbers, which are the same as in RFC 4880, section 9.4.
 const algoMD5 = 1
 
 var algos = map[uint64]func() hash.Hash{
@@ -35,14 +35,14 @@ var algos = map[uint64]func() hash.Hash{
 // hashBuffer is the size of one read, in bytes.
 const hashBuffer = 256 << 10
 
-// contents is a digest that a component lists. Its first 64 bits are enough to see whether another
-// component can list the same one.
+// contents is a digest that a component lists. The first 64 bits are enough to rule out that
+// another component lists the same digest.
 type contents struct {
 	start     uint64
 	component *format.Component
 }
 
-// missing is a regular file that is missing at its path.
+// missing is a regular file that is listed but does not exist at its path.
 type missing struct {
 	key  digest
 	size int64
@@ -56,7 +56,7 @@ type digest struct {
 }
 
 // remember keeps the digest of a regular file that is not empty. It reports whether the file can be
-// found by it.
+// found by this digest.
 func (l *loader) remember(p *assign.Package, algo uint64, f *listed) bool {
 	if f.mode&unix.S_IFMT != unix.S_IFREG || f.size <= 0 || len(f.digest) < 16 {
 		return false
@@ -111,7 +111,7 @@ func newSearch(l *loader) *search {
 	return s
 }
 
-// run claims unclaimed regular files with contents that exactly one component lists for a missing
+// run claims each unclaimed regular file whose contents exactly one component lists for a missing
 // path.
 func (s *search) run(ctx context.Context) (*assign.Result, error) {
 	r := &assign.Result{}
@@ -136,7 +136,8 @@ func (s *search) run(ctx context.Context) (*assign.Result, error) {
 	return r, nil
 }
 
-// owner returns the package that lists a file's contents, nil for none or several components.
+// owner returns the package that lists a file's contents. It returns nil if no component or several
+// components list them.
 func (s *search) owner(ctx context.Context, f *format.File) (owner *assign.Package, err error) {
 	file, err := s.tree.Root.OpenFile(f.Path)
 	if err != nil {

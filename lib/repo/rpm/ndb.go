@@ -17,18 +17,18 @@ const (
 	ndbPage     = 4096
 	ndbSlot     = 16 // bytes of a slot, of a block and of a blob's head
 	ndbTail     = 12
-	ndbMaxPages = 2048 // bounds the slots: 524,000 packages
+	ndbMaxPages = 2048 // limits the number of slots to 524,000
 	ndbMagic    = "RpmP"
 	ndbSlotMark = "Slot"
 	ndbHeadMark = "BlbS"
 	ndbTailMark = "BlbE"
 )
 
-// A slot says where a package's blob is, in blocks.
+// A slot gives the position and size of a package's blob, in blocks.
 type slot struct{ number, block, blocks uint32 }
 
-// readNDB reads Packages.db: SUSE. The library is not used: it prints to standard output on a bad
-// slot, trusts the sizes of blobs, and ignores checksums.
+// readNDB reads Packages.db, the database in SUSE. It does not use the library, which prints to
+// standard output on a bad slot, trusts blob sizes, and ignores checksums.
 func readNDB(ctx context.Context, c *private, visit visit) (err error) {
 	f, err := c.open()
 	if err != nil {
@@ -61,8 +61,8 @@ func readNDB(ctx context.Context, c *private, visit visit) (err error) {
 	return nil
 }
 
-// checkApart makes sure that no two slots have the same package or block, so that reading every
-// blob reads the file only once.
+// checkApart makes sure that no two slots share a package number or a block. So reading every blob
+// reads each part of the file only once.
 func checkApart(slots []slot) error {
 	byBlock := slices.Clone(slots)
 	slices.SortFunc(byBlock, func(a, b slot) int { return cmp.Compare(a.block, b.block) })
@@ -142,8 +142,8 @@ func parseSlot(raw []byte, size, pages int64) (slot, error) {
 	return s, nil
 }
 
-// read returns the blob of a slot. It checks the package number, the size in head and tail, and the
-// checksum, which covers the head, the blob and the zeros up to the tail.
+// read returns the blob of a slot. It checks the package number, the sizes in head and tail, and
+// the checksum, which covers the head, the blob and the zeros before the tail.
 func (s slot) read(f io.ReaderAt) ([]byte, error) {
 	raw := make([]byte, int64(s.blocks)*ndbSlot)
 	if _, err := f.ReadAt(raw, int64(s.block)*ndbSlot); err != nil {

@@ -9,8 +9,8 @@ import (
 	"chunkah/lib/repo/pkgdb"
 )
 
-// claimDirs claims the databases and the regular files of their directories. It warns about
-// files that programs left behind: they differ from build to build, and nothing needs them.
+// claimDirs claims the databases and the regular files of their directories. It warns about files
+// that programs left behind, because they differ from build to build, and nothing needs them.
 func (l *loader) claimDirs(dbs []database) error {
 	var done, left, logs []string
 	for _, db := range dbs {
@@ -52,8 +52,8 @@ func (l *loader) claimDirs(dbs []database) error {
 	return nil
 }
 
-// warnPruned warns if a database's log was read but is not in the image: rpm in the image would see
-// an older list of packages.
+// warnPruned warns if a database's log was read but is not in the image, because rpm in the image
+// would see an older list of packages.
 func (l *loader) warnPruned(db *database) {
 	log := db.path + "-wal"
 	st, err := l.tree.Root.Lstat(log)
@@ -67,8 +67,8 @@ func (l *loader) warnPruned(db *database) {
 }
 
 // isLeftover reports whether a file beside a database is useful only while a program has it open:
-// SQLite's log and shared memory, Berkeley DB's environment, locks. rpm keeps an empty .rpm.lock
-// all the time, which is not one.
+// SQLite's log and shared memory, Berkeley DB's environment, locks. rpm always keeps an empty
+// .rpm.lock, which is not a leftover.
 func isLeftover(name string, size int64) bool {
 	switch {
 	case strings.HasSuffix(name, "-wal"), strings.HasSuffix(name, "-shm"), strings.HasPrefix(name, "__db."):

@@ -11,25 +11,25 @@ import (
 const (
 	// flagGhost marks files that the package owns but does not ship (RPMFILE_GHOST).
 	flagGhost = 1 << 6
-	// stateNormal is the state of an installed file. Other states: replaced by another package's
-	// file (1), not installed (2, documentation and languages left out), on a shared file system
-	// (3), of another architecture's package (4) and unknown (255).
+	// stateNormal is the state of an installed file. Other states are: replaced by another
+	// package's file (1), not installed (2, for omitted documentation and languages), on a shared
+	// file system (3), from another architecture's package (4), and unknown (255).
 	stateNormal = 0
 )
 
 // pkg is one package of a database.
 type pkg struct {
 	name   string
-	source string // the source package's name, or its own if it has none
+	source string // the source package's name, or the package's own name if it names no source
 	built  int64  // unix seconds, 0 for unknown
 	header *header
-	// files and the times of its updates are set by readPackage.
+	// readPackage sets the files and the times of the updates.
 	files   *fileList
 	updated []int64
 }
 
-// parsePackage parses a package's header. If the header is damaged, the error has the package's
-// name if possible.
+// parsePackage parses a package's header. If the header is damaged, the error names the package, if
+// its name can be read.
 func parsePackage(blob []byte) (*pkg, error) {
 	h, err := parseHeader(blob)
 	if err != nil {
@@ -62,7 +62,7 @@ func parsePackage(blob []byte) (*pkg, error) {
 }
 
 // sourceName returns the name in a source package's file name: "glibc-2.38-1.fc39.src.rpm" gives
-// "glibc". It is empty if there is none.
+// "glibc". It returns "" if the file name has another form.
 func sourceName(file string) string {
 	if file == "(none)" {
 		return ""
@@ -95,7 +95,7 @@ func (p *pkg) label() string {
 	return s.String()
 }
 
-// describe completes the package, as far as its header can be read.
+// describe fills in the remaining fields of the package, as far as its header can be read.
 func (p *pkg) describe(to *assign.Package) {
 	h := p.header
 	to.Type = "rpm"
@@ -103,13 +103,13 @@ func (p *pkg) describe(to *assign.Package) {
 	if release := h.optional(tagRelease); release != "" {
 		to.Version += "-" + release
 	}
-	if epoch, err := h.numbers(tagEpoch, typeInt32); err == nil && epoch.count > 0 { // 0 is one too
+	if epoch, err := h.numbers(tagEpoch, typeInt32); err == nil && epoch.count > 0 { // an epoch of 0 is valid too
 		to.Version = fmt.Sprintf("%d:%s", epoch.at(0), to.Version)
 	}
 	to.Arch, to.License, to.Source = h.optional(tagArch), h.optional(tagLicense), h.optional(tagSourceRPM)
 }
 
-// optional returns a tag's text, empty if it cannot be read.
+// optional returns a tag's text, or "" if it cannot be read.
 func (h *header) optional(tag uint32) string {
 	text, err := h.text(tag)
 	if err != nil || text == "(none)" || len(text) > assign.MaxListed {
@@ -136,16 +136,16 @@ func (p *pkg) changes() (list []int64, err error) {
 type listed struct {
 	// path can lead through symlinks, and need not be absolute or clean.
 	path string
-	// mode is st_mode, 0 if the package has none.
+	// mode is st_mode, or 0 if the package lists no mode.
 	mode uint32
 	size int64
-	// digest is in hexadecimal, empty for anything except regular files.
+	// digest is hexadecimal. It is empty for anything except regular files.
 	digest string
 	ghost  bool
 	state  uint64
 }
 
-// fileList holds the parallel arrays of a package's files.
+// fileList contains the parallel arrays that describe a package's files.
 type fileList struct {
 	dirs    []string // nil for old packages, whose names are full paths
 	names   texts
@@ -203,7 +203,7 @@ func (l *fileList) readDirs(h *header) (err error) {
 	return nil
 }
 
-// readArrays reads the metadata of the files. An array can be missing as a whole.
+// readArrays reads the metadata of the files. Any whole array can be missing.
 func (l *fileList) readArrays(h *header) (err error) {
 	for _, a := range []struct {
 		to        *numbers
@@ -236,7 +236,7 @@ func (l *fileList) readArrays(h *header) (err error) {
 	return nil
 }
 
-// each calls visit with every file, in the package's order. The value is reused.
+// each calls visit with every file, in the package's order. The same value is reused for each file.
 func (l *fileList) each(visit func(*listed) error) error {
 	var f listed
 	for i := range l.names.count {

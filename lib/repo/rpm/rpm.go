@@ -1,41 +1,42 @@
 // Package rpm is the component repo of rpm packages. It reads the rpm database of a tree and claims
 // the files that its packages installed.
 //
-// A database with missing parts is an error, and never gives a shorter list of packages. A single
-// package with an unreadable header causes a warning. The source is not touched: the database is
-// read from a private copy that is unlinked as soon as it is open.
+// A database with missing parts is an error. It never results in a shorter list of packages. A
+// single package with an unreadable header causes a warning. The source is never modified, because
+// the database is read from a private copy that is unlinked as soon as it is open.
 //
 // # Databases
 //
 // The directories are tried in this order: /usr/lib/sysimage/rpm, /usr/share/rpm and /var/lib/rpm.
 // In each, the kinds of database are tried from new to old: rpmdb.sqlite (SQLite), Packages.db
-// (ndb) and Packages (Berkeley DB). The first database with a package is read. Others with packages
-// are left out with a warning.
+// (ndb) and Packages (Berkeley DB). The first database that contains a package is read. Other
+// databases that contain packages are ignored with a warning.
 //
 // # Components
 //
 // A component is a source package: "rpm/glibc" for glibc, glibc-common and so on. A package without
 // a source is its own component. The mtime clamp is the newest build time of its packages. Its
-// updates are the times of their changelogs, in unix seconds. rpm only knows the day and uses noon
-// UTC, and distributions may keep only the entries of some years. The newest build counts as an
-// update if it came more than a week after the newest entry: such a rebuild has no entry.
+// updates are the times of their changelogs, in unix seconds. rpm records only the day and uses
+// noon UTC as the time. Distributions may keep only the entries of the last few years. The newest
+// build is treated as an update if it is more than a week newer than the newest entry, because such
+// a rebuild adds no entry.
 //
-// The database and the regular files of its directory change with every package. They are the
-// component "rpm/.database", even if packages list them. No package can have that name.
+// The database and the regular files in its directory change whenever a package changes. They are
+// the component "rpm/.database", even if packages list them. No package can have that name.
 //
 // # Claims
 //
-// A package claims a path that it lists if a file of the same type is there, with three exceptions:
+// A package claims a path that it lists if a file of the same type exists at that path, with three
+// exceptions:
 //
-//   - A %ghost is not shipped: caches and logs, generated on the system from other packages
-//     (/etc/ld.so.cache) or by use. It would change the package's layer with every
-//     build. It is not claimed.
-//   - A file that is not in the normal state was not installed by this package (skipped
-//     documentation and languages), or was replaced by another package's file, or is on
-//     a shared file system. If something is there, it came from elsewhere.
-//   - A regular file that is not at its path is searched by size and digest among the
-//     files that no repo claims. It is not claimed if another component lists the same
-//     contents.
+//   - A %ghost file is not claimed. The package does not ship it. It is a cache or a log, created
+//     on the system from other packages (/etc/ld.so.cache) or by use, and would change the
+//     package's layer in every build.
+//   - A file that is not in the normal state is not claimed. It was not installed by this package
+//     (skipped documentation and languages), was replaced by another package's file, or is on a
+//     shared file system. If a file exists at its path, it came from elsewhere.
+//   - A regular file that does not exist at its path is searched for, by size and digest, among the
+//     files that no repo claims. It is not claimed if another component lists the same contents.
 package rpm
 
 import (
@@ -75,8 +76,8 @@ func (r Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) 
 	return l.result(), nil
 }
 
-// choose reads the databases in order up to the first with packages. It returns that one and its
-// number, or the first if none has packages.
+// choose reads the databases in order up to the first that contains packages. It returns that
+// database and its index. If no database contains packages, it returns the first.
 func (r Repo) choose(ctx context.Context, t *assign.Tree, dbs []database) (*loader, int, error) {
 	var empty error
 	for i := range dbs {
@@ -84,7 +85,7 @@ func (r Repo) choose(ctx context.Context, t *assign.Tree, dbs []database) (*load
 		err := db.read(ctx, t.Root, r.TempDir, l.add)
 		switch {
 		case err != nil && db.size == 0:
-			// A database without packages is an old leftover, unless it is the only one.
+			// A database without packages is an old leftover, unless no other database exists.
 			if empty == nil {
 				empty = err
 			}
@@ -102,7 +103,8 @@ func (r Repo) choose(ctx context.Context, t *assign.Tree, dbs []database) (*load
 // errStop ends the reading of a database after its first package.
 var errStop = errors.New("stop")
 
-// warnOthers warns about each database after the chosen one that has packages, or cannot be read.
+// warnOthers warns about each database after the chosen database that contains packages or cannot
+// be read.
 func (r Repo) warnOthers(ctx context.Context, l *loader, dbs []database, chosen int) error {
 	for _, db := range dbs[chosen+1:] {
 		err := db.read(ctx, l.tree.Root, r.TempDir, func(int64, []byte) error { return errStop })

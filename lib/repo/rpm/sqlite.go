@@ -22,11 +22,12 @@ const (
 	walFrame         = 24 // bytes in front of each page
 )
 
-// readSQLite reads rpmdb.sqlite: rpm 4.16 and later, Fedora 33, EL 9. The library for rpm databases
-// is not used: if an error ends the rows early, it returns the rows so far without the error.
+// readSQLite reads rpmdb.sqlite, the database of rpm 4.16 and later, which Fedora 33 and EL 9 use.
+// It does not use the library for rpm databases: if an error ends the rows early, that library
+// returns the rows read so far and no error.
 //
 // SQLite recovers the write-ahead log itself, which requires a writable directory and the files'
-// names. With the exclusive lock it needs no shared memory file. After it has read the first page,
+// names. With an exclusive lock, it needs no shared-memory file. After it has read the first page,
 // all files are open, so the copy is removed.
 func readSQLite(ctx context.Context, c *private, visit visit) (err error) {
 	if err := checkSQLite(c); err != nil {
@@ -106,7 +107,8 @@ func readHead(path string, head []byte) error {
 }
 
 // prepareSQLite protects against hostile schemas and makes the first read. The table must be an
-// ordinary one: a view or a virtual table would run code of the database's author.
+// ordinary table, because a view or a virtual table would run code written by the database's
+// author.
 func prepareSQLite(ctx context.Context, conn *sql.Conn) error {
 	for _, pragma := range []string{
 		"locking_mode = exclusive",
@@ -136,8 +138,8 @@ func prepareSQLite(ctx context.Context, conn *sql.Conn) error {
 	if kind != "table" || plain != 2 {
 		return errors.New("the table of packages is not rpm's")
 	}
-	// The check of all pages and every read of a row would compute such columns, with unlimited
-	// time and memory.
+	// The check of all pages and every read of a row would compute generated columns, which could
+	// take unlimited time and memory.
 	var computed int
 	err = conn.QueryRowContext(ctx, "SELECT count(*) FROM pragma_table_list AS t, pragma_table_xinfo(t.name) AS c WHERE c.hidden > 1").Scan(&computed)
 	if err == nil && computed > 0 {
@@ -146,9 +148,9 @@ func prepareSQLite(ctx context.Context, conn *sql.Conn) error {
 	return err
 }
 
-// checkPages makes SQLite check every page: otherwise a damaged tree of pages can lose or repeat
-// rows. If the table of packages is undamaged, other damage is returned as indexes, since rpm then
-// lists all packages.
+// checkPages makes SQLite check every page, because a damaged page tree can lose or repeat rows. If
+// the table of packages is undamaged, other damage is returned as indexes, because rpm still lists
+// all packages then.
 func checkPages(ctx context.Context, conn *sql.Conn) (indexes, err error) {
 	if indexes = quickCheck(ctx, conn, "1"); indexes == nil {
 		return nil, nil
@@ -156,7 +158,7 @@ func checkPages(ctx context.Context, conn *sql.Conn) (indexes, err error) {
 	return indexes, quickCheck(ctx, conn, "'Packages'")
 }
 
-// quickCheck checks all pages, or those of one table with its indexes.
+// quickCheck checks all pages, or the pages of one table and its indexes.
 func quickCheck(ctx context.Context, conn *sql.Conn, what string) error {
 	var result string
 	if err := conn.QueryRowContext(ctx, "PRAGMA quick_check("+what+")").Scan(&result); err != nil {
@@ -201,7 +203,7 @@ func readRows(ctx context.Context, conn *sql.Conn, visit visit) (err error) {
 	return checkIndexes(ctx, conn)
 }
 
-// indexTables are indexes with all or most packages.
+// indexTables are indexes that contain all or most packages.
 var indexTables = []string{"Name", "Providename", "Sigmd5", "Installtid"}
 
 // checkIndexes looks for packages in an index that the table of packages lacks. A damaged index

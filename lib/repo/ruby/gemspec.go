@@ -8,17 +8,18 @@ import (
 )
 
 const (
-	// maxSpec bounds a specification, in bytes. The longest list thousands of files.
+	// maxSpec is the largest size of a specification, in bytes. The longest specifications list
+	// thousands of files.
 	maxSpec = 4 << 20
-	// maxLine bounds a line that is parsed, in bytes.
+	// maxLine is the longest line that is parsed, in bytes.
 	maxLine = 64 << 10
-	// maxExecutables bounds the programs of one gem.
+	// maxExecutables is the largest number of executables in one gem.
 	maxExecutables = 256
 )
 
-// spec has the fields of a specification that are used.
+// spec contains the fields of a specification that are used.
 type spec struct {
-	name        string // "" if it has none
+	name        string // "" if the specification names none
 	executables []string
 	version     string
 	licenses    []string
@@ -34,8 +35,8 @@ func (l *loader) read(record int) (spec, error) {
 	return parse(string(raw)), nil
 }
 
-// parse parses the lines that RubyGems always writes in the same form. A specification is a
-// program, which is not run.
+// parse parses the lines that RubyGems always writes in the same form. It does not run the
+// specification, which is a Ruby program.
 //
 //	# stub: rake 13.0.6 ruby lib
 //	  s.executables = ["rake".freeze]
@@ -64,7 +65,7 @@ func parse(text string) (s spec) {
 	return s
 }
 
-// quoted returns the names in double quotes up to a closing bracket.
+// quoted returns the double-quoted names before the closing bracket.
 func quoted(list string) (names []string) {
 	list, _, _ = strings.Cut(list, "]")
 	for len(names) < maxExecutables {
@@ -86,7 +87,7 @@ func isName(name string) bool {
 	return name != "" && name[0] != '.' && !strings.ContainsAny(name, "/\\\x00")
 }
 
-// nameOf returns the name in NAME-VERSION or NAME-VERSION-PLATFORM.
+// nameOf returns NAME from NAME-VERSION or NAME-VERSION-PLATFORM.
 func nameOf(full string) string {
 	for i := 1; i < len(full)-1; i++ {
 		if full[i] == '-' && '0' <= full[i+1] && full[i+1] <= '9' {

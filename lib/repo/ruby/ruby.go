@@ -1,15 +1,15 @@
-// Package ruby is the component repo of Ruby gems that RubyGems and Bundler have
-// installed into gem homes anywhere in a tree. A gem home is a directory with a
-// specifications directory. Each NAME-VERSION.gemspec in that is a gem.
+// Package ruby is the component repo of Ruby gems that RubyGems and Bundler have installed into gem
+// homes anywhere in a tree. A gem home is a directory that contains a directory named
+// specifications. Each NAME-VERSION.gemspec in specifications describes a gem.
 //
 // A component is a gem, "ruby/NAME", with all its versions in one home. In another home, it is
 // "ruby/NAME@HOME" (see package places). A specification written by RubyGems contains the name at
 // its top. Otherwise the name is the text before the first dash that is followed by a digit.
 //
-// A gem has its specification; everything in gems/FULLNAME, doc/FULLNAME and
-// extensions/PLATFORM/API/FULLNAME, where FULLNAME is that of the specification;
-// cache/FULLNAME.gem; build_info/FULLNAME.info; and, in the home's bin directory, the executables
-// in the specification. Gems that Bundler got from git are in bundler/gems/NAME-REVISION.
+// A gem owns its specification, specifications/FULLNAME.gemspec; everything in gems/FULLNAME,
+// doc/FULLNAME and extensions/PLATFORM/API/FULLNAME; cache/FULLNAME.gem; build_info/FULLNAME.info;
+// and, in the home's bin directory, the executables that the specification lists. Gems that Bundler
+// fetched from git are in bundler/gems/NAME-REVISION.
 //
 // Gems in specifications/default are part of Ruby itself. They are left to the package that
 // contains Ruby.
@@ -60,7 +60,7 @@ type loader struct {
 	extensions map[string]map[string][]string
 }
 
-// gemspec splits the path of a specification.
+// gemspec returns the home and the full name from the path of a specification.
 func gemspec(path string) (home, full string, found bool) {
 	full, found = strings.CutSuffix(path, ".gemspec")
 	dir := format.Parent(path)
@@ -71,7 +71,7 @@ func gemspec(path string) (home, full string, found bool) {
 	return format.Parent(dir), full, full != ""
 }
 
-// checkout splits a path in a gem that Bundler got from git.
+// checkout splits a path inside a gem that Bundler fetched from git.
 func checkout(path string) (dir, home, name string, found bool) {
 	const gems = "/bundler/gems/"
 	home, below, found := strings.Cut(path, gems)

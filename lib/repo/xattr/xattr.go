@@ -1,12 +1,14 @@
 // Package xattr is the component repo of extended attributes that users set:
 //
-//   - user.component of a file is its component. That of a directory is the component of everything
-//     below it without a nearer one.
-//   - user.update-interval says how often that component changes: in days, or daily, weekly,
-//     biweekly, monthly, quarterly or yearly. On a file without user.component it applies to the
-//     file's package.
+//   - user.component on a file names the file's component. On a directory, it names the component
+//     of everything below the directory, unless a nearer directory or the file itself sets
+//     user.component.
+//   - user.update-interval tells how often that component changes: a number of days, or daily,
+//     weekly, biweekly, monthly, quarterly or yearly. On a file without user.component, it applies
+//     to the file's package.
 //
-// The behaviour is the same as in the Rust chunkah, except for the last sentence.
+// The behaviour is the same as in the Rust chunkah, except that there user.update-interval has no
+// effect on a file without user.component.
 package xattr
 
 import (
@@ -35,7 +37,7 @@ func (Repo) Name() string { return repoName }
 // Load implements assign.Repo.
 func (Repo) Load(_ context.Context, t *assign.Tree) (*assign.Result, error) {
 	l := &loader{result: &assign.Result{}, components: make(map[string]*namedComponent)}
-	var above []scope // directories above the record with a component
+	var above []scope // directories, above the record, that set a component
 	for i, f := range t.Files {
 		for len(above) > 0 && !assign.IsBelow(above[len(above)-1].path, f.Path) {
 			above = above[:len(above)-1]
@@ -78,18 +80,20 @@ type scope struct {
 type namedComponent struct {
 	assign.Package
 
-	setBy string // the path with its interval
+	setBy string // the path that sets its interval
 }
 
 type loader struct {
 	result     *assign.Result
 	components map[string]*namedComponent
-	// unread is the number of invalid intervals on files without a component; example is the first.
+	// unread is the number of invalid intervals on files without a component. example is the first
+	// of them.
 	unread  int
 	example string
 }
 
-// component returns the component in the record's own attribute, nil for none.
+// component returns the component in the record's own attribute, or nil if the attribute is not
+// set.
 func (l *loader) component(f *format.File) (*namedComponent, error) {
 	name, named := value(f, attrComponent)
 	if !named {

@@ -9,27 +9,28 @@ import (
 )
 
 const (
-	// maxLock bounds a yarn.lock, in bytes. Those of 3000 packages have 1.5 MB.
+	// maxLock is the largest size of a yarn.lock, in bytes. A yarn.lock that lists 3000 packages is
+	// about 1.5 MB.
 	maxLock = 32 << 20
-	// maxLine bounds a line of it that is looked at, in bytes.
+	// maxLine is the longest line of a yarn.lock that is parsed, in bytes.
 	maxLine = 64 << 10
 )
 
-// lock has the data of yarn.lock files about packages.
+// lock contains the data about packages from yarn.lock files.
 type lock struct {
 	bySlug       map[string]*entry
 	byDescriptor map[string]*entry // NAME@RANGE
-	byName       map[string]*entry // the first of a name
+	byName       map[string]*entry // the first entry with each name
 	workspaces   []*entry          // the projects' own packages
 }
 
 // entry is a package in one version.
 type entry struct {
 	name  string
-	needs []need // in the order of the file, which is that of names
+	needs []need // in the order of the file, which is sorted by name
 }
 
-// need is a package that another one needs.
+// need is a package that another package needs.
 type need struct{ name, wanted string }
 
 func newLock() *lock {
@@ -38,8 +39,9 @@ func newLock() *lock {
 	}
 }
 
-// find returns the entry that a need was resolved to, nil for none. In old files, a range has no
-// protocol. A patched package has a different protocol; then only the name is compared.
+// find returns the entry to which a need was resolved, or nil if no entry matches. In old files, a
+// range contains no protocol. A patched package uses a different protocol, so only its name is
+// compared.
 func (l *lock) find(n need) *entry {
 	for _, descriptor := range []string{n.name + "@" + n.wanted, n.name + "@npm:" + n.wanted} {
 		if e := l.byDescriptor[descriptor]; e != nil {
@@ -114,7 +116,8 @@ func (l *lock) add(e *entry, resolution string, descriptors []string) bool {
 	return true
 }
 
-// field splits a line into key and value, without quotes. The key is empty if the line has none.
+// field splits a line into key and value, without quotes. The key is empty if the line contains no
+// key.
 func field(line string) (key, value string) {
 	line = strings.TrimLeft(line, " ")
 	if rest, quoted := strings.CutPrefix(line, `"`); quoted {

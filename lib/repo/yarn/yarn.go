@@ -1,18 +1,18 @@
-// Package yarn is the component repo of Node.js packages that Yarn has installed for
-// Plug'n'Play: packed ones in a cache, PROJECT/.yarn/cache/*.zip or, if projects share one,
-// .yarn/berry/cache, and unpacked ones in PROJECT/.yarn/unplugged. Packages that Yarn has put
-// into node_modules are found by the repo node.
+// Package yarn is the component repo of Node.js packages that Yarn has installed for Plug'n'Play.
+// Zipped packages are in a cache: PROJECT/.yarn/cache/*.zip, or .yarn/berry/cache if projects share
+// a cache. Unpacked packages are in PROJECT/.yarn/unplugged. The node repo finds packages that Yarn
+// has installed into node_modules.
 //
 // # Components
 //
 // A package is named after its entry in the project's yarn.lock, or else after its file. A package
-// of at least places.Least bytes is the component "yarn/NAME". According to yarn.lock, smaller
-// packages belong to the package that needs them and that the project asks for (see places.Gather).
+// of at least places.Least bytes is the component "yarn/NAME". A smaller package belongs to the
+// package that needs it and that the project requires, according to yarn.lock (see places.Gather).
 // If yarn.lock is missing, each package is a component. All versions of a package in one project
-// are one component. In another project, they are "yarn/NAME@PROJECT" (see package places).
+// are one component. In a second project, they are "yarn/NAME@PROJECT" (see package places).
 //
-// Yarn's own files change with every package: .pnp.cjs, yarn.lock and the installation state are
-// "yarn/.database". The rest of a project is its own code.
+// Yarn's own files (.pnp.cjs, yarn.lock and the installation state) change whenever a package
+// changes. They are "yarn/.database". The rest of a project is its own code.
 //
 // A yarn.lock that cannot be read causes a warning.
 package yarn
@@ -35,7 +35,7 @@ const (
 	pnpName   = ".pnp.cjs"
 )
 
-// ownFiles are those of a project that belong to no package.
+// ownFiles are the files in a project that belong to no package.
 var ownFiles = []string{
 	pnpName, ".pnp.loader.mjs", ".pnp.data.json", lockName,
 	".yarn/install-state.gz", ".yarn/build-state.yml", ".yarn/cache/.gitignore",
@@ -79,13 +79,13 @@ type project struct {
 	dir      string
 	isShared bool
 	packages []*pkg
-	bySlug   map[string]*pkg // slugs of files or directories
+	bySlug   map[string]*pkg // by the slug in the file or directory name
 }
 
 // pkg is a package in one version.
 type pkg struct {
 	places.Member
-	slug    string // NAME-npm-VERSION, with a dash for the slash of a scope
+	slug    string // NAME-npm-VERSION, with a dash in place of the slash after a scope
 	records []int
 }
 
@@ -96,14 +96,14 @@ func (l *loader) find(i int) {
 		l.played = append(l.played, format.Parent(path))
 	}
 	if !strings.Contains(path, "/.yarn/") {
-		return // as most paths
+		return // true of most paths
 	}
 	for _, place := range []string{cache, shared, unplugged} {
 		dir, name, found := strings.Cut(path, place)
 		if !found {
 			continue
 		}
-		hashes := 1 // that of a package; packed ones also have that of their contents
+		hashes := 1 // the package's hash; the name of a zip file also contains the hash of its contents
 		if place == unplugged {
 			name, _, found = strings.Cut(name, "/")
 		} else {
@@ -117,7 +117,8 @@ func (l *loader) find(i int) {
 	}
 }
 
-// withoutHashes cuts the hashes off the name of a package's file, "" if it has too few.
+// withoutHashes removes the hashes from the file name of a package. It returns "" if the name
+// contains too few hashes.
 func withoutHashes(name string, hashes int) string {
 	for range hashes {
 		name = name[:max(strings.LastIndexByte(name, '-'), 0)]
@@ -172,8 +173,9 @@ func (l *loader) claim(p *project) error {
 	return nil
 }
 
-// readLocks reads the project's yarn.lock, or, of a shared cache, those of all projects. It
-// sets the names and needs of packages, and returns those that are asked for.
+// readLocks reads the project's yarn.lock or, for a shared cache, the yarn.lock files of all
+// projects. It sets the names and needs of packages, and returns the packages that the projects
+// require.
 func (l *loader) readLocks(p *project) (asked []int, err error) {
 	dirs := []string{p.dir}
 	if p.isShared {
@@ -196,7 +198,8 @@ func (l *loader) readLocks(p *project) (asked []int, err error) {
 	return p.apply(locked), nil
 }
 
-// apply sets names and needs of packages from a lock.
+// apply sets the names and needs of packages from a lock. It returns the packages that the project
+// requires.
 func (p *project) apply(locked *lock) (asked []int) {
 	at := make(map[*entry]int)
 	for i, pkg := range p.packages {
@@ -224,7 +227,7 @@ func (p *project) apply(locked *lock) (asked []int) {
 	return asked
 }
 
-// nameOf returns the package's name in a slug: "@scope/name" of "@scope-name-npm-1.0.0".
+// nameOf returns the package name in a slug: "@scope/name" for "@scope-name-npm-1.0.0".
 func nameOf(slug string) string {
 	name := slug
 	if cut := strings.LastIndex(slug, "-npm-"); cut > 0 {
