@@ -15,13 +15,14 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// An app is an application with its packages from a registry.
+// An app is an application together with its packages from a registry.
 type app struct {
 	name string
-	// install installs packages, as name and version joined by at, below a directory.
+	// install installs packages below a directory. A package is given as a name and a version,
+	// joined by the separator at.
 	install func(*bench, string, ...string) error
 	at      string
-	// chains are packages with three consecutive versions each.
+	// chains lists packages, each with three consecutive versions.
 	chains [][]string
 }
 
@@ -71,7 +72,8 @@ var apps = []app{
 	}},
 }
 
-// appLayouts are the columns of the table: a first one for the bound, and options for each other.
+// appLayouts are the columns of the table. The first column shows the bound. Each other column has
+// its own options.
 var appLayouts = []struct {
 	name    string
 	options []string
@@ -82,8 +84,8 @@ var appLayouts = []struct {
 	{"10 %", []string{"--max-stale", "10%"}},
 }
 
-// pip installs into a virtual environment. Compiled Python has the digests of its sources, because
-// of SOURCE_DATE_EPOCH, or their times.
+// pip installs into a virtual environment. Compiled Python contains the digests of its sources if
+// SOURCE_DATE_EPOCH is set, or else their times.
 func (b *bench) pip(dir string, packages ...string) error {
 	if _, err := os.Stat(filepath.Join(dir, "pyvenv.cfg")); err != nil {
 		if err := b.command(nil, "python3", "-m", "venv", "--without-pip", dir); err != nil {
@@ -117,8 +119,8 @@ func (b *bench) command(env []string, name string, args ...string) error {
 	return nil
 }
 
-// apps measures the applications whose names match. Base is the root that they are installed in,
-// empty for none.
+// apps measures the applications whose names match. base is the root in which they are installed,
+// or empty for no root.
 func (b *bench) apps(only *regexp.Regexp, base string, limit int) error {
 	fmt.Printf("| application | package | changed components |")
 	for _, l := range appLayouts {
@@ -148,8 +150,8 @@ type mean struct{ sum, n float64 }
 func (m *mean) add(v float64)  { m.sum, m.n = m.sum+math.Log(v), m.n+1 }
 func (m *mean) value() float64 { return math.Exp(m.sum / m.n) }
 
-// app updates the packages of an application, one per build: all of them to their second version,
-// and then all to their third.
+// app updates the packages of an application, one per build: first each package to its second
+// version, and then each to its third.
 func (b *bench) app(a app, base string, limit int, means []mean) error {
 	work := filepath.Join(b.dir, "app."+a.name)
 	defer os.RemoveAll(work)
@@ -214,17 +216,19 @@ func sum(a, b []int64) []int64 {
 	return a
 }
 
-// A chain is a root with an image of each layout after each update.
+// A chain is a root that is updated step by step. After each update, an image is built for each
+// layout.
 type chain struct {
 	*bench
 	root, work string
 	limit, n   int
 	before     *state
-	has        []map[string]bool // by layout: the layers of the last image
+	has        []map[string]bool // by layout: the layers of the previous image
 }
 
-// step builds the images of the root as it is now. It returns the bytes of the components that
-// changed, and those of the layers that each last image lacks.
+// step builds the images of the root in its current state. bound is the size of the changed
+// components. costs contains, for each layout, the size of the layers that the previous image
+// lacks.
 func (c *chain) step() (bound int64, costs []int64, err error) {
 	now, err := c.read(c.root)
 	if err != nil {

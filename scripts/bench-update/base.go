@@ -8,8 +8,8 @@ import (
 )
 
 // chunkah06 groups components like chunkah 0.6, according to its documentation. Each large
-// component has its own layer. The others are divided into three classes around the mean of their
-// stability, and in each class a hash of the name selects the layer.
+// component has its own layer. The others are divided into three classes around their mean
+// stability. In each class, a hash of the component's name selects the layer.
 func chunkah06(s *state, limit int) [][]component {
 	if len(s.components) <= limit {
 		return singles(s.components)
@@ -44,8 +44,8 @@ func singles(list []component) [][]component {
 	return groups
 }
 
-// bySize separates the large components: those that exceed the median by more than one and a half
-// times the median deviation. They get at most four fifths of the layers.
+// bySize separates the large components, which exceed the median by more than one and a half times
+// the median deviation. Large components get at most four fifths of the layers.
 func bySize(list []component, limit int) (large, small []component) {
 	sizes := make([]float64, len(list))
 	for i, c := range list {
@@ -67,7 +67,7 @@ func bySize(list []component, limit int) (large, small []component) {
 		}
 	}
 	if len(small) > 0 {
-		limit-- // one layer is for the small ones
+		limit-- // one layer is for the small components
 	}
 	if most := limit * 4 / 5; len(large) > most {
 		slices.SortStableFunc(large, func(a, b component) int { return cmp.Compare(b.size, a.size) })
@@ -108,8 +108,8 @@ func (s *state) classes(list []component) [][]component {
 	return slices.DeleteFunc(three[:], func(c []component) bool { return len(c) == 0 })
 }
 
-// stableFirst sorts layers like chunkah 0.6: the most stable one at the bottom. The stability of a
-// layer is that of all its components together.
+// stableFirst sorts layers like chunkah 0.6, with the most stable layer at the bottom. A layer's
+// stability is the combined stability of all its components.
 func (s *state) stableFirst(layers []layer) []layer {
 	known := map[string]component{}
 	for _, c := range s.components {
@@ -127,9 +127,9 @@ func (s *state) stableFirst(layers []layer) []layer {
 	return sorted
 }
 
-// stability is the chance that a component stays unchanged for a week, computed from the days with
-// an update in the last year. It is 0 for components without updates: files that no package owns,
-// including large files and package databases.
+// stability returns the chance that a component stays unchanged for a week. It is computed from the
+// number of days in the last year on which the component was updated. It is 0 for components
+// without updates: files that no package owns, including large files and package databases.
 func (s *state) stability(c component) float64 {
 	if len(c.updates) == 0 {
 		return 0
@@ -153,8 +153,8 @@ func (s *state) stability(c component) float64 {
 	return math.Exp(-7 * float64(len(days)) / span)
 }
 
-// hashed distributes components over n layers by their names. An empty layer gets the largest
-// component that shares a layer.
+// hashed distributes components over n layers by their names. Each empty layer then gets the
+// largest component that shares a layer with others.
 func hashed(list []component, n int) [][]component {
 	bins := make([][]component, n)
 	for _, c := range list {

@@ -1,27 +1,28 @@
-// Bench-update measures what a real update costs clients. The old root is Debian bookworm as last
-// released, the new one has the updates since then (bookworm-security and bookworm-updates).
-// mmdebstrap makes both roots, and both are built. From their layers, bench-update computes what
-// clients with the old image download and store for the new one:
+// Bench-update measures what a real update costs clients. The old root is the last point release of
+// Debian bookworm. The new root also contains the updates since then (bookworm-security and
+// bookworm-updates). mmdebstrap makes both roots, and chunkah builds an image of each. From the
+// layers, bench-update computes what clients that have the old image download and store for the new
+// image:
 //
-//   - the blobs that the old image lacks, as tars and with gzip: podman and containerd
-//     download these;
-//   - all layers from the first that differs upwards, with gzip: docker's graph drivers
-//     download these;
-//   - the same layers as tars: the disk space that podman and all others need.
+//   - the blobs that the old image lacks, as tars and with gzip. podman and containerd download
+//     these.
+//   - all layers from the lowest layer that differs upwards, with gzip. docker's graph drivers
+//     download these.
+//   - the same layers as tars. podman and all other clients need this much disk space.
 //
-// docs/clients.md has the reasons.
+// docs/clients.md explains why.
 //
 //	bench-update -bin bin -dir /var/tmp/chunkah-bench [-max 64,128] [-sets REGEXP]
 //
 // It compares chunkah, with and without --previous and with --max-stale, with the layers of chunkah
-// 0.6 (base.go) and with a single layer. It uses the mirrors of apt's configuration and needs root.
-// It keeps the roots in DIR, and stores one image there while it runs.
+// 0.6 (base.go) and with a single layer. It uses the mirrors from apt's configuration and needs
+// root privileges. It keeps the roots in DIR, and also stores one image there while it runs.
 //
 //	bench-update -apps [-base DIR] [-pyc hash|time|none] -bin bin -dir DIR [-max N] [-sets RE]
 //
-// With -apps it measures applications instead, whose packages from PyPI and npm get three
-// consecutive versions, one package per build (apps.go). It compares the tars of new layers with
-// those of the components that changed.
+// With -apps, it measures applications instead. Their packages from PyPI and npm get three
+// consecutive versions, one package per build (apps.go). It compares the size of the new layers'
+// tars with that of the changed components.
 package main
 
 import (
@@ -38,7 +39,7 @@ import (
 	"time"
 )
 
-// sets are the packages on top of Debian's important ones.
+// sets lists the packages that are added to Debian's important packages.
 var sets = []struct{ name, packages string }{
 	{"minimal", ""},
 	{"server", "nginx,postgresql,openssh-server,python3-django,git,redis-server,php-fpm,haproxy,bind9,samba,curl," +
@@ -75,7 +76,7 @@ func main() {
 	}
 }
 
-// parse reads the numbers of layers and the pattern of names, and prints the date and machine.
+// parse parses the layer limits and the pattern for names, and prints the date and the machine.
 func (b *bench) parse(limits, match string) (most []int, only *regexp.Regexp, err error) {
 	if only, err = regexp.Compile(match); err != nil {
 		return nil, nil, err
@@ -91,7 +92,7 @@ func (b *bench) parse(limits, match string) (most []int, only *regexp.Regexp, er
 	return most, only, os.MkdirAll(b.dir, 0o755)
 }
 
-// runApps measures the applications, with each number of layers.
+// runApps measures the applications with each layer limit.
 func (b *bench) runApps(limits, match, base string) error {
 	most, only, err := b.parse(limits, match)
 	if err != nil {
@@ -123,7 +124,7 @@ func (b *bench) run(limits, match string) error {
 	return nil
 }
 
-// root returns the path of a root, and makes the root if it does not exist.
+// root returns the path of a root. It makes the root if it does not exist.
 func (b *bench) root(name, packages string, sources ...string) (string, error) {
 	path := filepath.Join(b.dir, "root."+name)
 	if _, err := os.Stat(path); err == nil {
@@ -146,7 +147,7 @@ func (b *bench) root(name, packages string, sources ...string) (string, error) {
 	return path, os.Rename(unfinished, path)
 }
 
-// roots are a set before and after the update.
+// roots returns the roots of a set before and after the update.
 func (b *bench) roots(name, packages string) (before, after string, err error) {
 	var sources []string
 	for _, suite := range []string{"bookworm", "bookworm-updates", "bookworm-security"} {
@@ -163,7 +164,7 @@ func (b *bench) roots(name, packages string) (before, after string, err error) {
 	return before, after, err
 }
 
-// mirror is the mirror from which apt on this machine gets a suite.
+// mirror returns the mirror from which apt on this machine fetches a suite.
 func (b *bench) mirror(suite string) (string, error) {
 	out, err := exec.CommandContext(b.ctx, "apt-get", "indextargets", "--format", "$(SITE)",
 		"Created-By: Packages", "Release: "+suite, "Component: main").Output()

@@ -20,7 +20,7 @@ import (
 	"chunkah/lib/compress"
 )
 
-// set measures one set of packages, and prints one line per number of layers and layout.
+// set measures one set of packages, and prints one line per layer limit and layout.
 func (b *bench) set(name, packages string, limits []int) error {
 	before, after, err := b.roots(name, packages)
 	if err != nil {
@@ -85,23 +85,24 @@ type update struct {
 	*bench
 	before, after string
 	old, now      *state
-	// zipped are the sizes of layers with gzip, by digest: layouts share many layers.
+	// zipped caches the gzip sizes of layers by digest, because layouts share many layers.
 	zipped map[string]int64
 }
 
 // layout is a way to divide a root into layers.
 type layout struct {
 	name string
-	// options are for both builds, was for the first and is for the second.
+	// options are used in both builds. The options in was are used only in the first build, and
+	// those in is only in the second.
 	options, was, is []string
-	// has are the layers of the first build, if it was made before.
+	// has contains the layers of the first build, if that build already exists.
 	has []layer
 	// stack sorts the layers of a root, if chunkah does not sort them.
 	stack func(*state, []layer) []layer
 }
 
-// layouts calls f with each layout for this number of layers: with the previous image, with patch
-// layers, without either, and that of chunkah 0.6.
+// layouts calls f with each layout for this layer limit: with the previous image, with patch
+// layers, without either, and like chunkah 0.6.
 func (u *update) layouts(limit int, f func(layout) error) error {
 	most := []string{"--max", strconv.Itoa(limit)}
 	plan := filepath.Join(u.dir, "previous.plan")
@@ -137,8 +138,8 @@ func (u *update) layouts(limit int, f func(layout) error) error {
 	return nil
 }
 
-// store writes the image of the root before the update to an archive, whose layers patch layers
-// keep. It returns these layers.
+// store writes the image of the old root to an archive. The builds with patch layers use this image
+// as their previous image. store returns its layers.
 func (u *update) store(name string, options []string) ([]layer, error) {
 	args := append([]string{"--quiet", "--rootfs", u.before, "--skip-special-files", "-o", name}, options...)
 	if out, err := u.chunkah(args).CombinedOutput(); err != nil {
@@ -159,7 +160,7 @@ func (b *bench) chunkah(options []string) *exec.Cmd {
 
 // cost is the cost of an update for clients.
 type cost struct {
-	bytes, gzip int64 // of the blobs that are new, as tars and compressed
+	bytes, gzip int64 // size of the new blobs, as tars and compressed
 	docker      int64 // download of docker's graph drivers: by chain, compressed
 	podman      int64 // disk growth: by chain, as tars
 }
@@ -194,7 +195,7 @@ func (u *update) cost(l layout) (c cost, err error) {
 	if l.stack != nil {
 		has, layers = l.stack(u.old, has), l.stack(u.now, layers)
 	}
-	kept := 0 // layers of the common chain
+	kept := 0 // number of layers in the common chain
 	for kept < min(len(has), len(layers)) && has[kept].digest == layers[kept].digest {
 		kept++
 	}
@@ -221,7 +222,7 @@ type layer struct {
 // blob is a blob of the archive, with its compressed size if requested.
 type blob struct{ size, zipped int64 }
 
-// maxJSON bounds the size of blobs that are kept because they could be the manifest.
+// maxJSON is the largest size of a blob that is kept in memory because it could be the manifest.
 const maxJSON = 4 << 20 // bytes
 
 // build makes an image without storing it, and passes each blob to zip. It returns the layers from
@@ -294,7 +295,7 @@ func readArchive(r io.Reader, zip func(string, io.Reader) (int64, error)) (map[s
 	}
 }
 
-// count counts bytes.
+// count counts the bytes written to it.
 type count int64
 
 func (c *count) Write(p []byte) (int, error) {
@@ -302,10 +303,10 @@ func (c *count) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// unzipped compresses nothing.
+// unzipped does not compress the blob and returns 0.
 func unzipped(string, io.Reader) (int64, error) { return 0, nil }
 
-// zipped is the size of a blob as chunkah compresses it.
+// zipped returns the size of a blob after chunkah has compressed it.
 func zipped(ctx context.Context, pool *compress.Pool, r io.Reader) (int64, error) {
 	var n count
 	z, err := pool.NewWriter(ctx, &n, compress.Settings{Algorithm: compress.Gzip}, 0)

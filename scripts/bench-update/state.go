@@ -12,7 +12,7 @@ import (
 	tars "chunkah/lib/layer"
 )
 
-// component has the data that a build has about a component.
+// component contains the data that a build uses about a component.
 type component struct {
 	name        string
 	updates     []int64 // unix seconds
@@ -24,7 +24,7 @@ type component struct {
 func (c component) fileSize() int64 { return c.size }
 func (c component) tarSize() int64  { return c.tars }
 
-// state is the input of pack for a root.
+// state is the input that pack gets for a root.
 type state struct {
 	now        int64 // unix seconds of the newest file
 	components []component
@@ -81,7 +81,7 @@ func changed(before, after *state, size func(component) int64) (n int, bytes int
 	return n, bytes
 }
 
-// sources are the versions of a root's source packages.
+// sources returns the versions of a root's source packages, by name.
 func (b *bench) sources(root string) (map[string]string, error) {
 	out, err := exec.CommandContext(b.ctx, "dpkg-query", "--admindir", filepath.Join(root, "var/lib/dpkg"), "--show",
 		"--showformat", "${source:Package} ${source:Version}\n").Output()
@@ -96,7 +96,7 @@ func (b *bench) sources(root string) (map[string]string, error) {
 	return versions, nil
 }
 
-// writePlan writes groups of components as a plan, so that a build has exactly these layers.
+// writePlan writes groups of components as a plan, so that a build produces exactly these layers.
 func writePlan(name string, groups [][]component) error {
 	var b strings.Builder
 	for i, g := range groups {

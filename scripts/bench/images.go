@@ -6,7 +6,7 @@ import (
 	"path/filepath"
 )
 
-// fromMost is the limit for a build from an image, as a ratio to a build from a directory.
+// fromMost is the limit for a build from an image, relative to a build from a directory.
 const fromMost = 1.3
 
 func (b *bench) image(packing string) string { return filepath.Join(b.dir, "image."+packing) }
@@ -18,8 +18,8 @@ func fromImage(packing string) commandLine {
 	}
 }
 
-// makeImage makes an image of a root with one layer less than the measured builds, so that their
-// result is a different image.
+// makeImage makes an image of a root. The image has one layer less than those of the measured
+// builds, so that the builds result in a different image.
 func (b *bench) makeImage(path, packing string) error {
 	if err := os.RemoveAll(b.image(packing)); err != nil {
 		return err
@@ -29,7 +29,7 @@ func (b *bench) makeImage(path, packing string) error {
 	return err
 }
 
-// imageMemory compares the peak of a build from an image with that of one from a
+// imageMemory compares the peak memory of a build from an image with that of a build from a
 // directory.
 func imageMemory(packing string) func(*bench) (result, error) {
 	return func(b *bench) (result, error) {
@@ -50,8 +50,8 @@ func imageMemory(packing string) func(*bench) (result, error) {
 	}
 }
 
-// imageTime compares the time of a build from an image with that of decompressing
-// it and of a build from a directory.
+// imageTime compares the time of a build from an image with the time for decompressing the image
+// and with the time of a build from a directory.
 func imageTime(packing string) func(*bench) (result, error) {
 	return func(b *bench) (result, error) {
 		path, err := b.root("large")

@@ -1,15 +1,15 @@
 // Bench compares chunkah with its references: the floor (scripts/floor), tar with pigz, tar with
-// zstd, and chunkah itself. Commands are run in turn, A B A B …, after one run of each that does
-// not count. Ratios are computed pair by pair, because the speed of machines drifts, and the result
-// is their median. Before each run, the output of the previous run is removed, and all data are
+// zstd, and chunkah itself. Commands are run in turn, A B A B …, after one run of each that is not
+// counted. The result is the median of the ratios between paired runs, because the speed of
+// machines drifts. Before each run, the output of the previous run is removed, and all data are
 // written to the disk.
 //
 //	bench -bin bin -dir /var/tmp/chunkah-bench [-roots DIR] [-runs 5] [-rows REGEXP]
 //
 // It makes the roots that it needs in DIR, or in the directory of -roots, and keeps them there. Use
-// a tmpfs for the roots if the kernel drops their pages from its cache. They are two Debian
-// systems, made by mmdebstrap as root, and generated roots of small files. Without mmdebstrap,
-// generated roots replace the Debian systems, and a message says so.
+// a tmpfs for the roots if the kernel drops their pages from its cache. The roots are two Debian
+// systems, made by mmdebstrap with root privileges, and generated roots of small files. If
+// mmdebstrap is not available, generated roots replace the Debian systems, and a message says so.
 package main
 
 import (
@@ -43,7 +43,7 @@ type bench struct {
 	runs            int
 }
 
-// row is one row of the table, with its limit and the unit of the limit.
+// row is one table row, with its limit and the limit's unit.
 type row struct {
 	name string
 	most float64
@@ -51,7 +51,7 @@ type row struct {
 	run  func(*bench) (result, error)
 }
 
-// result is the value of a row, and its text for people.
+// result is the value of a row, and the text that is shown for it.
 type result struct {
 	value float64
 	text  string

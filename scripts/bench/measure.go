@@ -17,11 +17,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// run has the costs of one run of a command.
+// run contains the costs of one run of a command.
 type run struct {
 	wallSeconds float64
 	cpuSeconds  float64
-	peakMB      float64 // of the largest process
+	peakMB      float64 // peak memory of the largest process
 	readMB      float64 // read from the disk, because no cache had it
 }
 
@@ -35,16 +35,16 @@ func shell(root, line string) *exec.Cmd {
 	return cmd
 }
 
-// coldMB is how much of a root (250 MB or more) can come from the disk in a run that still counts
-// as a run with a warm cache.
+// coldMB is the largest amount of data that a run with a warm cache may read from the disk. A root
+// is 250 MB or more.
 const coldMB = 5
 
 // measure runs a command line with a warm cache. Kernels can drop pages from the cache at any time,
-// especially in virtual machines. A run that had to read its root from the disk is repeated, and
-// the last attempt counts in any case.
+// especially in virtual machines. A run that had to read its root from the disk is repeated. The
+// last attempt is used in any case.
 func (b *bench) measure(root, line string) (r run, err error) {
 	for range 3 {
-		if strings.Contains(line, "$ROOT") { // otherwise it reads something else
+		if strings.Contains(line, "$ROOT") { // otherwise the command does not read the root
 			if err := warm(root); err != nil {
 				return r, err
 			}
@@ -57,13 +57,13 @@ func (b *bench) measure(root, line string) (r run, err error) {
 	return r, nil
 }
 
-// warm reads a root and its metadata, so that they are in the cache.
+// warm reads a root and its metadata, so that they are in the page cache.
 func warm(root string) error {
 	return filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
-		_, _ = unix.Llistxattr(name, nil) // some file systems have none
+		_, _ = unix.Llistxattr(name, nil) // some file systems do not support xattrs
 		if !d.Type().IsRegular() {
 			return nil
 		}
@@ -101,10 +101,10 @@ func (b *bench) once(root, line string) (run, error) {
 	return r, nil
 }
 
-// side is a command line with its root.
+// side is a command line and the root on which it runs.
 type side struct{ root, line string }
 
-// inTurn runs command lines in turn and returns the costs of the counted runs.
+// inTurn runs command lines in turn and returns the costs of the runs that are counted.
 func (b *bench) inTurn(sides ...side) ([][]run, error) {
 	all := make([][]run, len(sides))
 	for i := range b.runs + 1 {
@@ -138,7 +138,7 @@ func spreadOf(runs []run, figure func(run) float64) stats {
 	return spread(values)
 }
 
-// ratios divides a figure pair by pair.
+// ratios returns the statistics of a figure's ratio between paired runs.
 func ratios(as, bs []run, figure func(run) float64) stats {
 	var values []float64
 	for i := range as {
@@ -151,9 +151,9 @@ func ratios(as, bs []run, figure func(run) float64) stats {
 const sampleEvery = 10 * time.Millisecond
 
 // usedInLastTenth runs a command and returns the share of all cores that its process could use in
-// the last tenth of its computing time. The final wait for the disk does not count. A thread that
-// waits for a core used by another process counts as working, so that the figure does not depend on
-// other work of the machine.
+// the last tenth of its computing time. The final wait for the disk is left out. A thread that
+// waits for a core used by another process is treated as working, so that the figure does not
+// depend on other work on the machine.
 func usedInLastTenth(root, line string) (float64, error) {
 	syscall.Sync()
 	cmd := shell(root, "exec "+line)
@@ -179,16 +179,16 @@ func usedInLastTenth(root, line string) (float64, error) {
 	}
 }
 
-// sample is the time, in seconds, that the threads of a process have used so far: on a core, and on
-// a core or waiting for one.
+// sample contains times in seconds at one moment. cpu is the time that the threads of a process
+// have spent on a core so far, and wanted includes the time that they have waited for a core.
 type sample struct{ wall, cpu, wanted float64 }
 
-// lastTenthOf returns the last tenth of the samples, up to the last one in which something was
-// computed.
+// lastTenthOf returns the share of the cores used in the last tenth of the samples. It ignores
+// samples after the last one in which the process computed something.
 func lastTenthOf(samples []sample) (float64, error) {
 	last := len(samples) - 1
 	for last > 0 && samples[last].cpu-samples[last-1].cpu < 0.1*sampleEvery.Seconds() {
-		last-- // only the disk works from here on, or the process is gone
+		last-- // from here on, only the disk is busy, or the process has ended
 	}
 	if last < 20 {
 		return 0, fmt.Errorf("%d samples are too few", last)
@@ -196,20 +196,20 @@ func lastTenthOf(samples []sample) (float64, error) {
 	var used, wall float64
 	for i := last - last/10; i <= last; i++ {
 		cores := float64(runtime.NumCPU()) * (samples[i].wall - samples[i-1].wall)
-		used += min(cores, max(0, samples[i].wanted-samples[i-1].wanted)) // the times of threads that have ended are missing
+		used += min(cores, max(0, samples[i].wanted-samples[i-1].wanted)) // the difference can be negative, because the times of ended threads are missing
 		wall += cores
 	}
 	return used / wall, nil
 }
 
-// threadsOf adds up the kernel's times of each thread of a process.
+// threadsOf adds up the times that the kernel reports for each thread of a process.
 func threadsOf(pid int) (s sample) {
 	names, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
 	for _, name := range names {
 		text, err := os.ReadFile(name)
 		fields := strings.Fields(string(text))
 		if err != nil || len(fields) < 2 {
-			continue // it has just ended
+			continue // the thread has just ended
 		}
 		cpu, _ := strconv.ParseFloat(fields[0], 64)
 		wait, _ := strconv.ParseFloat(fields[1], 64)

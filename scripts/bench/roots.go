@@ -12,7 +12,7 @@ import (
 // largePackages make a Debian system of about 45,000 files and 1.2 GB.
 const largePackages = "build-essential,git,perl-doc,python3-numpy,python3-scipy,vim"
 
-// root returns the path of a root, and makes the root if it does not exist.
+// root returns the path of a root. It makes the root if it does not exist.
 func (b *bench) root(name string) (string, error) {
 	path := filepath.Join(b.roots, "root."+name)
 	if _, err := os.Stat(path); err == nil {
@@ -49,7 +49,7 @@ func (b *bench) make(name, path string) error {
 	return fmt.Errorf("no root is called %q", name)
 }
 
-// debian makes a Debian system or, if that is not possible, n files of size bytes.
+// debian makes a Debian system or, if that is not possible, n files of the given size in bytes.
 func debian(path string, n, size int, options ...string) error {
 	if _, err := exec.LookPath("mmdebstrap"); err != nil || os.Geteuid() != 0 {
 		fmt.Fprintf(os.Stderr, "bench: no mmdebstrap, or not root: %d generated files replace Debian\n", n)
@@ -80,7 +80,7 @@ func files(path string, n, size int) error {
 	return nil
 }
 
-// half makes a root in which one file, and so one layer, has half of the bytes.
+// half makes a root in which one file, and therefore one layer, takes half of the bytes.
 func half(path string) error {
 	if err := files(path, 4000, 50_000); err != nil {
 		return err
@@ -108,7 +108,7 @@ func text(random *rand.Rand, data []byte) {
 	}
 }
 
-// write makes one file with a time that does not change from run to run.
+// write creates a file whose time is the same in every run.
 func write(name string, data []byte) error {
 	if err := os.WriteFile(name, data, 0o644); err != nil {
 		return err

@@ -8,10 +8,10 @@ import (
 	"strings"
 )
 
-// idle is the limit for the share of all cores that is idle at the end.
+// idle is the limit for the share of the cores that are idle at the end of a build.
 const idle = 15
 
-// rows are the table, in the order of the goals.
+// rows are the rows of the table, in the order of the goals.
 var rows = []row{
 	{"uncompressed to a file, 12,000 files", 2, "× the floor", pair("small", build, floor)},
 	{"uncompressed to a file, 45,000 files", 1.5, "× the floor", pair("large", build, floor)},
@@ -43,7 +43,7 @@ var rows = []row{
 func (b *bench) out(name string) string { return filepath.Join(b.dir, "out."+name) }
 func (b *bench) cache() string          { return filepath.Join(b.dir, "cache") }
 
-// commandLine is a command line for the shell; $ROOT is the root.
+// commandLine returns a shell command line, in which $ROOT stands for the root.
 type commandLine func(*bench) string
 
 func build(b *bench) string {
@@ -69,7 +69,7 @@ func tarZstd(b *bench) string {
 	return fmt.Sprintf("tar c -C $ROOT . | zstd -q -3 -T0 > %s", b.out("b"))
 }
 
-// need skips a row whose reference is not installed.
+// need returns an error that skips the row if the row's reference command is not installed.
 func need(line string) error {
 	for _, tool := range []string{"pigz", "zstd"} {
 		if strings.Contains(line, "| "+tool+" ") {
@@ -99,8 +99,8 @@ func pair(root string, a, ref commandLine) func(*bench) (result, error) {
 	}
 }
 
-// times compares the times of two commands. It also prints their CPU time, which
-// depends less on other work of the machine.
+// times compares the times of two commands. It also prints their CPU time, which depends less on
+// other work on the machine.
 func times(as, refs []run) result {
 	ratio := ratios(as, refs, wall)
 	return result{ratio.median, fmt.Sprintf("%.2f × (%.2f to %.2f): %.2f s to %.2f s; CPU %.2f s to %.2f s",
@@ -155,7 +155,7 @@ func lastTenth(root string, a commandLine) func(*bench) (result, error) {
 	}
 }
 
-// memory is the peak memory of chunkah build, in megabytes.
+// memory measures the peak memory of chunkah build, in megabytes.
 func memory(root string, a commandLine) func(*bench) (result, error) {
 	return func(b *bench) (result, error) {
 		path, err := b.root(root)
@@ -175,7 +175,7 @@ func memory(root string, a commandLine) func(*bench) (result, error) {
 	}
 }
 
-// compare compares a figure of the builds of two roots.
+// compare compares a figure between the builds of two roots.
 func compare(large, small string, figure func(run) float64) func(*bench) (result, error) {
 	return func(b *bench) (result, error) {
 		largePath, err := b.root(large)

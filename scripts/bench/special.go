@@ -27,8 +27,8 @@ func again(b *bench) (result, error) {
 }
 
 // changed builds with a cache after one file has changed, each time to new contents. The limit is
-// 1.1 times the time of an uncompressed build, plus the time for the changed layers: their share of
-// a build that compresses everything.
+// 1.1 times the time of an uncompressed build, plus the time for the changed layers, which is their
+// share of the time of a build that compresses everything.
 func changed(b *bench) (result, error) {
 	path, err := b.root("large")
 	if err != nil {
@@ -107,7 +107,8 @@ type smallFile struct {
 	mtime time.Time
 }
 
-// firstFile finds a file of a small package: the first one that is small and has no hard links.
+// firstFile finds a file in a small package. It takes the first file that is small and has no hard
+// links.
 func firstFile(root string) (*smallFile, error) {
 	var f *smallFile
 	err := filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
@@ -147,8 +148,8 @@ func (f *smallFile) restore() {
 	}
 }
 
-// extraDisk writes an image to a file system of exactly the image's size, and enlarges the file
-// system until the image fits.
+// extraDisk builds an image in a file system of exactly the image's size, and enlarges the file
+// system until the build succeeds.
 func extraDisk(b *bench) (result, error) {
 	path, err := b.root("small")
 	if err != nil {
@@ -180,7 +181,8 @@ func extraDisk(b *bench) (result, error) {
 	return result{}, errors.New("needs more than three times the image")
 }
 
-// fits builds into a file system of that size, temporary files included.
+// fits reports whether a build, including its temporary files, fits into a file system of the given
+// size.
 func (b *bench) fits(root, dir string, size int64) (bool, error) {
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, fmt.Sprintf("size=%d", size)); err != nil {
 		return false, fmt.Errorf("%w: mounting a tmpfs: %w", errSkip, err)

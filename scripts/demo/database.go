@@ -8,8 +8,8 @@ import (
 	_ "modernc.org/sqlite" // the driver "sqlite"
 )
 
-// rebuildTime is when the package of the update was built, in unix seconds:
-// after all others in the database.
+// rebuildTime is the build time of the updated package, in unix seconds. It is later than that of
+// all other packages in the database.
 const rebuildTime = 1640000000
 
 // readFiles lists the installed files of every package in the database.
@@ -23,7 +23,7 @@ func readFiles(database string) ([]file, error) {
 	return files, err
 }
 
-// rebuild gives one package of the database a new build time.
+// rebuild gives one package in the database a new build time.
 func rebuild(database, name string) error {
 	found := false
 	err := eachPackage(database, "", func(db *sql.DB, id int64, blob []byte) error {

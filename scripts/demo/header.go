@@ -11,7 +11,7 @@ import (
 // The tags of an rpm header that describe the package and its files.
 const (
 	tagImmutable  = 63
-	tagDigest     = 273 // of the immutable region, SHA-256 in hexadecimal
+	tagDigest     = 273 // SHA-256 of the immutable region, in hexadecimal
 	tagName       = 1000
 	tagBuildTime  = 1006
 	tagSizes      = 1028
@@ -29,8 +29,8 @@ const flagGhost = 1 << 6
 
 var errHeader = errors.New("a package's header is damaged")
 
-// A header is an rpm header: the number of index entries and of data bytes, the
-// entries (tag, type, offset, count), the data; all numbers are big-endian.
+// A header is an rpm header. It consists of the number of index entries, the number of data bytes,
+// the entries (tag, type, offset, count), and the data. All numbers are big-endian.
 type header struct {
 	offset, count map[uint32]int
 	index, data   []byte
@@ -88,7 +88,7 @@ func (h header) texts(tag uint32) []string {
 	return values
 }
 
-// name returns the name of the package. It is empty if the header has none.
+// name returns the name of the package. It returns "" if the header contains no name.
 func (h header) name() string {
 	if names := h.texts(tagName); len(names) > 0 {
 		return names[0]

@@ -1,11 +1,13 @@
 // Demo makes the two roots of `make demo`: a sample, and the same sample after one of its packages
-// was rebuilt. It needs only Go: the package database is test data of the module go-rpmdb, from a
-// Fedora container. The files are those in the database, filled with made-up bytes.
+// was rebuilt. It needs only Go, because the package database, from a Fedora container, is test
+// data in the module go-rpmdb. The roots contain the files that the database lists, filled with
+// made-up bytes.
 //
 //	demo [-full] DATABASE DIR PACKAGE    makes DIR/root, and DIR/updated with PACKAGE rebuilt
 //
-// With -full, large files have their true size and the bytes can be compressed, for measurements.
-// PACKAGE can be several, with commas: the packages of one source are rebuilt together.
+// With -full, which is meant for measurements, large files have their true size and the bytes can
+// be compressed. PACKAGE can be a comma-separated list, because the packages of one source are
+// rebuilt together.
 package main
 
 import (
@@ -32,7 +34,7 @@ func run(args []string) error {
 		return errors.New("usage: demo [-full] DATABASE DIR PACKAGE")
 	}
 	database, dir, name := args[0], args[1], args[2]
-	syscall.Umask(0o022) // the same sample for everybody
+	syscall.Umask(0o022) // make the same sample for everybody
 	if err := makeRoot(filepath.Join(dir, "root"), database, "", made); err != nil {
 		return err
 	}

@@ -22,14 +22,14 @@ const databasePlace = "var/lib/rpm/rpmdb.sqlite"
 // contents describes made-up files.
 type contents struct {
 	maxFile int64 // bytes
-	random  int   // bytes that do not compress, of each block
+	random  int   // number of bytes in each block that do not compress
 	data    bool  // files below /usr/share are the same in each build of a package
 }
 
 const block = 4096 // bytes
 
-// A sample root of some 100 MB shows as much as a large one. Gzip compresses the files of a Fedora
-// container to about 45 %.
+// A sample root of about 100 MB shows as much as a large root. Gzip compresses the files in a
+// Fedora container to about 45 %.
 var (
 	sample = contents{maxFile: 2 << 20, random: block}
 	full   = contents{maxFile: math.MaxInt64, random: block * 45 / 100, data: true}
@@ -41,7 +41,7 @@ type file struct {
 	mode   uint16 // as in stat, with the type
 	size   int64  // in bytes
 	target string // of a symlink
-	built  int64  // when its package was built, in unix seconds
+	built  int64  // build time of its package, in unix seconds
 }
 
 // makeRoot makes, in dir, the database and the files that it lists. If rebuilt is not empty, it is
@@ -76,8 +76,8 @@ func makeRoot(dir, database, rebuilt string, made contents) error {
 	}
 	// An application that no package owns.
 	files = append(files, file{path: "/opt/hello/hello", mode: 0o100755, size: 300_000, built: files[0].built})
-	// Directories and links come before the files below them, whatever the order of packages: a
-	// short path is never below a longer one.
+	// Directories and links come before the files below them, whatever the order of packages,
+	// because a short path is never below a longer path.
 	sort.SliceStable(files, func(i, j int) bool { return files[i].rank() < files[j].rank() })
 	var newest int64
 	for _, f := range files {
@@ -91,7 +91,8 @@ func makeRoot(dir, database, rebuilt string, made contents) error {
 	return root.Chtimes(databasePlace, written, written)
 }
 
-// rank orders files: directories, then symlinks, then the rest, each by length.
+// rank returns a key that sorts directories first, then symlinks, then the rest, each by path
+// length.
 func (f file) rank() int {
 	kind := 2
 	switch f.mode & typeMask {
@@ -110,7 +111,7 @@ const (
 	typeSymlink = 0o120000
 )
 
-// create makes one file. It does not set owners, which needs root privileges.
+// create makes one file. It does not set the owner, because that needs root privileges.
 func (f file) create(root *os.Root, made contents) error {
 	name := strings.TrimPrefix(f.path, "/")
 	if name == "" {
@@ -137,14 +138,15 @@ func (f file) create(root *os.Root, made contents) error {
 	}
 	var seed [32]byte
 	if !made.data || !strings.HasPrefix(f.path, "/usr/share/") {
-		binary.BigEndian.PutUint64(seed[:], uint64(f.built)) // another build has other bytes
+		binary.BigEndian.PutUint64(seed[:], uint64(f.built)) // another build gets different bytes
 	}
 	copy(seed[8:], path.Base(name))
 	_, err = io.CopyN(out, &filler{random: rand.NewChaCha8(seed), made: made}, min(f.size, made.maxFile))
 	if err = errors.Join(err, out.Close()); err != nil {
 		return err
 	}
-	// Some files are readable only for root, who does not own the files of this demo.
+	// Make every file readable for its owner. Some files are readable only for root, who does not
+	// own the files in this demo.
 	if err := root.Chmod(name, fs.FileMode(f.mode&0o777|0o400)); err != nil {
 		return err
 	}

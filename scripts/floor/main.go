@@ -1,6 +1,6 @@
-// Floor is the reference for chunkah's speed: the minimum of work for an
-// uncompressed image of a tree. It walks the tree, reads every byte once, hashes
-// it on all cores, writes as many bytes to a file, and calls fsync.
+// Floor is the reference for chunkah's speed. It does the minimum amount of work for an
+// uncompressed image of a tree: it walks the tree, reads every byte once, hashes the bytes on all
+// cores, writes as many bytes to a file, and calls fsync.
 //
 //	floor ROOT FILE
 package main
@@ -18,7 +18,7 @@ import (
 	"syscall"
 )
 
-// bufferSize is the number of bytes of one read and write.
+// bufferSize is the number of bytes per read and write.
 const bufferSize = 256 << 10
 
 func main() {

@@ -52,7 +52,7 @@ func inflate(path string) error {
 	in := bufio.NewReaderSize(f, 1<<20)
 	magic, err := in.Peek(4)
 	if err != nil {
-		return nil // too short to be one
+		return nil // too short to be a compressed blob
 	}
 	var out io.Reader
 	switch {

@@ -1,5 +1,5 @@
-// Sbom prints the bill of materials of Go programs, in CycloneDX 1.5: the programs with their
-// SHA-256 sums, and the modules in their build information. The time of the document is
+// Sbom prints a bill of materials for Go programs, in CycloneDX 1.5. It lists the programs with
+// their SHA-256 sums, and the modules in their build information. The document's time is
 // SOURCE_DATE_EPOCH.
 //
 //	sbom VERSION PROGRAM...
@@ -36,8 +36,8 @@ func main() {
 	}
 }
 
-// bom is a document (CycloneDX 1.5, JSON). It has no serial number, which would
-// differ each time.
+// bom is a document (CycloneDX 1.5, JSON). It contains no serial number, because that would be
+// different each time.
 type bom struct {
 	Schema       string       `json:"$schema"`
 	Format       string       `json:"bomFormat"`
@@ -121,7 +121,7 @@ func run(w io.Writer, version string, programs []string, epoch string) error {
 	return out.Encode(doc)
 }
 
-// fileOf is the component of a program.
+// fileOf returns the component that describes a program.
 func fileOf(name string, info *debug.BuildInfo) (component, error) {
 	f, err := os.Open(name)
 	if err != nil {
@@ -142,7 +142,7 @@ func fileOf(name string, info *debug.BuildInfo) (component, error) {
 	return c, nil
 }
 
-// modulesOf are the modules that a program is built from, and Go's own packages.
+// modulesOf returns the modules from which a program is built, and Go's own packages.
 func modulesOf(info *debug.BuildInfo) []component {
 	list := []component{module(&debug.Module{Path: "std", Version: strings.TrimPrefix(info.GoVersion, "go")})}
 	for _, m := range info.Deps {
@@ -154,8 +154,8 @@ func modulesOf(info *debug.BuildInfo) []component {
 	return list
 }
 
-// module returns the component of a module. Its name in the package URL follows the purl
-// specification for the type golang.
+// module returns the component that describes a module. Its name in the package URL follows the
+// purl specification for the type golang.
 func module(m *debug.Module) component {
 	purl := "pkg:golang/" + m.Path + "@" + url.QueryEscape(m.Version)
 	c := component{Ref: purl, Type: "library", Name: m.Path, Version: m.Version, PURL: purl}

@@ -78,8 +78,8 @@ func (l *loader) damage() error {
 	return errors.New(strings.Join(texts, "; "))
 }
 
-// readPackage reads a package and checks all its files, so that nothing of a damaged package is
-// used.
+// readPackage reads a package and checks all its files, so that a damaged package is rejected as a
+// whole.
 func readPackage(blob []byte) (*pkg, error) {
 	p, err := parsePackage(blob)
 	if err != nil {
