@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// odd is a command with all characters that must be escaped somewhere.
+// odd returns a command that contains all characters that must be escaped in any output.
 func odd() *Command {
 	return &Command{
 		Name: "tool", Short: `does 'it' - with a \ and "quotes"`, Long: ".PP is no macro, and nor is 'br.\nA second line.",

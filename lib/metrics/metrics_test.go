@@ -146,7 +146,7 @@ func TestNone(t *testing.T) {
 	s.Done()
 }
 
-// The file is replaced as a whole or unchanged, and nothing else is left.
+// The file is either replaced as a whole or left unchanged, and no other files are left behind.
 func TestAtomicWrite(t *testing.T) {
 	dir := t.TempDir()
 	name := filepath.Join(dir, "m.json")
@@ -172,7 +172,7 @@ func TestAtomicWrite(t *testing.T) {
 	}
 }
 
-// On a full file system the old file stays.
+// On a full file system, the old file is kept.
 func TestFullDisk(t *testing.T) {
 	dir := t.TempDir()
 	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=4k"); err != nil {

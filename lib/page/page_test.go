@@ -54,7 +54,7 @@ func dataOf(t *testing.T, page string) *content {
 	return &c
 }
 
-// The columns give back every path unchanged.
+// Every path can be restored unchanged from the columns.
 func TestPaths(t *testing.T) {
 	paths := []string{"/a", "/a/b", "/a/b\n", "/a/</script><script>alert(1)</script>", "/a/é", "/a/éa", "/a/日本", "/a/日本語", "/x\u2028", "/x\xff", "/x\xffy", ""}
 	c := dataOf(t, draw(t, made(paths, nil, paths)))
@@ -111,7 +111,7 @@ func TestPageIsReproducible(t *testing.T) {
 	}
 }
 
-// The page of a series has each layer once, and says for each file whether it changed.
+// The page of a series contains each layer once, and shows for each file whether it changed.
 func TestSeries(t *testing.T) {
 	n := func(n int64) *int64 { return &n }
 	old, next := made([]string{"/a"}, []string{"/b", "/c"}), made([]string{"/a"}, []string{"/b", "/c", "/d", "/e"})

@@ -201,7 +201,7 @@ func TestCompareByFingerprints(t *testing.T) {
 	}
 }
 
-// Bytes that upper layers of the new image hide are counted, if its layers were read.
+// Bytes that the new image's upper layers hide are counted, if the layers were read.
 func TestCompareStale(t *testing.T) {
 	old := []mkimage.Layer{layer(t, "", "a", a1)}
 	patched := append(slices.Clone(old), layer(t, "", "a", newA1))
@@ -235,7 +235,7 @@ func TestCompareCounts(t *testing.T) {
 	}
 }
 
-// The behaviour of clients is measured with real ones by TestClientsPullAsPredicted in tests.
+// TestClientsPullAsPredicted in tests measures the behaviour of real clients.
 func TestClients(t *testing.T) {
 	type list = []mkimage.Layer
 	packed := func(packing, name string, size int) mkimage.Layer {

@@ -176,7 +176,7 @@ sys.exit(JsonStrictValidator(SchemaVersion.V1_6).validate_str(open(sys.argv[1]).
 	}
 }
 
-// stream hands out records.
+// stream is a source of records.
 type stream []format.Record
 
 func (s *stream) Next() (format.Record, error) {
@@ -188,7 +188,7 @@ func (s *stream) Next() (format.Record, error) {
 	return rec, nil
 }
 
-// A component is in the layers of its files. Directories can be in several.
+// A component is in the layers of its files. Directories can be in several layers.
 func TestPlacement(t *testing.T) {
 	a, b := digest.FromString("a"), digest.FromString("b")
 	in := &stream{

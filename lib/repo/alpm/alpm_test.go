@@ -39,8 +39,8 @@ func zipped(text string) string {
 	return buf.String()
 }
 
-// pack is a package in pacman's database. A path with a slash at the end is a directory, one with "
-// -> " a link.
+// pack is a package in pacman's database. A path that ends with a slash is a directory, and a path
+// that contains " -> " is a link.
 type pack struct {
 	name, base string
 	built      int64
@@ -182,7 +182,7 @@ file /var/log/pacman.log
 	))
 }
 
-// TestPlaces finds the database at the configured place, or else at the usual one.
+// TestPlaces finds the database at the configured path, or else at the usual path.
 func TestPlaces(t *testing.T) {
 	db := root(pack{"a", "a", 1, []string{"usr/a"}}) + "file /usr/a\n"
 	at := func(dir string) string { return strings.ReplaceAll(db, "/var/lib/pacman/", dir+"/") }

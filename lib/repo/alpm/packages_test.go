@@ -8,7 +8,7 @@ import (
 	"chunkah/tests/mkroot"
 )
 
-// TestPackages: the data for a bill of materials. All licences apply.
+// TestPackages checks the data for a bill of materials. All listed licences apply.
 func TestPackages(t *testing.T) {
 	text := root(pack{name: "gcc-libs", base: "gcc", built: 1}, pack{name: "zlib", base: "zlib", built: 1})
 	text = strings.Replace(text, `%ARCH%\n`, `%LICENSE%\nGPL-3.0-or-later\nMIT\n\n%ARCH%\n`, 1)

@@ -22,7 +22,7 @@ var lines = pkgdbtest.Lines
 
 const digest = "Q1AAAAAAAAAAAAAAAAAAAAAAAAAAA="
 
-// packaged writes a package's entry. Its files are grouped by directory, as apk does.
+// packaged writes a package's entry. It groups the files by directory, like apk.
 func packaged(name, origin string, built int64, files ...string) string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "C:%s\nP:%s\nV:1.2-r3\nA:x86_64\nS:1\nI:1\nT:text\nU:https://x.example/\nL:MIT\n", digest, name)
@@ -121,7 +121,7 @@ file /nobody
 	}
 }
 
-// TestPlaces finds the database in both places, and reads it once if both names lead to it.
+// TestPlaces finds the database at both paths, and reads it only once if both paths lead to it.
 func TestPlaces(t *testing.T) {
 	a, b := packaged("a", "a", 1, "usr/bin/a"), packaged("b", "b", 1, "usr/bin/b")
 	files := "file /usr/bin/a\nfile /usr/bin/b\n"
@@ -141,7 +141,7 @@ func TestPlaces(t *testing.T) {
 	}
 }
 
-// TestOpenWrt: an origin is a path in the tree of sources.
+// TestOpenWrt reads an origin that is a path in the source tree.
 func TestOpenWrt(t *testing.T) {
 	check(t, file("/usr/lib/apk/db/installed", packaged("libopenssl3", "package/libs/openssl", 1, "usr/lib/libssl.so.3"))+"file /usr/lib/libssl.so.3\n",
 		"/usr/lib/apk/db/installed apk/.database\n/usr/lib/libssl.so.3 apk/openssl\n")
@@ -186,7 +186,7 @@ func TestDamage(t *testing.T) {
 		`found "/lib/apk/db/installed.new", which an interrupted`)
 }
 
-// TestCut cuts the database anywhere except between entries: that is always reported.
+// TestCut cuts the database at any position except between entries. Every cut must be reported.
 func TestCut(t *testing.T) {
 	text := packaged("a", "a", 1, "usr/a") + packaged("b", "b", 1, "usr/b", "usr/c")
 	dir := mkroot.Make(t, file("/lib/apk/db/installed", text)+"file /usr/a\nfile /usr/b\nfile /usr/c\n")
@@ -204,8 +204,8 @@ func TestCut(t *testing.T) {
 	}
 }
 
-// alpine writes a root like Alpine's: dozens of packages, hundreds of files, the links to busybox
-// that no list has, and /usr merged or not.
+// alpine writes a root like Alpine's: dozens of packages, hundreds of files, and the links to
+// busybox that are in no list. /usr is merged or not.
 func alpine(merged bool) (root, want string) {
 	bin := "/bin"
 	var db, tree, claims strings.Builder
@@ -252,7 +252,7 @@ func TestAlpine(t *testing.T) {
 	}
 }
 
-// sorted sorts the lines, since the tree's order does not matter.
+// sorted sorts the lines, because the tree's order does not matter.
 func sorted(text string) string {
 	list := strings.Split(text, "\n")
 	slices.Sort(list)

@@ -8,7 +8,8 @@ import (
 	"chunkah/tests/mkroot"
 )
 
-// TestPackages: the data for a bill of materials. A virtual package is a list of others.
+// TestPackages checks the data for a bill of materials. A virtual package is only a list of other
+// packages.
 func TestPackages(t *testing.T) {
 	text := packaged("libssl3", "openssl", 1, "usr/lib/libssl.so") + packaged("musl", "musl", 1, "lib/ld") +
 		strings.Replace(packaged("gcompat", "", 1, "lib/g"), "L:MIT", "L:NCSA and more", 1) + packaged(".build-deps", "", 1)

@@ -50,7 +50,7 @@ func TestThreshold(t *testing.T) {
 		"/opt/small chunkah/unclaimed", "/opt/unknown chunkah/unclaimed")
 }
 
-// All names of an inode are in the component of the first.
+// All hard links to an inode are in the component of the first path.
 func TestHardLinks(t *testing.T) {
 	got := tags(t, []assign.Repo{Repo{}}, file("/a", 5<<20, 7), file("/b", 3<<20, 0), file("/c", 5<<20, 7), file("/d", 1, 8), file("/e", 1, 8))
 	want(t, got, "/a bigfiles/a", "/b bigfiles/b", "/c bigfiles/a", "/d chunkah/unclaimed", "/e chunkah/unclaimed")
@@ -70,7 +70,8 @@ func (o owner) Load(_ context.Context, t *assign.Tree) (*assign.Result, error) {
 	return &assign.Result{Claims: []assign.Claim{{File: i, Package: p}}}, nil
 }
 
-// A package takes precedence, even if its repo comes later and it owns one of several names.
+// A package takes precedence, even if its repo comes later and it owns only one of several hard
+// links.
 func TestPackagesGoFirst(t *testing.T) {
 	for _, claimed := range []string{"/a", "/c"} {
 		got := tags(t, []assign.Repo{Repo{}, owner(claimed)}, file("/a", 5<<20, 7), file("/b", 3<<20, 0), file("/c", 5<<20, 7))
@@ -81,7 +82,7 @@ func TestPackagesGoFirst(t *testing.T) {
 	want(t, tags(t, []assign.Repo{Repo{}}, tagged), "/a mine")
 }
 
-// Names with the same text are one component, since nothing else distinguishes them.
+// Names with the same text are one component, because nothing else distinguishes them.
 func TestOddNames(t *testing.T) {
 	got := tags(t, []assign.Repo{Repo{}}, file("/a\nb", Least, 0), file("/x\xfe", Least, 0), file("/x\xff", Least, 0))
 	want(t, got, "/a\nb bigfiles/a\nb", "/x\xfe bigfiles/x\uFFFD", "/x\xff bigfiles/x\uFFFD")

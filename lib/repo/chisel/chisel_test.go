@@ -18,7 +18,7 @@ import (
 	"chunkah/tests/bound"
 )
 
-// pack packs a text with zstd.
+// pack compresses a text with zstd.
 func pack(t testing.TB, text string) string {
 	t.Helper()
 	var out bytes.Buffer
@@ -35,7 +35,7 @@ func pack(t testing.TB, text string) string {
 	return out.String()
 }
 
-// wall writes the lines of a manifest behind a header.
+// wall returns a manifest that consists of a header and the given lines.
 func wall(lines ...string) string {
 	header := fmt.Sprintf(`{"jsonwall":"1.0","schema":"1.0","count":%d}`, len(lines)+1)
 	return pkgdbtest.Lines(append([]string{header}, lines...)...)

@@ -113,7 +113,7 @@ func FuzzInstalled(f *testing.F) {
 	})
 }
 
-// TestManyNeeds: a package that needs everything is damaged.
+// TestManyNeeds reads a package that needs too many packages. It is treated as damaged.
 func TestManyNeeds(t *testing.T) {
 	var needs []string
 	for i := range maxNeeds + 1 {

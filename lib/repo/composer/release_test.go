@@ -7,7 +7,7 @@ import (
 	"chunkah/lib/repo/places/placestest"
 )
 
-// installed.json has the time of each release.
+// installed.json contains the time of each release.
 func TestReleases(t *testing.T) {
 	r := placestest.New(t)
 	r.File("/app/vendor/composer/installed.json", `{"packages": [

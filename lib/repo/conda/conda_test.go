@@ -13,7 +13,7 @@ import (
 
 const prefix = "/opt/conda"
 
-// install adds a package of an environment.
+// install adds a package to an environment.
 func install(r *placestest.Root, prefix, name string, files ...string) *placestest.Root {
 	raw, err := json.Marshal(map[string]any{"name": name, "version": "1.0", "build": "h0_0", "files": files, "paths_data": map[string]any{}})
 	if err != nil {
@@ -59,7 +59,8 @@ func TestEnvironments(t *testing.T) {
 	)
 }
 
-// TestSharedCache: files in a cache that environments share belong to the first one's package.
+// TestSharedCache checks that files in a shared cache belong to the package in the first
+// environment.
 func TestSharedCache(t *testing.T) {
 	r := placestest.New(t)
 	for _, env := range []string{"a", "b"} {

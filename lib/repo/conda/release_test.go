@@ -6,7 +6,7 @@ import (
 	"chunkah/lib/repo/places/placestest"
 )
 
-// A record has the time of the build, in milliseconds or in seconds.
+// A record contains the build time, in milliseconds or in seconds.
 func TestReleases(t *testing.T) {
 	r := placestest.New(t)
 	for name, timestamp := range map[string]string{"millis": "1650000000123", "seconds": "1600000000", "none": "null", "text": `"now"`, "later": "1800000000000"} {

@@ -11,7 +11,7 @@ import (
 	"chunkah/tests/bound"
 )
 
-// deps is the list of an application with packages of all kinds of files.
+// deps is the deps.json of an application whose packages contain all kinds of files.
 const deps = `{
   "runtimeTarget": {"name": ".NETCoreApp,Version=v8.0/linux-x64", "signature": ""},
   "targets": {".NETCoreApp,Version=v8.0": {}, ".NETCoreApp,Version=v8.0/linux-x64": {
@@ -132,7 +132,7 @@ func FuzzDeps(f *testing.F) {
 	})
 }
 
-// TestManyNeeds: a package that needs everything is damaged.
+// TestManyNeeds reads a package that needs too many packages. It is treated as damaged.
 func TestManyNeeds(t *testing.T) {
 	var needs []string
 	for i := range maxNeeds + 1 {

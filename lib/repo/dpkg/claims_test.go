@@ -67,8 +67,8 @@ file /sbin/tool
 }
 
 // TestMergedLinks claims links that replaced top-level directories, which many packages list. They
-// belong to base-files and libc6, which every Debian has, so that adding another package moves no
-// link.
+// belong to base-files and libc6, which every Debian system contains, so that adding another
+// package moves no link.
 func TestMergedLinks(t *testing.T) {
 	check(t, root(
 		deb{name: "acl", list: "/bin /bin/getfacl /opt /opt/x"},
@@ -225,7 +225,7 @@ dir /usr/bin/dir
 		`the lists of "listless" are missing, so only files with digests are assigned to these packages`)
 }
 
-// TestGenerated claims files that no list has.
+// TestGenerated claims files that are in no list.
 func TestGenerated(t *testing.T) {
 	check(t, root(
 		deb{name: "ca-certificates", list: "/usr/share/ca-certificates/one.crt"},

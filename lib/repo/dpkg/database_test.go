@@ -120,7 +120,7 @@ func TestDamage(t *testing.T) {
 	fails(t, "file /var/lib/dpkg/status sparse=1 size=1073741824", `reading "/var/lib/dpkg/status": has 1073741824 bytes`)
 }
 
-// TestStatusCut cuts status anywhere: every loss is reported.
+// TestStatusCut cuts status at any position. Every loss must be reported.
 func TestStatusCut(t *testing.T) {
 	status := ""
 	rest := ""

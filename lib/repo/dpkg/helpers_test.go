@@ -25,7 +25,8 @@ type deb struct {
 	name   string
 	fields string // besides Package, Status and Version
 	status string // "install ok installed" if empty
-	// list are the paths of its list, without parents. If arch is set, it is in the list's name.
+	// list contains the paths in the package's list, without parents. If arch is set, it is part of
+	// the list's name.
 	list string
 	arch string
 	sums string // the paths of md5sums

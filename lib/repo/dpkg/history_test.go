@@ -77,7 +77,7 @@ func TestHistory(t *testing.T) {
 }
 
 // TestInstalledAnew installs the same packages at another time, with other packages and in another
-// order: their components stay the same.
+// order. Their components must stay the same.
 func TestInstalledAnew(t *testing.T) {
 	a := deb{name: "a", list: "/usr/a /etc/a", sums: "/usr/a", fields: "Conffiles:\n /etc/a 00\n"}
 	b := deb{name: "b", list: "/usr/b /usr/share/x", sums: "/usr/b"}
@@ -144,7 +144,7 @@ func deflated(distanceBits int, text string) string {
 		}
 		packed, bits = packed+string([]byte{byte(n)}), bits[min(8, len(bits)):]
 	}
-	return packed // without its checksum, which does not matter here
+	return packed // the checksum is left out, because it does not matter here
 }
 
 // reversed returns a number with its lowest bit first, as all values except codes are written.

@@ -7,8 +7,8 @@ import (
 	"chunkah/tests/mkroot"
 )
 
-// TestPackages: the data for a bill of materials. Of a removed package only configuration is
-// left, and one package can be there for two architectures.
+// TestPackages checks the data for a bill of materials. A removed package leaves only configuration
+// files, and a package can be installed for two architectures.
 func TestPackages(t *testing.T) {
 	_, outcome := pkgdbtest.Run(t, mkroot.Make(t, root(
 		deb{name: "libc6", fields: "Source: glibc\nMulti-Arch: same\n", list: "/lib/a", arch: "amd64"},

@@ -14,7 +14,7 @@ import (
 	"chunkah/tests/bound"
 )
 
-// build compiles a program, with a module or without one.
+// build compiles a program, with or without a module.
 func build(t testing.TB, module string) []byte {
 	t.Helper()
 	dir := t.TempDir()
@@ -90,7 +90,7 @@ func TestNothingHere(t *testing.T) {
 	}
 }
 
-// TestVanished: the program of a record is missing in the root.
+// TestVanished reads a root in which the program of a record is missing.
 func TestVanished(t *testing.T) {
 	r := placestest.New(t).Exec("/usr/bin/x", make([]byte, Least))
 	tree := r.Tree()

@@ -107,7 +107,7 @@ func TestUnversioned(t *testing.T) {
 	}
 }
 
-// TestLies: a directory with false sizes costs no memory.
+// TestLies checks that a directory with false sizes does not cost memory.
 func TestLies(t *testing.T) {
 	good := []byte(jar(t, zip.Deflate, pom("x")...))
 	end := len(good) - endLen
@@ -149,8 +149,8 @@ func (h hole) ReadAt(p []byte, off int64) (int, error) {
 	return len(p), nil
 }
 
-// TestManyEntries: neither the number of entries in the directory nor the number that the end
-// record claims costs memory.
+// TestManyEntries checks that memory does not depend on the number of entries in the directory, nor
+// on the number that the end record claims.
 func TestManyEntries(t *testing.T) {
 	entry := "PK\x01\x02" + strings.Repeat("\x00", headerLen-4)
 	full := []byte(strings.Repeat(entry, maxDirectory/headerLen) + "PK\x05\x06" + strings.Repeat("\x00", endLen-4))
@@ -228,7 +228,7 @@ func FuzzArchive(f *testing.F) {
 	})
 }
 
-// TestUnknownSize: a stream need not have a file's size.
+// TestUnknownSize reads a file whose record does not contain its size.
 func TestUnknownSize(t *testing.T) {
 	r := placestest.New(t).File("/opt/x-1.jar", jar(t, zip.Store, pom("core")...))
 	tree := r.Tree()

@@ -8,7 +8,8 @@ import (
 	"chunkah/lib/repo/places/placestest"
 )
 
-// TestPackages: the data for a bill of materials: an archive, and the artifacts merged into it.
+// TestPackages checks the data for a bill of materials: an archive and the artifacts merged into
+// it.
 func TestPackages(t *testing.T) {
 	r := placestest.New(t)
 	r.File("/a-2.0.jar", jar(t, zip.Deflate, append(pom("guava"), pom("a")...)...))

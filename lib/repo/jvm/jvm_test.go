@@ -9,7 +9,7 @@ import (
 	"chunkah/tests/bound"
 )
 
-// release writes a file as the build of OpenJDK does.
+// release returns a release file in the form that the OpenJDK build writes.
 func release(maker, version string) string {
 	return "IMPLEMENTOR=\"" + maker + "\"\nJAVA_RUNTIME_VERSION=\"x\"\nJAVA_VERSION=\"" + version + "\"\nMODULES=\"java.base java.logging\"\n"
 }

@@ -6,7 +6,7 @@ import (
 	"chunkah/lib/repo/places/placestest"
 )
 
-// A release file has the date of the version.
+// A release file contains the date of the version.
 func TestReleases(t *testing.T) {
 	r := placestest.New(t)
 	for name, line := range map[string]string{"a": "JAVA_VERSION_DATE=\"2022-02-28\"\n", "b": ""} {

@@ -116,7 +116,7 @@ func TestProjects(t *testing.T) {
 	}
 }
 
-// TestPnpm: packages are in a store below node_modules, with links between them.
+// TestPnpm reads packages in a store below node_modules, with links between the packages.
 func TestPnpm(t *testing.T) {
 	r := placestest.New(t).File("/app/package.json", `{}`).File("/app/packages/one/package.json", manifest("dependencies", "web", "two")).
 		File("/app/packages/two/package.json", manifest("dependencies", "tool"))
@@ -192,7 +192,7 @@ func TestSystemPackages(t *testing.T) {
 	}
 }
 
-// TestInstall installs a tree with npm and asks npm which package needs each one.
+// TestInstall installs a tree with npm and asks npm which packages need each package.
 func TestInstall(t *testing.T) {
 	if testing.Short() {
 		t.Skip("installs packages")

@@ -7,7 +7,8 @@ import (
 	"chunkah/lib/repo/places/placestest"
 )
 
-// TestPackages: the data for a bill of materials: each version, under the name in package.json.
+// TestPackages checks the data for a bill of materials. It contains each version, under the name in
+// package.json.
 func TestPackages(t *testing.T) {
 	r := placestest.New(t)
 	r.File(app+"@s/x/package.json", `{"name": "@s/x", "version": "1.2.3-rc.1+b", "license": "MIT"}`)

@@ -62,7 +62,7 @@ func TestIntervals(t *testing.T) {
 	}
 }
 
-// An interval needs no paths, and replaces the history that a repo has of the component.
+// An interval needs no paths, and replaces the history that a repo knows of the component.
 func TestIntervalOfPackage(t *testing.T) {
 	r := mapOf(t, `{"rpm/kmod": {"interval": "daily"}, "rpm/gone": {"interval": 7}, "rpm/bash": {"interval": "monthly", "files": ["/mine"]}}`)
 	a := placestest.New(t).File("/kmod", "").File("/bash", "").File("/other", "").File("/mine", "").Assign(r, history{})
@@ -77,7 +77,7 @@ func TestIntervalOfPackage(t *testing.T) {
 	}
 }
 
-// history is a repo that has every file, and two updates of each.
+// history is a repo that claims every file and knows two updates of each.
 type history struct{}
 
 func (history) Name() string { return "rpm" }
@@ -92,7 +92,7 @@ func (history) Load(_ context.Context, t *assign.Tree) (*assign.Result, error) {
 	return r, nil
 }
 
-// Symlinks go with the file that they lead to, unless a repo claims them.
+// Symlinks belong to the component of the file that they lead to, unless a repo claims them.
 func TestLinks(t *testing.T) {
 	r := placestest.New(t).File("/opt/web/bin/web", "").Symlink("/usr/local/bin/web", "/opt/web/bin/web").Symlink("/usr/bin/www", "../local/bin/web").
 		Symlink("/srv/web", "/opt/web").Symlink("/usr/bin/owned", "/opt/web/bin/web").Own("dpkg/owned", "/usr/bin/owned").Symlink("/usr/bin/loop", "loop")
@@ -222,7 +222,7 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// TestEffort: the work is limited for any map.
+// TestEffort checks that the work is limited for any map.
 func TestEffort(t *testing.T) {
 	for _, path := range []string{"/usr", "/**/x", "/usr/**"} {
 		m := newMatcher(sample(t).Tree())

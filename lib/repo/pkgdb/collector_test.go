@@ -12,7 +12,7 @@ import (
 	"chunkah/tests/mkroot"
 )
 
-// fake is a repo whose claims a function makes.
+// fake is a repo whose claims are made by a function.
 type fake func(c *pkgdb.Collector, at func(path string) int)
 
 func (fake) Name() string { return "fake" }
@@ -88,7 +88,7 @@ file /out/side
 	))
 }
 
-// TestUnlisted finds the owners of files that no list has.
+// TestUnlisted finds the owners of files that are in no list.
 func TestUnlisted(t *testing.T) {
 	root := `
 file /usr/lib/py/mod.py

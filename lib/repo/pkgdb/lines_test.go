@@ -69,7 +69,7 @@ func (e *endless) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// TestEndlessLine reads a line of one GiB, and more texts up to the limit for all of them, without
+// TestEndlessLine reads a line of one GiB, and further texts up to the limit for all texts, without
 // keeping them in memory.
 func TestEndlessLine(t *testing.T) {
 	l := NewLines()

@@ -15,8 +15,8 @@ import (
 	"chunkah/lib/rootfs"
 )
 
-// Files with the same name are one component. Files that are not selected, or that have no name,
-// are not claimed, and neither are later names of an inode.
+// Files with the same name are one component. Files that are not selected or that contain no name
+// are not claimed. Neither are further hard links to an inode.
 func TestSingle(t *testing.T) {
 	r := placestest.New(t).File("/a.x/one.x", "lamp").File("/b.x", "").File("/c", "lamp").File("/d.x", "switch\xff").
 		File("/e.x", "lamp").Link("/f.x", "/e.x").File("/gone.x", "lamp")
@@ -46,7 +46,7 @@ func TestSingle(t *testing.T) {
 	for _, claim := range result.Claims {
 		got = append(got, tree.Files[claim.File].Path+" "+claim.Package.Component.Name)
 	}
-	want := []string{"/a.x/one.x shop/lamp", "/a.x/one.x shop/lamp", "/e.x shop/lamp", "/e.x shop/lamp"} // /d.x has more than MaxRead
+	want := []string{"/a.x/one.x shop/lamp", "/a.x/one.x shop/lamp", "/e.x shop/lamp", "/e.x shop/lamp"} // /d.x is larger than MaxRead
 	if !reflect.DeepEqual(got, want) || len(result.Packages) != 4 || len(asked) != 5 {
 		t.Errorf("got %q, %d packages, asked %q", got, len(result.Packages), asked)
 	}
@@ -86,7 +86,7 @@ func (d disk) Open(string) (io.ReaderAt, error)              { return d, nil }
 func (d disk) Close() error                                  { return nil }
 func (d disk) ReadAt(p []byte, off int64) (n int, err error) { return 0, d.err }
 
-// TestSingleReadError: an unreadable file is an error, not an unnamed one.
+// TestSingleReadError checks that a file that cannot be read is an error.
 func TestSingleReadError(t *testing.T) {
 	broken := errors.New("input/output error")
 	tree := assign.NewTree(rootfs.Virtual("disk", disk{broken}), []*format.File{{Path: "/x", Type: format.TypeFile, Size: 1000}})

@@ -7,7 +7,8 @@ import (
 	"chunkah/lib/repo/places/placestest"
 )
 
-// TestPackages: the data for a bill of materials, by the metadata or else by the record's name.
+// TestPackages checks the data for a bill of materials, from the metadata or else from the record's
+// name.
 func TestPackages(t *testing.T) {
 	r := placestest.New(t)
 	r.File(site+"/Jinja2-3.1.dist-info/METADATA", "Name: Jinja2\nVersion: 3.1.4\nLicense: BSD\nLicense-Expression: BSD-3-Clause\n\nVersion: 9\nLicense: no\n")

@@ -217,7 +217,7 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// TestVanished: files of records are missing in the root.
+// TestVanished reads a root in which files of records are missing.
 func TestVanished(t *testing.T) {
 	tree := wheel(placestest.New(t), site, "x-1", "x.py").Tree()
 	other := wheel(placestest.New(t), "/else", "x-1").Tree()

@@ -6,8 +6,8 @@ import (
 	"chunkah/lib/repo/places/placestest"
 )
 
-// DESCRIPTION says when a package was published, or at least when it was packaged. Built, the time
-// of the installation, does not count.
+// DESCRIPTION contains the time when a package was published, or at least when it was packaged. The
+// field Built, the time of the installation, is not used.
 func TestReleases(t *testing.T) {
 	r := placestest.New(t)
 	install(r, "/lib", "packaged", "Packaged: 2022-02-28 12:00:00 UTC; somebody\n")

@@ -62,8 +62,8 @@ var damages = map[string]func(raw []byte, at int) []byte{
 	},
 }
 
-// TestDamage damages real databases in many places. All packages must be read, or there must be an
-// error.
+// TestDamage damages real databases in many places. Each time, the result must be all packages or
+// an error.
 func TestDamage(t *testing.T) {
 	rounds := map[string]int{
 		"libuuid/Packages": 40, "sle15-bci/Packages.db": 15,

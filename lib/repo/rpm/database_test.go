@@ -74,7 +74,8 @@ func TestRealDatabases(t *testing.T) {
 	}
 }
 
-// compareWithLibrary reads an undamaged database with the library, whose result is right for those.
+// compareWithLibrary reads an undamaged database with the library, which returns correct results
+// for undamaged databases.
 func compareWithLibrary(t *testing.T, file string, want []string) {
 	raw := readFile(t, file) // opening changes a SQLite database's directory
 	file = filepath.Join(t.TempDir(), "db")
@@ -104,7 +105,8 @@ func compareWithLibrary(t *testing.T, file string, want []string) {
 	}
 }
 
-// TestPackagesReal: the data for a bill of materials are those that the library reads.
+// TestPackagesReal checks that the data for a bill of materials are the same as those that the
+// library reads.
 func TestPackagesReal(t *testing.T) {
 	for _, name := range []string{"fedora35/rpmdb.sqlite", "centos7-many/Packages", "sle15-bci/Packages.db", "centos5-plain/Packages"} {
 		t.Run(filepath.Dir(name), func(t *testing.T) {

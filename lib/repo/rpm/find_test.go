@@ -134,7 +134,7 @@ func TestChangedWhileCopied(t *testing.T) {
 }
 
 // TestCopyIsGone checks that the private copy is removed before packages are read, so that a killed
-// process leaves nothing.
+// process leaves no files behind.
 func TestCopyIsGone(t *testing.T) {
 	for file, raw := range map[string]string{
 		"rpmdb.sqlite": databaseOf(t, testPackage{name: "a"}),

@@ -13,7 +13,7 @@ import (
 
 // addListed adds records for every directory and regular file in a database's packages, and for
 // their parents, without creating files. Symlinks are left out, so that every path is a physical
-// one.
+// path.
 func (tr *tree) addListed(db string) {
 	tr.t.Helper()
 	seen := make(map[string]bool)
@@ -59,12 +59,12 @@ func (tr *tree) addListed(db string) {
 	}
 }
 
-// maxWork bounds the allocations per file of a tree, which must not depend on the number of files:
-// about three times the present value.
+// maxWork is the largest number of allocations per file in a tree, which must not depend on the
+// number of files. It is about three times the present value.
 const maxWork = 8
 
 // TestLoadReal claims everything that a large database lists, with the same work per file as for a
-// small one.
+// small database.
 func TestLoadReal(t *testing.T) {
 	for _, db := range []string{"fedora35/rpmdb.sqlite", "centos7-python35/Packages", "sle15-bci/Packages.db"} {
 		t.Run(path.Dir(db), func(t *testing.T) {

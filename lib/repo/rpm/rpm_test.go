@@ -13,8 +13,8 @@ import (
 	"chunkah/lib/assign"
 )
 
-// spec has two packages of one source package, with all special kinds of files: a shared directory,
-// a ghost, documentation, a link, a moved file.
+// spec describes two packages from one source package, with all special kinds of files: a shared
+// directory, a ghost, documentation, a link and a moved file.
 const spec = `
 Name: one
 Version: 1.0

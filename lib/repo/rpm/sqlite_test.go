@@ -67,7 +67,7 @@ func TestWriteAheadLog(t *testing.T) {
 }
 
 // TestDamagedIndexes damages every page of an index, and every page of the packages. Damaged
-// indexes are a warning, since all packages can be read; damaged packages are an error.
+// indexes cause a warning, because all packages can be read. Damaged packages are an error.
 func TestDamagedIndexes(t *testing.T) {
 	const page = 4096
 	raw := readFile(t, testdata(t, "cbl-mariner-2.0/rpmdb.sqlite"))

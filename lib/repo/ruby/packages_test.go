@@ -8,8 +8,8 @@ import (
 	"chunkah/lib/repo/places/placestest"
 )
 
-// TestPackages: the data for a bill of materials: each version, of a broken specification that in
-// its name.
+// TestPackages checks the data for a bill of materials. It contains each version. If a
+// specification is broken, the version is taken from its file name.
 func TestPackages(t *testing.T) {
 	r := placestest.New(t)
 	for _, version := range []string{"1.14.0", "1.15.0"} {

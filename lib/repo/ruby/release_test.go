@@ -6,8 +6,8 @@ import (
 	"chunkah/lib/repo/places/placestest"
 )
 
-// A specification has the date of the release. RubyGems writes one of 1980 if a build is to be
-// reproducible.
+// A specification contains the date of the release. For reproducible builds, RubyGems writes a date
+// in 1980.
 func TestReleases(t *testing.T) {
 	r := placestest.New(t)
 	for name, date := range map[string]string{"rake": "2022-02-28", "zip": "1980-01-02", "bad": "tomorrow"} {

@@ -10,8 +10,9 @@ import (
 	"chunkah/tests/bound"
 )
 
-// FuzzLoad tags a small tree with any values of the attributes: they are refused with the path, or
-// each file has one component, its own or that of the nearest directory above it.
+// FuzzLoad tags a small tree with arbitrary attribute values. Either they are refused with an error
+// that names the path, or each file gets one component: its own, or that of the nearest directory
+// above it.
 func FuzzLoad(f *testing.F) {
 	f.Add("app", "weekly", "lib\n", "30")
 	f.Add("a\x00", "0", "\xff", "")

@@ -164,7 +164,8 @@ func TestIntervals(t *testing.T) {
 	}
 }
 
-// One file of a component can set the interval for all, and several can set the same.
+// One file can set the interval for its whole component, and several files can set the same
+// interval.
 func TestIntervalOfComponent(t *testing.T) {
 	result, _ := claims(t, file("/a", component("x")), file("/b", component("x"), every("7")), file("/c", component("y"), every("30")),
 		file("/d", component("x"), every("weekly")), file("/e", component("z")))
@@ -218,7 +219,7 @@ func (r fixed) Load(_ context.Context, t *assign.Tree) (*assign.Result, error) {
 }
 
 // An interval on a file without an xattr component applies to the file's package. Leftovers already
-// have an interval. There is at most one warning per kind, for any number of files.
+// have an interval. For any number of files, there is at most one warning of each kind.
 func TestIntervalOfPackages(t *testing.T) {
 	files := []*format.File{file("/opt/a", every("weekly")), file("/opt/b", every("never")), file("/opt/c", every("seldom"))}
 	for i := range 500 {
@@ -259,7 +260,8 @@ func TestIntervalOfPackages(t *testing.T) {
 	}
 }
 
-// In the complete stage, records with components keep them, and names of an inode stay together.
+// In the complete stage, records that have components keep them, and hard links to an inode stay
+// together.
 func TestAssigned(t *testing.T) {
 	tagged := file("/d/tagged")
 	tagged.Components = []string{"mine"}
@@ -284,7 +286,8 @@ func TestAssigned(t *testing.T) {
 	}
 }
 
-// Symlinks elsewhere in the tree go with the file that they lead to, unless a repo claims them.
+// Symlinks elsewhere in the tree belong to the component of the file that they lead to, unless a
+// repo claims them.
 func TestLinks(t *testing.T) {
 	tree := placestest.New(t).File("/opt/web/bin/web", "").Symlink("/usr/bin/web", "/opt/web/bin/web").
 		Symlink("/usr/bin/www", "web").Symlink("/srv/web", "/opt/web").Tree()

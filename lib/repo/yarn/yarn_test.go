@@ -91,7 +91,7 @@ func TestProject(t *testing.T) {
 	)
 }
 
-// TestSharedCache: the needs of packages come from all projects that share a cache.
+// TestSharedCache checks that the needs of packages are read from all projects that share a cache.
 func TestSharedCache(t *testing.T) {
 	r := placestest.New(t).File("/srv/a/yarn.lock", locked).File("/srv/a/.pnp.cjs", "").File("/srv/b/yarn.lock", "").File("/srv/b/.pnp.cjs", "")
 	r.File("/root/.yarn/berry/cache/web-npm-1.1.0-0123456789-10c0.zip", "").File("/root/.yarn/berry/cache/@s-leaf-npm-1.0.0-0123456789-10c0.zip", "")
