@@ -106,7 +106,7 @@ func (f *repoFlags) chosen(ctx context.Context) (list []assign.Repo, err error) 
 		list = append(list, all[i])
 	}
 	if mapped != nil && !slices.Contains(seen, mapped.Name()) {
-		return nil, usagef("--map has no effect without the repo map: add it to --repos")
+		return nil, usagef("--map has no effect, because --repos does not include map: add map to --repos")
 	}
 	return list, nil
 }

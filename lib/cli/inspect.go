@@ -98,7 +98,7 @@ func (c *inspectCommand) check() (src image.Source, err error) {
 	case c.Depth < -1:
 		return src, usagef("--depth %d: want 0 or more", c.Depth)
 	case (c.Repos != "" || c.Map != "") && !c.needsComponents():
-		return src, usagef("--repos and --map have no effect if no components of files are shown: add --components or --html, or --json to --files")
+		return src, usagef("--repos and --map have no effect if no components of files are shown: add --components, --html, or --files with --json")
 	}
 	if err := c.checkPage(); err != nil {
 		return src, err

@@ -24,7 +24,7 @@ type Options struct {
 	// Backoff is the wait before the second attempt. It doubles up to half a minute; 0 means half a
 	// second.
 	Backoff time.Duration
-	// Timeout is how long a request may make no progress; 0 means a minute.
+	// Timeout is how long a request may go without progress; 0 means a minute.
 	Timeout time.Duration
 	// Warn receives messages about retries and about answers that cannot be right. If it is nil,
 	// the messages are ignored. Several goroutines can call it at the same time.

@@ -64,7 +64,7 @@ func markdownTable(p *Printer, s *reuse.Step) {
 	}
 }
 
-// markdown escapes a text so that it contains no markup.
+// markdown escapes text so that it contains no markup.
 func markdown(s string) string {
 	var b strings.Builder
 	for _, r := range quote.Line(s) {

@@ -48,7 +48,7 @@ func PlanLines(x *pack.Explanation) []string {
 	return lines
 }
 
-// patchLines tells which layers of the previous image are kept, and why the others are not.
+// patchLines says which layers of the previous image are kept, and why the others are not.
 func patchLines(w *pack.PatchWhy) (lines []string) {
 	if w == nil {
 		return nil
@@ -76,7 +76,7 @@ func share(part, whole int64) int64 {
 	return int64(float64(part) / float64(whole) * 1_000_000)
 }
 
-// fate tells what happens to a layer of the previous image.
+// fate says what happens to a layer of the previous image.
 func fate(l pack.PatchLayerWhy) string {
 	switch l.Reason {
 	case patch.Kept:
@@ -119,7 +119,7 @@ func keptLayers(layers []pack.Why) (n int) {
 	return n
 }
 
-// reason tells what changed in a layer since the previous image, and how much splitting its
+// reason says what changed in a layer since the previous image, and how much splitting its
 // components would save.
 func reason(l pack.Why) string {
 	var why []string

@@ -69,7 +69,7 @@ var clientTexts = map[reuse.Client]string{
 	reuse.Docker: "docker (overlay2)", reuse.Podman: "podman", reuse.Containerd: "containerd",
 }
 
-// partialText tells what podman downloads with partial pulls.
+// partialText says what podman downloads with partial pulls.
 func partialText(s *reuse.Step) string {
 	c := s.Partial
 	text := fmt.Sprintf("podman with partial pulls downloads %s of %s, including %s of tables, in %s of %s", console.Bytes(c.Download),
