@@ -227,6 +227,7 @@ func TestDoctorRPM(t *testing.T) {
 
 // Python packages installed by pip differ from day to day; those of the system do not.
 func TestDoctorPython(t *testing.T) {
+	t.Parallel()
 	for _, f := range diagnose(t, nil, trixieRoot(t), "--prune", "/dev/") {
 		if f.ID != "pyc-times" {
 			continue

@@ -23,6 +23,7 @@ const (
 // database that a module carries for its tests. Paths and sizes of the files are true, and contents
 // are made up.
 func TestClientsPullAnUpdatedPackage(t *testing.T) {
+	t.Parallel()
 	clients.Need(t, "root", "skopeo", "docker-registry")
 	dir := t.TempDir()
 	module := strings.TrimSpace(clients.Run(t, exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/knqyf263/go-rpmdb")))

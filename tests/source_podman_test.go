@@ -110,6 +110,7 @@ func records(t *testing.T, root *rootfs.Root) string {
 
 // An image of a Debian gives the same records as the root, after any conversion by skopeo.
 func TestSourceOfADebianRoot(t *testing.T) {
+	t.Parallel()
 	clients.Need(t, "root", "skopeo")
 	root := debianRoot(t)
 	archive := build(t, root, "--keep-special-files")

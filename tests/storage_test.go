@@ -211,6 +211,7 @@ func TestToStorageKept(t *testing.T) {
 // podman 5 uses an image that chunkah has written as if it had loaded its archive, and the storage
 // is clean, also after chunkah and podman have written to it in turn and a chunkah was killed.
 func TestToStorageOfPodman5(t *testing.T) {
+	t.Parallel()
 	root := debianRoot(t)
 	loaded, written := clients.NewTrixie(t, false), clients.NewTrixie(t, false)
 	args := []string{"build", "--skip-special-files", "--rootfs", root, "--config-str", fromConfig, "--max", "12"}

@@ -47,7 +47,7 @@ func (t *Tables) Files() (files []*format.File, err error) {
 			*f = *first
 			f.Path = at
 		default:
-			known := false
+			var known bool
 			if f.Type, known = types[e.Type]; !known {
 				return nil, fmt.Errorf("entry %q: unexpected type %q", e.Name, e.Type)
 			}
