@@ -1,7 +1,6 @@
 package tests
 
 import (
-	"encoding/json"
 	"fmt"
 	"os/exec"
 	"path/filepath"
@@ -39,14 +38,7 @@ func TestClientsPullAnUpdatedPackage(t *testing.T) {
 		clients.Run(t, cmd)
 		push(t, layouts[i], fmt.Sprintf("%s:%d", name, i+1))
 	}
-	var image struct{ Layers []struct{ Digest string } }
-	if err := json.Unmarshal([]byte(clients.Run(t, exec.Command("chunkah", "inspect", "--json", layouts[1]))), &image); err != nil {
-		t.Fatal(err)
-	}
-	var digests []string
-	for _, l := range image.Layers {
-		digests = append(digests, l.Digest)
-	}
+	digests := blobsOf(t, layouts[1])
 	for _, client := range pullers {
 		t.Run(client.name, func(t *testing.T) {
 			did, want := pullUpdate(t, client.start(t), registry, name, digests), predict(t, client.name, layouts...)

@@ -133,6 +133,19 @@ type pulled struct {
 	stored int64 // growth of its storage, in bytes
 }
 
+// blobsOf returns the digests of an image's blobs, lowest layer first.
+func blobsOf(t *testing.T, image string) (digests []string) {
+	t.Helper()
+	var list struct{ Layers []struct{ Digest string } }
+	if err := json.Unmarshal([]byte(clients.Run(t, exec.Command("chunkah", "inspect", "--json", image))), &list); err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range list.Layers {
+		digests = append(digests, l.Digest)
+	}
+	return digests
+}
+
 // pullUpdate pulls name:1 and then name:2, which has these layers.
 func pullUpdate(t *testing.T, p puller, registry *clients.Counter, name string, digests []string) (did pulled) {
 	t.Helper()
@@ -238,14 +251,7 @@ func TestClientsPullADebianAsPredicted(t *testing.T) {
 		appendTo(t, root+"/usr/bin/bash", "updated")
 		appendTo(t, root+"/var/lib/dpkg/status", "\n")
 	}
-	var image struct{ Layers []struct{ Digest string } }
-	if err := json.Unmarshal([]byte(clients.Run(t, exec.Command("chunkah", "inspect", "--json", layouts[1]))), &image); err != nil {
-		t.Fatal(err)
-	}
-	var digests []string
-	for _, l := range image.Layers {
-		digests = append(digests, l.Digest)
-	}
+	digests := blobsOf(t, layouts[1])
 	for _, client := range pullers {
 		t.Run(client.name, func(t *testing.T) {
 			did, want := pullUpdate(t, client.start(t), registry, name, digests), predict(t, client.name, layouts...)
