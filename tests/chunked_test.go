@@ -67,8 +67,8 @@ func chunked(t *testing.T, root, ref string, args ...string) string {
 // If podman fetches chunks, it creates exactly the files of the source, whatever they are: layers
 // with files that it would create differently are not marked.
 func TestPartialPullIsFaithful(t *testing.T) {
+	t.Parallel()
 	podman := clients.NewTrixie(t, true)
-	noLogin(t)
 	proxy := clients.NewRangeProxy(t, clients.NewRegistry(t, clients.RegistryOptions{}))
 	for name, root := range map[string]func(*testing.T) string{
 		"strange": func(t *testing.T) string { return strangeRoot(t, emptyXattr) }, "debian": debianRoot, "rpm": rpmRoot,
@@ -91,8 +91,8 @@ func TestPartialPullIsFaithful(t *testing.T) {
 
 // For an update, podman fetches little more than the changed part of a file.
 func TestPartialPullFetchesChanges(t *testing.T) {
+	t.Parallel()
 	podman := clients.NewTrixie(t, true)
-	noLogin(t)
 	proxy := clients.NewRangeProxy(t, clients.NewRegistry(t, clients.RegistryOptions{}))
 	root := mkroot.Make(t, "file /opt/large size=20000000\nfile /opt/other size=5000000\n")
 	ref := proxy.Host + "/app:"
@@ -139,9 +139,9 @@ func TestPartialPullFetchesChanges(t *testing.T) {
 
 // Everybody else reads the layers as ordinary zstd.
 func TestChunkedLayersAreOrdinary(t *testing.T) {
+	t.Parallel()
 	root := strangeRoot(t, "")
 	podman4 := clients.NewEngine(t) // with the user's environment
-	noLogin(t)
 	host := clients.NewRegistry(t, clients.RegistryOptions{})
 	ref := host + "/strange:1"
 	said := chunked(t, root, ref, "--keep-special-files")
@@ -183,7 +183,6 @@ func TestChunkedLayersAreOrdinary(t *testing.T) {
 // The same input gives the same blobs, into a layout, an archive and a registry, with any number of
 // threads.
 func TestChunkedIsDeterministic(t *testing.T) {
-	noLogin(t)
 	root := smallRoot(t)
 	dir := t.TempDir()
 	var first string

@@ -137,8 +137,8 @@ func TestDiffOfTimes(t *testing.T) {
 // An image passes through podman's storage, skopeo and a registry without losing anything, and each
 // result is a valid image.
 func TestDiffAndVerifyAmongClients(t *testing.T) {
+	t.Parallel()
 	clients.Need(t, "root", "podman", "skopeo")
-	noLogin(t)
 	dir, root := t.TempDir(), mkroot.Make(t, diffRoot)
 	archive := build(t, root, "--keep-special-files", "--verify", "-t", "localhost/app:1")
 	host := clients.NewRegistry(t, clients.RegistryOptions{})
@@ -171,7 +171,6 @@ func TestDiffAndVerifyAmongClients(t *testing.T) {
 // A push that fails verification does not move the tag.
 func TestBuildVerifyKeepsTheTag(t *testing.T) {
 	clients.Need(t, "root", "skopeo")
-	noLogin(t)
 	root := mkroot.Make(t, "dir / mode=0755\nfile /a text=a\nfile /b text=b")
 	place := "docker://" + clients.NewRegistry(t, clients.RegistryOptions{}) + "/app:1"
 	clients.Run(t, exec.Command("chunkah", "build", "--rootfs", root, "--verify", "-o", place))

@@ -93,6 +93,7 @@ func TestDockerArchiveInDocker(t *testing.T) {
 // podman loads it with each storage driver, from a file and from a pipe, and keeps the name, the
 // compression and the image's digest.
 func TestDockerArchiveInPodman(t *testing.T) {
+	t.Parallel()
 	root := runnable(t)
 	for _, driver := range []string{"overlay", "vfs"} {
 		t.Run(driver, func(t *testing.T) {
@@ -120,6 +121,7 @@ func TestDockerArchiveInPodman(t *testing.T) {
 
 // skopeo, umoci and containerd read it: skopeo by manifest.json, the others as a layout.
 func TestDockerArchiveInOthers(t *testing.T) {
+	t.Parallel()
 	root := runnable(t)
 	archive := dockerArchive(t, root, "app:1")
 	t.Run("skopeo", func(t *testing.T) {

@@ -245,7 +245,6 @@ func TestDoctorPython(t *testing.T) {
 // An image is examined with any transport, and the advice has commands for its build.
 func TestDoctorImages(t *testing.T) {
 	clients.Need(t, "root")
-	noLogin(t)
 	root := mkroot.Make(t, "dir / mode=0755\nfile /etc/machine-id text=x\nfile /tmp/x\nfifo /srv/p")
 	dir := t.TempDir()
 	places := []string{"oci:" + dir + "/layout", "oci-archive:" + dir + "/a.oci", "docker-archive:" + dir + "/a.tar:app:1",

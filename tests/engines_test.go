@@ -195,6 +195,7 @@ func TestDockerDaemonFaults(t *testing.T) {
 // An image with Docker's manifest has the same contents as with OCI's, and podman sees its health
 // check.
 func TestManifestTypeDocker(t *testing.T) {
+	t.Parallel()
 	clients.Need(t, "root", "podman", "skopeo", "docker-registry", "dockerd")
 	root, host := copyRoot(t, smallRoot(t)), clients.NewRegistry(t, clients.RegistryOptions{})
 	config := `{"architecture":"amd64","os":"linux","config":{"Cmd":["/x"],"Healthcheck":{"Test":["CMD","/check"]}}}`

@@ -44,7 +44,6 @@ func (a *asked) take() int {
 
 func startAsked(t *testing.T) (*asked, string) {
 	t.Helper()
-	noLogin(t)
 	a := &asked{inner: ggcr.New(ggcr.Logger(log.New(io.Discard, "", 0))), blobs: map[string]bool{}}
 	server := httptest.NewServer(a)
 	t.Cleanup(server.Close)

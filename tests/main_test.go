@@ -43,9 +43,24 @@ func run(m *testing.M) int {
 		return 1
 	}
 	os.Setenv("PATH", bin+":"+os.Getenv("PATH"))
-	// The user's settings must not change the tests.
+	// The user's settings, credentials and certificates must not change the tests.
 	for _, name := range []string{"SOURCE_DATE_EPOCH", "CHUNKAH_ROOTFS", "CHUNKAH_FORMAT", "CHUNKAH_CONFIG_STR", "CHUNKAH_THREADS", "CHUNKAH_CACHE"} {
 		os.Unsetenv(name)
+	}
+	for _, name := range []string{"REGISTRY_AUTH_FILE", "DOCKER_AUTH_CONFIG"} {
+		os.Unsetenv(name)
+	}
+	settings := filepath.Join(scratch, "settings")
+	err = os.Mkdir(settings, 0o700)
+	if err == nil {
+		err = os.WriteFile(filepath.Join(settings, "config.json"), []byte("{}"), 0o600) // podman requires it
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	for _, name := range []string{"XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "DOCKER_CONFIG"} {
+		os.Setenv(name, settings)
 	}
 	os.Setenv("XDG_STATE_HOME", filepath.Join(scratch, "state")) // tests leave nothing in the user's directory
 	return m.Run()

@@ -37,8 +37,8 @@ func onlyDocker(t *testing.T, host string, status int) string {
 
 // A registry that refuses OCI manifests gets Docker's, and a message says so in one line.
 func TestDockerManifestByItself(t *testing.T) {
+	t.Parallel()
 	clients.Need(t, "skopeo", "docker-registry")
-	noLogin(t)
 	root, real := smallRoot(t), clients.NewRegistry(t, clients.RegistryOptions{})
 	push := func(place string, args ...string) result {
 		t.Helper()
@@ -79,7 +79,6 @@ func TestDockerManifestByItself(t *testing.T) {
 // An index of images becomes a manifest list.
 func TestDockerManifestListByItself(t *testing.T) {
 	clients.Need(t, "skopeo", "docker-registry")
-	noLogin(t)
 	host := onlyDocker(t, clients.NewRegistry(t, clients.RegistryOptions{}), http.StatusBadRequest)
 	j := joinedImages(t)
 	image := "docker://" + host + "/app:all"

@@ -28,8 +28,8 @@ func fatRoot(t *testing.T, version string) string {
 // last image come from the document attached to the image. Damaged documents and plans are not
 // used.
 func TestPatchLayersInARegistry(t *testing.T) {
+	t.Parallel()
 	clients.Need(t, "root", "setfattr", "docker-registry")
-	noLogin(t)
 	inner := clients.NewRegistry(t, clients.RegistryOptions{})
 	counter := clients.NewCounter(t, inner)
 	host, sent := counted(t, counter.Host)
@@ -89,7 +89,6 @@ func TestPatchLayersInARegistry(t *testing.T) {
 // last.
 func TestPatchLayersOfTwoBuilders(t *testing.T) {
 	clients.Need(t, "root", "setfattr", "docker-registry")
-	noLogin(t)
 	image := "docker://" + clients.NewRegistry(t, clients.RegistryOptions{}) + "/os:latest"
 	layout := "oci:" + filepath.Join(t.TempDir(), "layout") + ":latest"
 	for _, place := range []string{image, layout} {

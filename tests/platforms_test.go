@@ -65,8 +65,8 @@ func attested(t *testing.T, j *joined) string {
 
 // Every image of an index is rechunked, and the result is one index, at every kind of place.
 func TestPlatformAll(t *testing.T) {
+	t.Parallel()
 	clients.Need(t, "skopeo", "docker-registry")
-	noLogin(t)
 	j := joinedImages(t)
 	source, dir, host := attested(t, j), t.TempDir(), clients.NewRegistry(t, clients.RegistryOptions{})
 	clients.Run(t, exec.Command("skopeo", "--insecure-policy", "copy", "--quiet", "--all", "--dest-tls-verify=false", "oci-archive:"+j.archive, "docker://"+host+"/source:1"))
@@ -130,7 +130,6 @@ func TestPlatformAllInPodman(t *testing.T) {
 
 // Options and sources for one image are refused.
 func TestPlatformAllRefused(t *testing.T) {
-	noLogin(t)
 	root := smallRoot(t)
 	out := filepath.Join(t.TempDir(), "out")
 	archive := build(t, root)
@@ -169,7 +168,6 @@ func TestPlatformAllRefused(t *testing.T) {
 // If one image fails, there is no index, wherever it would be.
 func TestPlatformAllOrNone(t *testing.T) {
 	clients.Need(t, "docker-registry", "skopeo")
-	noLogin(t)
 	dir, host := t.TempDir(), clients.NewRegistry(t, clients.RegistryOptions{})
 	src := filepath.Join(dir, "source")
 	for arch, root := range map[string]string{"amd64": smallRoot(t), "arm64": runnable(t)} {

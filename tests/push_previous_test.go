@@ -19,7 +19,6 @@ import (
 
 // If only the manifest of a previous image can be read, the build warns and continues.
 func TestPreviousImageThatCannotBeReadWhole(t *testing.T) {
-	noLogin(t)
 	root := smallRoot(t)
 	inner := ggcr.New(ggcr.Logger(log.New(io.Discard, "", 0)))
 	var broken atomic.Pointer[http.HandlerFunc]
@@ -57,7 +56,6 @@ func TestPreviousImageThatCannotBeReadWhole(t *testing.T) {
 // them before.
 func TestKeptBaseIsMounted(t *testing.T) {
 	clients.Need(t, "docker-registry", "skopeo")
-	noLogin(t)
 	t.Setenv("XDG_STATE_HOME", t.TempDir())
 	c := clients.NewCounter(t, clients.NewRegistry(t, clients.RegistryOptions{}))
 	host, sent := counted(t, c.Host)

@@ -20,7 +20,6 @@ import (
 // A signal ends a push in every state, and the message about the tag is true: if the registry has
 // moved it, the push has succeeded, and if that is unknown, the message says so.
 func TestSignalWhilePushing(t *testing.T) {
-	noLogin(t)
 	root := smallRoot(t)
 	forever := func(_ http.Handler, _ http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)

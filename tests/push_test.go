@@ -44,7 +44,6 @@ func rechunk(t *testing.T, source, dest string, args ...string) string {
 // also for skopeo.
 func everyWay(t *testing.T, source, compress string) {
 	t.Helper()
-	noLogin(t)
 	dir, host := t.TempDir(), clients.NewRegistry(t, clients.RegistryOptions{})
 	first, second := places(dir, host, "first"), places(dir, host, "second")
 	e := clients.NewEngine(t)
@@ -93,7 +92,6 @@ func TestEverySourceToEveryDestination(t *testing.T) {
 // If one package changed, only its layer is compressed and sent.
 func TestPushSendsWhatChanged(t *testing.T) {
 	clients.Need(t, "docker-registry")
-	noLogin(t)
 	root := smallRoot(t)
 	host, sent := counted(t, clients.NewRegistry(t, clients.RegistryOptions{}))
 	dest := "docker://" + host + "/team/app:1"
@@ -129,7 +127,6 @@ func TestPushSendsWhatChanged(t *testing.T) {
 
 // Pushes to a missing registry or an invalid name leave nothing behind, and the message has advice.
 func TestPushRefused(t *testing.T) {
-	noLogin(t)
 	root := smallRoot(t)
 	for dest, want := range map[string]string{
 		"docker://registry.example":            "names a registry but no image",

@@ -29,7 +29,7 @@ func configured(t *testing.T, home, text string, hosts ...string) {
 // chunkah reads an image from the same place as skopeo, or from none if skopeo does not.
 func TestRegistriesConf(t *testing.T) {
 	clients.Need(t, "skopeo", "docker-registry")
-	home := noLogin(t)
+	home := newHome(t)
 	own, mirror := clients.NewRegistry(t, clients.RegistryOptions{}), clients.NewRegistry(t, clients.RegistryOptions{})
 	images := map[string]*pushed{"own": pushable(t, tarOf(t, "own", 100)), "mirror": pushable(t, tarOf(t, "mirror", 200))}
 	if err := images["own"].push(t.Context(), own, "team/app:1"); err != nil {
@@ -86,7 +86,7 @@ func TestRegistriesConf(t *testing.T) {
 // A push goes to where the image's name says, and so does all that is read for it.
 func TestRegistriesConfPush(t *testing.T) {
 	clients.Need(t, "skopeo", "docker-registry")
-	home := noLogin(t)
+	home := newHome(t)
 	own, mirror := clients.NewRegistry(t, clients.RegistryOptions{}), clients.NewRegistry(t, clients.RegistryOptions{})
 	configured(t, home, "[[registry]]\nprefix = \"{own}\"\nlocation = \"{mirror}\"\ninsecure = true\n", "{own}", own, "{mirror}", mirror)
 	root, image := smallRoot(t), "docker://"+own+"/team/app:1"
@@ -112,7 +112,7 @@ func TestRegistriesConfPush(t *testing.T) {
 
 // Names without a registry are refused if podman would take another one.
 func TestRegistriesConfShortNames(t *testing.T) {
-	home := noLogin(t)
+	home := newHome(t)
 	configured(t, home, "unqualified-search-registries = [\"registry.example\", \"docker.io\"]\n[aliases]\n\"fedora\" = \"registry.example/fedora\"\n")
 	for image, want := range map[string]string{
 		"docker://app:1":  `image reference "app:1" has no registry: want registry.example/app, where podman looks first`,
@@ -130,7 +130,7 @@ func TestRegistriesConfShortNames(t *testing.T) {
 // The helpers that registries.conf names are asked for logins.
 func TestRegistriesConfHelpers(t *testing.T) {
 	clients.Need(t, "skopeo", "docker-registry")
-	home := noLogin(t)
+	home := newHome(t)
 	host := clients.NewRegistry(t, clients.RegistryOptions{Password: true})
 	helper := "#!/bin/sh\nread host\n[ \"$host\" = " + host + " ] || { echo 'credentials not found in native keychain'; exit 1; }\n" +
 		`echo '{"Username":"` + clients.RegistryUser + `","Secret":"` + clients.RegistryPassword + "\"}'\n"

@@ -166,15 +166,13 @@ func (c *countedBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// noLogin hides the user's credentials and certificates, and returns a new home directory.
-func noLogin(t *testing.T) string {
+// newHome returns a new home directory, where the test can put credentials and certificates.
+func newHome(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
 	for _, name := range []string{"HOME", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "DOCKER_CONFIG"} {
 		t.Setenv(name, dir)
 	}
-	t.Setenv("REGISTRY_AUTH_FILE", "")
-	t.Setenv("DOCKER_AUTH_CONFIG", "")
 	return dir
 }
 
@@ -197,7 +195,6 @@ func samePull(t *testing.T, ref string, want *pushed, args ...string) {
 
 func TestRegistryPlain(t *testing.T) {
 	clients.Need(t, "skopeo")
-	noLogin(t)
 	host, sent := counted(t, clients.NewRegistry(t, clients.RegistryOptions{}))
 	var layers [][]byte
 	for i := range 10 {
@@ -305,7 +302,7 @@ func TestRegistryWithAPassword(t *testing.T) {
 	clients.Need(t, "skopeo")
 	host := clients.NewRegistry(t, clients.RegistryOptions{Password: true})
 	img := pushable(t, tarOf(t, "file", 1<<20))
-	auth := filepath.Join(noLogin(t), "containers/auth.json") // below XDG_RUNTIME_DIR
+	auth := filepath.Join(newHome(t), "containers/auth.json") // below XDG_RUNTIME_DIR
 
 	err := img.push(t.Context(), host, "team/app:1")
 	if err == nil || !strings.Contains(err.Error(), "401 Unauthorized") || !strings.Contains(err.Error(), "podman login "+host) {
@@ -321,7 +318,7 @@ func TestRegistryWithAPassword(t *testing.T) {
 
 func TestRegistryWithTLS(t *testing.T) {
 	clients.Need(t, "skopeo")
-	home := noLogin(t)
+	home := newHome(t)
 	certs := authority(t)
 	host := clients.NewRegistry(t, clients.RegistryOptions{Cert: filepath.Join(certs, "server.pem"), Key: filepath.Join(certs, "server.key")})
 	img := pushable(t, tarOf(t, "file", 1<<20))

@@ -14,7 +14,6 @@ import (
 // One build writes to all outputs, each as if it were the only one. A layer is compressed once.
 func TestSeveralOutputs(t *testing.T) {
 	clients.Need(t, "root", "podman", "docker-registry", "skopeo")
-	noLogin(t)
 	dir, root, host, e := t.TempDir(), smallRoot(t), clients.NewRegistry(t, clients.RegistryOptions{}), clients.NewEngine(t)
 	storage := placeIn(e, "overlay", "app:1")
 	args := []string{"build", "-v", "--rootfs", root, "--config-str", fromConfig, "--max", "6", "--verify"}
@@ -46,7 +45,6 @@ func TestSeveralOutputs(t *testing.T) {
 // If one output cannot be written, no output has the image.
 func TestSeveralOutputsFail(t *testing.T) {
 	clients.Need(t, "root", "podman", "docker-registry")
-	noLogin(t)
 	root, host, e := copyRoot(t, smallRoot(t)), clients.NewRegistry(t, clients.RegistryOptions{}), clients.NewEngine(t)
 	dir := t.TempDir()
 	layers := filepath.Join(t.TempDir(), "layers")

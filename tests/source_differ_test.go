@@ -102,6 +102,7 @@ func oddLayers() []oddLayer {
 
 // Every difference from podman follows the image specification.
 func TestSourceWhereRuntimesDiffer(t *testing.T) {
+	t.Parallel()
 	clients.Need(t, "root", "podman")
 	for _, test := range oddLayers() {
 		img := imageOf(t, [][]mk.Entry{oddBase(), test.entries})

@@ -44,14 +44,9 @@ func (c *buildCommand) warnAttached(ctx context.Context, env *Env, set *source.S
 	}
 }
 
-// repository returns the repository that contains an image.
-func (f *imageFlags) repository(env *Env, at image.Source) (*registry.Repository, error) {
-	return transport.Repository(at.InRegistry(), f.registryOptions(env))
-}
-
 // attach uploads an SBOM as a referrer of its image, or of the image named at.
 func (f *imageFlags) attach(ctx context.Context, env *Env, at image.Source, doc *sbom.Document, form sbom.Format, data []byte) error {
-	repo, err := f.repository(env, at)
+	repo, err := transport.Repository(at.InRegistry(), f.registryOptions(env))
 	if err != nil {
 		return err
 	}

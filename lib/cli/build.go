@@ -73,10 +73,10 @@ func (c *buildCommand) aliases(env *Env) error {
 
 // checkReplaced refuses options of a stage that --assign or --pack replaces.
 func (c *buildCommand) checkReplaced() error {
-	if c.Assign != "" && (c.Repos != "" || c.Map != "" || c.Override) {
-		return usagef("--repos, --map and --override have no effect with --assign: pass them to its command")
+	if c.Assign != "" && isSet(&c.assignFlags) {
+		return usagef("--repos and the other options of assign have no effect with --assign: pass them to its command")
 	}
-	if c.Pack != "" && c.packFlags != (packFlags{}) {
+	if c.Pack != "" && isSet(&c.packFlags) {
 		return usagef("--max and the other options of pack have no effect with --pack: pass them to its command")
 	}
 	if c.Pack != "" && c.WriteManifestTo != "" {
@@ -87,6 +87,9 @@ func (c *buildCommand) checkReplaced() error {
 
 // building contains the options of all stages, and the files and images that they use.
 type building struct {
+	images image.Options
+	part   *indexPart // nil unless the build makes one of several images
+
 	header format.Header
 	scan   scan.Options
 	assign assign.Options
@@ -141,10 +144,10 @@ func (c *buildCommand) check(env *Env, h *format.Header) error {
 
 // open validates the other flags, and opens the files and images that the flags refer to.
 func (c *buildCommand) open(ctx context.Context, env *Env, b *building) (err error) {
-	if b.pack, err = c.packFlags.options(ctx, env, &c.imageFlags, c.place(), &b.plan); err != nil {
+	if b.pack, err = c.packFlags.options(ctx, env, b.images, c.place(), &b.plan); err != nil {
 		return err
 	}
-	if b.last, err = c.lastImage(ctx, env, &c.imageFlags, c.place(), &b.pack); err != nil {
+	if b.last, err = c.lastImage(ctx, env, b.images, c.place(), &b.pack); err != nil {
 		return err
 	}
 	if b.files, err = c.filesOf(ctx, env, &b.plan, b.pack.MaxStale); err != nil {
@@ -166,10 +169,13 @@ func (c *buildCommand) open(ctx context.Context, env *Env, b *building) (err err
 		return err
 	}
 	var outputs []os.FileInfo
-	if b.write, outputs, err = c.writeFlags.options(ctx, env, &c.imageFlags, c.Previous, c.Verify); err != nil {
+	if b.write, outputs, err = c.writeFlags.options(ctx, env, b.images, c.Previous, c.Verify); err != nil {
 		return err
 	}
-	b.write.Previous, b.previous, err = c.previousLayers(ctx, env, c.Previous, c.place(), b.write.Compression.Algorithm)
+	if b.part != nil {
+		b.write.Create, b.write.Ref, b.write.Also = b.part.create, "", nil
+	}
+	b.write.Previous, b.previous, err = previousLayers(ctx, env, b.images, c.Previous, c.place(), b.write.Compression.Algorithm)
 	if err != nil {
 		return err
 	}
@@ -177,7 +183,7 @@ func (c *buildCommand) open(ctx context.Context, env *Env, b *building) (err err
 	if err != nil {
 		return err
 	}
-	if b.set, err = env.openSources(ctx, sources, c.sourceOptions(env), env.drawsBuild(c.Plan == "-")); err != nil {
+	if b.set, err = env.openSources(ctx, sources, c.sourceOptions(b.images), env.drawsBuild(c.Plan == "-")); err != nil {
 		return err
 	}
 	if err = c.checkKept(b.set); err != nil {
@@ -188,7 +194,7 @@ func (c *buildCommand) open(ctx context.Context, env *Env, b *building) (err err
 	if b.scan, err = c.scanFlags.options(env, b.set.Root, slices.Concat(outputs, c.metricsFile(), c.planFile())); err != nil {
 		return err
 	}
-	b.write.OpenPrevious = c.openPrevious(env, &c.outputFlags, b.last)
+	b.write.OpenPrevious = c.openPrevious(b.images, b.last)
 	b.assign.Root, b.write.Source = b.set.Root, contents(b.set)
 	passLayers(b.assign.Repos, b.set)
 	b.write.Scanned = c.Assign == "" && c.Pack == ""            // no other program can have changed the stream
@@ -199,11 +205,19 @@ func (c *buildCommand) open(ctx context.Context, env *Env, b *building) (err err
 	return err
 }
 
-func (c *buildCommand) run(ctx context.Context, env *Env) (err error) {
+func (c *buildCommand) run(ctx context.Context, env *Env) error {
 	if c.Platform == platformAll {
 		return c.runAll(ctx, env)
 	}
-	var b building
+	return c.build(ctx, env, nil)
+}
+
+// build makes one image. part is nil unless the image is one of several.
+func (c *buildCommand) build(ctx context.Context, env *Env, part *indexPart) error {
+	b := building{images: c.imageOptions(env), part: part}
+	if part != nil {
+		b.images.Like = &part.like
+	}
 	if err := c.check(env, &b.header); err != nil {
 		return err
 	}
@@ -229,7 +243,9 @@ func (c *buildCommand) run(ctx context.Context, env *Env) (err error) {
 	if err := c.writeOthers(ctx, env, &b, &done); err != nil {
 		return fmt.Errorf("the image %s is complete, but an error followed: %w", done.written.Manifest, err)
 	}
-	done.summary(env, b.measured.Run, c.result(&c.imageFlags, done.written, b.previous))
+	made := c.result(c.Insecure, done.written, b.previous)
+	made.part = part != nil
+	done.summary(env, b.measured.Run, made)
 	b.measured.write(ctx, env)
 	return c.writeDigest(ctx, env, done.written.Manifest)
 }
@@ -239,7 +255,7 @@ func (c *buildCommand) writeOthers(ctx context.Context, env *Env, b *building, d
 	if err := c.planned(ctx, env, c.place(), &b.plan, done.packed); err != nil {
 		return err
 	}
-	c.attachFiles(ctx, env, &c.writeFlags, done.written)
+	c.attachFiles(ctx, env, b.images, done.written)
 	if err := c.writeSBOM(ctx, env, b, done); err != nil {
 		return err
 	}

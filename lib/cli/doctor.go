@@ -58,7 +58,7 @@ func (c *doctorCommand) examine(ctx context.Context, env *Env) (_ []doctor.Findi
 	if err != nil {
 		return nil, err
 	}
-	opening := c.sourceOptions(env)
+	opening := c.sourceOptions(c.imageOptions(env))
 	opening.Removed = true
 	set, err := env.openSources(ctx, names, opening, env.drawsProgress())
 	if err != nil {

@@ -22,10 +22,10 @@ type setting struct {
 	words []string // empty if the flag is not set
 }
 
-// settings returns the flags of a command in the order of their definition.
-func settings(cmd command) []setting {
+// settings returns the flags in a struct in the order of their definition.
+func settings(of any) []setting {
 	parser := flags.NewNamedParser("", flags.None)
-	mustAdd(parser.AddGroup("", "", cmd))
+	mustAdd(parser.AddGroup("", "", of))
 	var list []setting
 	for _, g := range parser.Groups() {
 		for _, o := range g.Options() {
@@ -33,6 +33,11 @@ func settings(cmd command) []setting {
 		}
 	}
 	return list
+}
+
+// isSet reports whether any of the flags in a struct is set.
+func isSet(of any) bool {
+	return slices.ContainsFunc(settings(of), func(s setting) bool { return len(s.words) > 0 })
 }
 
 func settingWords(name string, value any) []string {

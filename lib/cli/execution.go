@@ -46,7 +46,7 @@ func (f *executionFlags) created() (*time.Time, error) {
 	return &t, nil
 }
 
-// given reports whether any of the flags is set.
+// given reports whether any flag sets what a container runs, and how.
 func (f *executionFlags) given() bool {
 	return f.Entrypoint+f.Cmd+f.User+f.WorkDir+f.StopSignal != "" || len(f.Env)+len(f.Expose)+len(f.Volume) > 0
 }

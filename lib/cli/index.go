@@ -37,6 +37,7 @@ func (c *indexCommand) run(ctx context.Context, env *Env) (err error) {
 	if err := config.EditAnnotations(c.Annotation); err != nil {
 		return usagef("--annotation: %w", err)
 	}
+	images := c.imageOptions(env)
 	sources, err := c.sources()
 	if err != nil {
 		return err
@@ -48,7 +49,7 @@ func (c *indexCommand) run(ctx context.Context, env *Env) (err error) {
 		}
 	}()
 	for _, src := range sources {
-		l, err := image.List(ctx, src, c.imageOptions(env))
+		l, err := image.List(ctx, src, images)
 		if err != nil {
 			return err
 		}
@@ -58,7 +59,7 @@ func (c *indexCommand) run(ctx context.Context, env *Env) (err error) {
 		}
 	}
 	report, err := index.Join(ctx, lists, index.Options{
-		Create:      func() (oci.Destination, error) { return c.create(ctx, env, &c.imageFlags, false, false) },
+		Create:      func() (oci.Destination, error) { return c.create(ctx, env, images, false, false) },
 		Ref:         ref,
 		Also:        also,
 		Annotations: config.Annotations,

@@ -25,7 +25,7 @@ type packFlags struct {
 }
 
 // options parses the flags. output is nil if the image or stream goes to standard output.
-func (f *packFlags) options(ctx context.Context, env *Env, images *imageFlags, output *image.Source, plan *pendingPlan) (pack.Options, error) {
+func (f *packFlags) options(ctx context.Context, env *Env, images image.Options, output *image.Source, plan *pendingPlan) (pack.Options, error) {
 	n, err := f.max(env)
 	if err != nil {
 		return pack.Options{}, err
@@ -43,7 +43,7 @@ func (f *packFlags) options(ctx context.Context, env *Env, images *imageFlags, o
 	if opt.MaxLayerSize, err = f.maxLayerSize(); err != nil {
 		return opt, err
 	}
-	opt.Previous, err = f.previous(ctx, env, images.imageOptions(env), output)
+	opt.Previous, err = f.previous(ctx, env, images, output)
 	return opt, err
 }
 
@@ -97,11 +97,12 @@ type packCommand struct {
 
 func (c *packCommand) run(ctx context.Context, env *Env) error {
 	var plan pendingPlan
-	opt, err := c.packFlags.options(ctx, env, &c.imageFlags, nil, &plan)
+	images := c.imageOptions(env)
+	opt, err := c.packFlags.options(ctx, env, images, nil, &plan)
 	if err != nil {
 		return err
 	}
-	last, err := c.lastImage(ctx, env, &c.imageFlags, nil, &opt)
+	last, err := c.lastImage(ctx, env, images, nil, &opt)
 	if err != nil {
 		return err
 	}

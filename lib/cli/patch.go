@@ -72,7 +72,7 @@ func (l *lastImage) close() {
 }
 
 // lastImage opens the previous image and finds its files, if --max-stale needs them.
-func (f *packFlags) lastImage(ctx context.Context, env *Env, images *imageFlags, output *image.Source, opt *pack.Options) (*lastImage, error) {
+func (f *packFlags) lastImage(ctx context.Context, env *Env, images image.Options, output *image.Source, opt *pack.Options) (*lastImage, error) {
 	if opt.MaxStale == 0 {
 		return nil, nil
 	}
@@ -80,7 +80,7 @@ func (f *packFlags) lastImage(ctx context.Context, env *Env, images *imageFlags,
 	if err != nil || src == nil {
 		return nil, err
 	}
-	from := images.imageOptions(env)
+	from := images
 	from.Direct = f.Previous == previousAuto
 	img, err := image.Open(ctx, *src, from)
 	if err != nil {
@@ -104,7 +104,7 @@ func (f *packFlags) lastImage(ctx context.Context, env *Env, images *imageFlags,
 // lastLayers returns the layers of the previous image with their files. The files come from the
 // plan of --plan, from a document attached to the image, from the tables of zstd:chunked layers, or
 // else from the layers.
-func (f *packFlags) lastLayers(ctx context.Context, env *Env, images *imageFlags, img *image.Image) (*pack.Image, error) {
+func (f *packFlags) lastLayers(ctx context.Context, env *Env, images image.Options, img *image.Image) (*pack.Image, error) {
 	last := &pack.Image{Name: img.Pinned(), Layers: make([]pack.ImageLayer, len(img.Layers))}
 	want := make(map[string][]int) // layers without files, by the digest of their entries
 	left := len(img.Layers)
@@ -142,7 +142,7 @@ func (f *packFlags) lastLayers(ctx context.Context, env *Env, images *imageFlags
 		say(from(found), "the plan")
 	}
 	if len(want) > 0 && img.Source.InRegistry() != "" {
-		found, err := images.attachedFiles(ctx, env, img)
+		found, err := attachedFiles(ctx, env, img)
 		if err != nil {
 			return nil, err
 		}
@@ -156,7 +156,7 @@ func (f *packFlags) lastLayers(ctx context.Context, env *Env, images *imageFlags
 		say(from(found), "its table of contents")
 	}
 	if left > 0 {
-		if err := readEntries(ctx, images.imageOptions(env), img, last); err != nil {
+		if err := readEntries(ctx, images, img, last); err != nil {
 			return nil, err
 		}
 		say(left, "the layers themselves")
@@ -194,7 +194,7 @@ const maxAttached = 256 << 20
 
 // attachedFiles reads an image's files from the document attached to the image. Without a usable
 // document it returns nil.
-func (f *imageFlags) attachedFiles(ctx context.Context, env *Env, img *image.Image) (found map[string][]*format.File, err error) {
+func attachedFiles(ctx context.Context, env *Env, img *image.Image) (found map[string][]*format.File, err error) {
 	repo := img.Repository()
 	if repo == nil {
 		return nil, nil
@@ -233,9 +233,9 @@ func readEntries(ctx context.Context, opt image.Options, img *image.Image, last 
 
 // openPrevious returns a function that opens the image whose layers a stream keeps. last is that
 // image if it is already open.
-func (f *imageFlags) openPrevious(env *Env, to *outputFlags, last *lastImage) func(context.Context, string) (map[digest.Digest]write.Kept, io.Closer, error) {
+func (f *outputFlags) openPrevious(images image.Options, last *lastImage) func(context.Context, string) (map[digest.Digest]write.Kept, io.Closer, error) {
 	return func(ctx context.Context, name string) (map[digest.Digest]write.Kept, io.Closer, error) {
-		outputs, err := to.outputs()
+		outputs, err := f.outputs()
 		if err != nil {
 			return nil, nil, err
 		}
@@ -248,9 +248,9 @@ func (f *imageFlags) openPrevious(env *Env, to *outputFlags, last *lastImage) fu
 			if err != nil {
 				return nil, nil, err
 			}
-			opt := f.imageOptions(env)
-			opt.Again = true
-			if img, err = image.Open(ctx, src, opt); err != nil {
+			again := images
+			again.Again = true
+			if img, err = image.Open(ctx, src, again); err != nil {
 				return nil, nil, err
 			}
 			closer = img
@@ -343,8 +343,8 @@ func (s *filesSink) Finish() error {
 // attachFiles attaches the list of an image's files to the image in its registry, so that the next
 // build need not read its layers. Without the list that build is slower, so an error is only a
 // warning.
-func (f *imageFlags) attachFiles(ctx context.Context, env *Env, to *writeFlags, r *write.Report) {
-	place := to.registryPlace()
+func (f *writeFlags) attachFiles(ctx context.Context, env *Env, images image.Options, r *write.Report) {
+	place := f.registryPlace()
 	if r == nil || r.WriteFiles == nil || place == nil {
 		return
 	}
@@ -353,7 +353,7 @@ func (f *imageFlags) attachFiles(ctx context.Context, env *Env, to *writeFlags, 
 		if err := r.WriteFiles(&data); err != nil {
 			return err
 		}
-		repo, err := f.repository(env, *place)
+		repo, err := transport.Repository(place.InRegistry(), images.Registry)
 		if err != nil {
 			return err
 		}

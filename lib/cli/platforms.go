@@ -72,7 +72,7 @@ func (c *buildCommand) runAll(ctx context.Context, env *Env) (err error) {
 		return err
 	}
 	all := index.NewCollector(func() (oci.Destination, error) {
-		return c.create(ctx, env, &c.imageFlags, false, c.ManifestType == "")
+		return c.create(ctx, env, c.imageOptions(env), false, c.ManifestType == "")
 	})
 	defer func() {
 		if err != nil {
@@ -83,7 +83,8 @@ func (c *buildCommand) runAll(ctx context.Context, env *Env) (err error) {
 		if env.Verbose >= 0 {
 			env.say(slog.LevelInfo, "%s:", image.PlatformName(e.Platform))
 		}
-		if err := c.forPlatform(src, e, all).run(ctx, env); err != nil {
+		one := c.forPlatform(src, e)
+		if err := one.build(ctx, env, partOf(all, src, e)); err != nil {
 			return err
 		}
 	}
@@ -128,18 +129,27 @@ func (c *buildCommand) platforms(ctx context.Context, env *Env, src image.Source
 	return images, nil
 }
 
+// indexPart is one image of a build that makes several.
+type indexPart struct {
+	like   v1.Platform                     // the platform of the previous image to compare with
+	create func() (oci.Destination, error) // opens the place of the image in the index
+}
+
+// partOf returns the part of an index that replaces an image of the source.
+func partOf(all *index.Collector, src image.Source, e image.Entry) *indexPart {
+	like := e.Platform
+	if listed := e.Manifest.Descriptor.Platform; listed != nil && like.Variant == "" {
+		like.Variant = listed.Variant
+	}
+	return &indexPart{like, func() (oci.Destination, error) { return all.Image(src, e) }}
+}
+
 // forPlatform returns the command that makes the image of one platform.
-func (c *buildCommand) forPlatform(src image.Source, e image.Entry, all *index.Collector) *buildCommand {
+func (c *buildCommand) forPlatform(src image.Source, e image.Entry) *buildCommand {
 	own := *c
 	if !src.ByConfig { // other sources contain one image
 		own.From = []string{src.Pinned(e.Manifest.Descriptor.Digest).Absolute().String()}
 	}
 	own.Platform, own.digestFlags = "", digestFlags{}
-	like := e.Platform
-	if listed := e.Manifest.Descriptor.Platform; listed != nil && like.Variant == "" {
-		like.Variant = listed.Variant
-	}
-	own.like = &like
-	own.into = func() (oci.Destination, error) { return all.Image(src, e) }
 	return &own
 }

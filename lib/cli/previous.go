@@ -23,14 +23,13 @@ import (
 // compression, which the new image can reuse. A plan does not contain layers. The image is nil if
 // there is none or if it cannot be opened. Otherwise the caller must close it. A file that is not
 // an image is reported by grouping.
-func (f *imageFlags) previousLayers(ctx context.Context, env *Env, name string, output *image.Source, algorithm compress.Algorithm) (map[digest.Digest]write.Kept, *image.Image, error) {
+func previousLayers(ctx context.Context, env *Env, images image.Options, name string, output *image.Source, algorithm compress.Algorithm) (map[digest.Digest]write.Kept, *image.Image, error) {
 	src, err := previousImage(name, output)
 	if src == nil || err != nil || algorithm == compress.None && src.DockerFormat {
 		return nil, nil, err // opening a docker archive can require decompressing it
 	}
-	opt := f.imageOptions(env)
-	opt.Direct = name == previousAuto
-	img, err := image.Open(ctx, *src, opt)
+	images.Direct = name == previousAuto
+	img, err := image.Open(ctx, *src, images)
 	switch {
 	case ctx.Err() != nil:
 		return nil, nil, context.Cause(ctx)

@@ -3,8 +3,6 @@ package cli
 import (
 	"time"
 
-	v1 "github.com/opencontainers/image-spec/specs-go/v1"
-
 	"chunkah/lib/image"
 	"chunkah/lib/registry"
 )
@@ -15,12 +13,10 @@ type imageFlags struct {
 	Insecure bool   `long:"insecure" description:"allow plain HTTP and untrusted certificates" brief:"allow plain HTTP and untrusted certificates"`
 
 	RegistryTimeout string `long:"registry-timeout" env:"CHUNKAH_REGISTRY_TIMEOUT" value-name:"TIME" unquote:"false" description:"end a request to a registry that makes no progress for TIME, such as 90s or 5m (default: 60s)" brief:"without progress, such as 90s or 5m (default: 60s)"`
-
-	like *v1.Platform // preferred platform if no option selects one; nil means this machine's
 }
 
 func (f *imageFlags) imageOptions(env *Env) image.Options {
-	return image.Options{Like: f.like, Spool: f.Spool, Registry: f.registryOptions(env)}
+	return image.Options{Spool: f.Spool, Registry: f.registryOptions(env)}
 }
 
 // registryOptions returns a function that returns the options of a registry client. So an invalid

@@ -102,7 +102,7 @@ func (c *sbomCommand) list(ctx context.Context, env *Env) (*sbom.Document, error
 	if err != nil {
 		return nil, err
 	}
-	set, err := env.openSources(ctx, names, c.sourceOptions(env), env.drawsProgress())
+	set, err := env.openSources(ctx, names, c.sourceOptions(c.imageOptions(env)), env.drawsProgress())
 	if err != nil {
 		return nil, err
 	}

@@ -121,7 +121,7 @@ func (c *scanCommand) run(ctx context.Context, env *Env) error {
 	if err != nil {
 		return err
 	}
-	set, err := env.openSources(ctx, sources, c.sourceOptions(env), draws)
+	set, err := env.openSources(ctx, sources, c.sourceOptions(c.imageOptions(env)), draws)
 	if err != nil {
 		return err
 	}

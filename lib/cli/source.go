@@ -31,8 +31,8 @@ type sourceFlags struct {
 	KeepBase string `long:"keep-base" value-name:"N|IMAGE" unquote:"false" description:"keep the lowest N layers of the source, or those of the image that it is built on" brief:"keep the lowest layers of the source"`
 }
 
-func (f *sourceFlags) sourceOptions(env *Env) source.Options {
-	opt := source.Options{Image: f.imageOptions(env), BySource: f.BySource, KeepBase: f.KeepBase}
+func (f *sourceFlags) sourceOptions(images image.Options) source.Options {
+	opt := source.Options{Image: images, BySource: f.BySource, KeepBase: f.KeepBase}
 	opt.Image.Platform = f.Platform
 	return opt
 }
@@ -268,13 +268,13 @@ func withSources(opt scan.Options, set *source.Set, h *format.Header) (scan.Opti
 }
 
 // openContents returns a function that opens, for write, the sources listed in a header.
-func (c *writeCommand) openContents(env *Env) func(context.Context, *format.Header) (*write.Source, error) {
+func (c *writeCommand) openContents(images image.Options) func(context.Context, *format.Header) (*write.Source, error) {
 	return func(ctx context.Context, h *format.Header) (*write.Source, error) {
 		if len(h.Sources) == 0 {
 			root, err := openHeaderRoot(h)
 			return &write.Source{Root: root}, err
 		}
-		set, err := source.OpenHeader(ctx, h, source.Options{Image: c.imageOptions(env)})
+		set, err := source.OpenHeader(ctx, h, source.Options{Image: images})
 		if err != nil {
 			return nil, err
 		}

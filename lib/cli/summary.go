@@ -31,11 +31,10 @@ type result struct {
 }
 
 // result returns the result of a build. previous is nil if there is none.
-func (f *writeFlags) result(images *imageFlags, w *write.Report, previous *image.Image) *result {
+func (f *writeFlags) result(insecure bool, w *write.Report, previous *image.Image) *result {
 	r := &result{}
 	r.outputs, _ = f.outputs() // checked before the build
-	r.part = f.into != nil
-	if images.Insecure && r.outputs[0].Network {
+	if insecure && r.outputs[0].Network {
 		r.options = []string{"--insecure"}
 	}
 	for _, l := range w.Blobs {

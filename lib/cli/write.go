@@ -37,8 +37,6 @@ type writeFlags struct {
 	Cache        string `long:"cache" env:"CHUNKAH_CACHE" value-name:"DIR" unquote:"false" description:"keep compressed layers in DIR, and reuse unchanged ones" brief:"keep compressed layers in DIR for the next build"`
 	CacheSize    string `long:"cache-size" value-name:"SIZE" unquote:"false" description:"maximum size of the cache (default: 10GiB)"`
 	threadFlags
-
-	into func() (oci.Destination, error) // destination for one of several images; nil means the output itself
 }
 
 type writeCommand struct {
@@ -63,12 +61,13 @@ func (c *writeCommand) run(ctx context.Context, env *Env) error {
 		return err
 	}
 	defer run.end()
-	opt, _, err := c.writeFlags.options(ctx, env, &c.imageFlags, c.Previous, false)
+	images := c.imageOptions(env)
+	opt, _, err := c.writeFlags.options(ctx, env, images, c.Previous, false)
 	if err != nil {
 		return err
 	}
 	var previous *image.Image
-	if opt.Previous, previous, err = c.previousLayers(ctx, env, c.Previous, c.place(), opt.Compression.Algorithm); err != nil {
+	if opt.Previous, previous, err = previousLayers(ctx, env, images, c.Previous, c.place(), opt.Compression.Algorithm); err != nil {
 		return err
 	}
 	if previous != nil {
@@ -86,8 +85,8 @@ func (c *writeCommand) run(ctx context.Context, env *Env) error {
 		defer root.Close()
 		opt.Source = &write.Source{Root: root}
 	}
-	opt.OpenPrevious = c.openPrevious(env, &c.outputFlags, nil)
-	opt.Open, opt.Work = c.openContents(env), measured.Work()
+	opt.OpenPrevious = c.openPrevious(images, nil)
+	opt.Open, opt.Work = c.openContents(images), measured.Work()
 	made, err := write.Run(ctx, measured.In(clocked{in, &c.clockFlags}), opt)
 	if err != nil {
 		return err
@@ -95,8 +94,8 @@ func (c *writeCommand) run(ctx context.Context, env *Env) error {
 	if err := made.Commit(); err != nil {
 		return err
 	}
-	env.reportWrite(made.Report, c.result(&c.imageFlags, made.Report, previous))
-	c.attachFiles(ctx, env, &c.writeFlags, made.Report)
+	env.reportWrite(made.Report, c.result(c.Insecure, made.Report, previous))
+	c.attachFiles(ctx, env, images, made.Report)
 	measured.Wrote(made.Report.BlobBytes, made.Report.ReusedBytes, made.Report.Manifest)
 	run.write(ctx, env)
 	return c.writeDigest(ctx, env, made.Report.Manifest)
@@ -104,7 +103,7 @@ func (c *writeCommand) run(ctx context.Context, env *Env) error {
 
 // options parses the flags, and also returns the existing files in the output. readable requests an
 // image that can be read before it appears.
-func (f *writeFlags) options(ctx context.Context, env *Env, images *imageFlags, previous string, readable bool) (write.Options, []os.FileInfo, error) {
+func (f *writeFlags) options(ctx context.Context, env *Env, images image.Options, previous string, readable bool) (write.Options, []os.FileInfo, error) {
 	var opt write.Options
 	var err error
 	outputs, err := f.outputs()
@@ -137,9 +136,6 @@ func (f *writeFlags) options(ctx context.Context, env *Env, images *imageFlags, 
 	}
 	opt.Ref, opt.Also = indexNames(outputs)
 	opt.Create = func() (oci.Destination, error) { return f.create(ctx, env, images, readable, f.ManifestType == "") }
-	if f.into != nil {
-		opt.Create, opt.Ref, opt.Also = f.into, "", nil
-	}
 	var existing []os.FileInfo
 	for _, o := range outputs {
 		if len(o.also) > 0 && o.ManyNames != "" {

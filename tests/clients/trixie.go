@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -23,13 +24,19 @@ type Trixie struct {
 // trixieStorage is the place of the storage in the chroot.
 const trixieStorage = "/mnt"
 
+// makeTrixie makes the chroot, or waits for another test that makes it, and returns its path.
+var makeTrixie = sync.OnceValues(func() (string, error) {
+	out, err := exec.Command("../scripts/test-trixie").Output()
+	return strings.TrimSpace(string(out)), err
+})
+
 // NewTrixie returns podman with empty storage, which is removed when the test ends. With partial
 // set, it fetches parts of layers. The chroot is made by scripts/test-trixie and used again;
 // nothing is written to it.
 func NewTrixie(t testing.TB, partial bool) *Trixie {
 	t.Helper()
 	Need(t, "root", "mmdebstrap")
-	out, err := exec.Command("../scripts/test-trixie").Output()
+	chroot, err := makeTrixie()
 	if err != nil {
 		said := ""
 		if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
@@ -44,7 +51,7 @@ func NewTrixie(t testing.TB, partial bool) *Trixie {
 			t.Fatal(err)
 		}
 	}
-	lower := "lowerdir=" + strings.TrimSpace(string(out)) + ",upperdir=" + dir + "/up,workdir=" + dir + "/work"
+	lower := "lowerdir=" + chroot + ",upperdir=" + dir + "/up,workdir=" + dir + "/work"
 	for _, m := range []struct {
 		source, target, fs, data string
 		flags                    uintptr
