@@ -7,6 +7,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"chunkah/lib/assign"
+	"chunkah/lib/quote"
 	"chunkah/lib/sbom"
 )
 
@@ -120,7 +121,7 @@ func (c *buildCommand) sbomLines() string {
 		words = append(words, "--format", c.SBOMFormat)
 	}
 	if c.SBOM == attachSBOM {
-		return " &&\n  " + shellLine(append(words, "--attach", c.registryPlace().String()))
+		return " &&\n  " + quote.Shell(append(words, "--attach", c.registryPlace().String())...)
 	}
-	return " &&\n  " + shellLine(append(words, "-o", c.SBOM))
+	return " &&\n  " + quote.Shell(append(words, "-o", c.SBOM)...)
 }

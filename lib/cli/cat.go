@@ -8,7 +8,7 @@ import (
 	"path"
 
 	"chunkah/lib/interrupt"
-	"chunkah/lib/oci"
+	"chunkah/lib/names"
 	"chunkah/lib/source"
 )
 
@@ -25,18 +25,14 @@ func (c *catCommand) run(ctx context.Context, env *Env) (err error) {
 	if c.Args.Source == "" || c.Args.Path == "" {
 		return usagef("cat needs an image and a path in it, for example oci-archive:app.oci /etc/os-release")
 	}
-	if err := refuseName(c.Args.Source, "chunkah cat"); err != nil {
-		return err
+	if _, err := names.Source(c.Args.Source, "chunkah cat"); err != nil {
+		return &usageError{err}
 	}
-	if err := checkSource(c.Args.Source); err != nil {
+	if err := checkPlatform(c.Platform); err != nil {
 		return err
 	}
 	opt := source.Options{Image: c.imageOptions(env)}
-	if opt.Image.Platform = c.Platform; c.Platform != "" {
-		if _, _, err := oci.ParseArch(c.Platform); err != nil {
-			return usagef("--platform: %w", err)
-		}
-	}
+	opt.Image.Platform = c.Platform
 	set, err := env.openQuietly(ctx, []string{c.Args.Source}, opt, env.drawsProgress())
 	if err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 
 	"chunkah/lib/image"
 	"chunkah/lib/manual"
+	"chunkah/lib/names"
 	"chunkah/lib/transport"
 )
 
@@ -107,13 +108,7 @@ func options(c *flags.Command, sections map[string]string) []manual.Option {
 
 // placeholders in flag descriptions are replaced by values from the table of transports.
 var placeholders = strings.NewReplacer(
-	"{sources}", joinOr(transport.Forms((*image.Transport).IsSource)), "{destinations}", joinOr(transport.Purposes()))
-
-// joinOr joins words into a list of alternatives for a sentence.
-func joinOr(words []string) string {
-	last := len(words) - 1
-	return strings.Join(words[:last], ", ") + " or " + words[last]
-}
+	"{sources}", names.Or(transport.Forms((*image.Transport).IsSource)), "{destinations}", names.Or(transport.Purposes()))
 
 func option(o *flags.Option, section string) manual.Option {
 	tag := o.Field().Tag

@@ -8,6 +8,7 @@ import (
 	"chunkah/lib/diff"
 	"chunkah/lib/image"
 	"chunkah/lib/metrics"
+	"chunkah/lib/names"
 	"chunkah/lib/oci"
 	"chunkah/lib/pack"
 	"chunkah/lib/report"
@@ -42,8 +43,8 @@ func (c *diffCommand) compare(ctx context.Context, env *Env) (found []diff.Diffe
 		return nil, usagef("%s given: diff needs two, for example dir:root oci:image", plural(int64(len(c.Args.Sources)), "SOURCE"))
 	}
 	for _, s := range c.Args.Sources {
-		if err := checkSource(s); err != nil {
-			return nil, err
+		if _, err := names.Source(s, ""); err != nil {
+			return nil, &usageError{err}
 		}
 	}
 	var sets [2]*source.Set

@@ -92,15 +92,15 @@ func (c *buildCommand) printPipeline(ctx context.Context, env *Env) error {
 	if c.Config == "-" {
 		write = replaceWord(write, "--config", "/dev/fd/3") // standard input is used for the stream
 	}
-	assign := shellLine(c.stageWords(env, "chunkah-assign"))
+	assign := quote.Shell(c.stageWords(env, "chunkah-assign")...)
 	if c.Assign != "" {
 		assign = commandLine(c.Assign)
 	}
-	packing := shellLine(pack)
+	packing := quote.Shell(pack...)
 	if c.Pack != "" {
 		packing = commandLine(c.Pack)
 	}
-	text := strings.Join([]string{shellLine(scan), assign, packing, shellLine(write)}, " |\n  ")
+	text := strings.Join([]string{quote.Shell(scan...), assign, packing, quote.Shell(write...)}, " |\n  ")
 	if c.Config == "-" {
 		text = "{ " + text + "; } 3<&0"
 	}
@@ -185,20 +185,11 @@ func replaceWord(words []string, option, value string) []string {
 // verifyLines returns the commands that replace --verify in a pipeline.
 func (c *buildCommand) verifyLines() string {
 	place := c.place()
-	text := " &&\n  " + shellLine([]string{wrapper, "verify", place.String()})
+	text := " &&\n  " + quote.Shell(wrapper, "verify", place.String())
 	if sources, err := c.sourceNames("", c.From, c.Rootfs); err == nil && len(sources) == 1 {
-		text += " &&\n  " + shellLine([]string{wrapper, "diff", "--ignore-mtime", sources[0], place.String()})
+		text += " &&\n  " + quote.Shell(wrapper, "diff", "--ignore-mtime", sources[0], place.String())
 	}
 	return text
-}
-
-// shellLine quotes words for sh.
-func shellLine(words []string) string {
-	var quoted []string
-	for _, w := range words {
-		quoted = append(quoted, quote.Shell(w))
-	}
-	return strings.Join(quoted, " ")
 }
 
 // commandLine returns the command of --assign or --pack for use in a pipeline. Build passes a
@@ -207,7 +198,7 @@ func commandLine(line string) string {
 	if quote.Shell(line) == line {
 		return line
 	}
-	return shellLine([]string{"sh", "-c", line})
+	return quote.Shell("sh", "-c", line)
 }
 
 // errNoPlace is returned for --previous auto without an output.

@@ -6,9 +6,9 @@ import (
 	"os"
 
 	"chunkah/lib/extract"
-	"chunkah/lib/oci"
+	"chunkah/lib/names"
+	"chunkah/lib/quote"
 	"chunkah/lib/source"
-	"chunkah/lib/transport"
 )
 
 type extractCommand struct {
@@ -36,22 +36,17 @@ func (c *extractCommand) check(env *Env) error {
 	case c.Tar == "-" && isClosed(env.Stdout):
 		return usagef("%w, or give --tar a file", errClosed)
 	}
-	if c.Platform != "" {
-		if _, _, err := oci.ParseArch(c.Platform); err != nil {
-			return usagef("--platform: %w", err)
-		}
-	}
-	if err := refuseName(c.Args.Source, "chunkah extract"); err != nil {
+	if err := checkPlatform(c.Platform); err != nil {
 		return err
 	}
-	src, err := transport.ParseSource(c.Args.Source)
+	if meant := names.Guess(c.Args.Source); meant != "" {
+		return usagef("source %q is not an image: did you mean %s?", c.Args.Source, quote.Shell(meant))
+	}
+	src, err := names.Source(c.Args.Source, "chunkah extract")
 	if err != nil {
 		return &usageError{err}
 	}
 	if src.IsDirectory() {
-		if meant := guessImage(src.Path); meant != "" {
-			return usagef("source %q is not an image: did you mean %s?", c.Args.Source, shellLine([]string{meant}))
-		}
 		return usagef("source %q is a directory, which cp -a can copy: give an image or a root tar", c.Args.Source)
 	}
 	return nil

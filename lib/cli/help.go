@@ -8,7 +8,8 @@ import (
 	"github.com/jessevdk/go-flags"
 
 	"chunkah/lib/manual"
-	"chunkah/lib/transport"
+	"chunkah/lib/names"
+	"chunkah/lib/quote"
 )
 
 // Kinds of help that can be requested.
@@ -86,17 +87,17 @@ func unknownOption(env *Env, parser *flags.Parser, args []string, name string) e
 // because users often pass the source as an argument.
 func unexpectedArgument(name string, cmd command, arg string) error {
 	if build, ok := cmd.(*buildCommand); ok && build.Rootfs == "" && len(build.From) == 0 {
-		if err := refuseName(arg, "chunkah build --from"); err != nil {
-			return err
-		}
-		meant := []string{"--from", arg}
-		if src, err := transport.ParseSource(arg); err == nil && !src.IsImage() {
-			meant[0] = "--rootfs"
-			if at := guessImage(src.Path); at != "" {
-				meant = []string{"--from", at}
+		option, source := "--from", names.Guess(arg)
+		if source == "" {
+			src, err := names.Source(arg, "chunkah build --from")
+			if err != nil {
+				return &usageError{err}
+			}
+			if source = arg; !src.IsImage() {
+				option = "--rootfs"
 			}
 		}
-		return usagef("unexpected argument %q: did you mean %s?", arg, shellLine(meant))
+		return usagef("unexpected argument %q: did you mean %s?", arg, quote.Shell(option, source))
 	}
 	return usagef("unexpected argument %q (see %s --help)", arg, name)
 }

@@ -15,6 +15,7 @@ import (
 
 	"chunkah/lib/image"
 	"chunkah/lib/interrupt"
+	"chunkah/lib/names"
 	"chunkah/lib/oci"
 	"chunkah/lib/plan"
 	"chunkah/lib/regular"
@@ -50,10 +51,7 @@ func (f *outputFlags) target() (image.Source, error) {
 func (f *outputFlags) outputs() ([]output, error) {
 	var outputs []output
 	for _, name := range f.Output {
-		if err := refuseOutputName(name); err != nil {
-			return nil, err
-		}
-		target, err := transport.ParseDestination(name)
+		target, err := names.Destination(name)
 		if err != nil {
 			return nil, &usageError{err}
 		}

@@ -10,6 +10,7 @@ import (
 
 	"chunkah/lib/image"
 	"chunkah/lib/index"
+	"chunkah/lib/names"
 	"chunkah/lib/oci"
 )
 
@@ -42,7 +43,7 @@ func (c *buildCommand) checkAll() (src image.Source, err error) {
 			return src, usagef("%s can hold only an image for one platform: use oci-archive:", o.Prefix)
 		}
 	}
-	if src, err = parseImage(c.From[0]); err == nil && checkReadableAgain(c.From) != nil {
+	if src, err = parseImage(c.From[0]); err == nil && names.CheckReadableAgain(c.From) != nil {
 		err = usagef("--platform %s reads %q several times: save it to a file", platformAll, c.From[0])
 	}
 	return src, err

@@ -23,7 +23,7 @@ type rustFlags struct {
 // check warns about options and variables of the Rust chunkah that have no effect.
 func (f *rustFlags) check(env *Env) {
 	if f.TraceLogfile != "" {
-		env.warn("--trace-logfile has no effect: -vv 2>%s writes the same", shellLine([]string{f.TraceLogfile}))
+		env.warn("--trace-logfile has no effect: -vv 2>%s writes the same", quote.Shell(f.TraceLogfile))
 	}
 	if os.Getenv("RUST_LOG") != "" {
 		env.warn("RUST_LOG has no effect: use -v and -vv for more output, -q for less")

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"chunkah/lib/image"
+	"chunkah/lib/names"
 )
 
 // platformPlace is replaced in the value of -o by the platform, with dashes (linux-arm64-v8).
@@ -23,7 +24,7 @@ func (c *sbomCommand) runAll(ctx context.Context, env *Env) error {
 	if err != nil {
 		return err
 	}
-	if checkReadableAgain(c.Args.Sources) != nil {
+	if names.CheckReadableAgain(c.Args.Sources) != nil {
 		return usagef("--platform %s reads %q several times: save it to a file", platformAll, c.Args.Sources[0])
 	}
 	entries, err := c.images(ctx, env, src)

@@ -10,6 +10,7 @@ import (
 
 	"chunkah/format"
 	"chunkah/lib/digests"
+	"chunkah/lib/names"
 	"chunkah/lib/quote"
 	"chunkah/lib/rootfs"
 	"chunkah/lib/scan"
@@ -109,8 +110,8 @@ func (c *scanCommand) run(ctx context.Context, env *Env) error {
 	if err := c.clockFlags.apply(&header); err != nil {
 		return err
 	}
-	if err := checkReadableAgain(c.Args.Sources); err != nil {
-		return err
+	if err := names.CheckReadableAgain(c.Args.Sources); err != nil {
+		return &usageError{err}
 	}
 	sources, err := c.sourceNames("SOURCE", c.Args.Sources, c.Rootfs)
 	if err != nil {

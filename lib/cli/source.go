@@ -1,13 +1,10 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"io"
 	"os"
-	"path/filepath"
-	"regexp"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -15,6 +12,7 @@ import (
 	"chunkah/format"
 	"chunkah/lib/assign"
 	"chunkah/lib/image"
+	"chunkah/lib/names"
 	"chunkah/lib/oci"
 	"chunkah/lib/rootfs"
 	"chunkah/lib/scan"
@@ -69,80 +67,16 @@ func (f *sourceFlags) sourceNames(how string, sources []string, rootfs string) (
 		if rootfs == "" {
 			return nil, usagef("no root directory given: use %s, or set CHUNKAH_ROOTFS", how)
 		}
-		if err := cmp.Or(refuseCopy(rootfs), refuseLayout(rootfs)); err != nil {
-			return nil, err
+		if err := names.Directory(rootfs); err != nil {
+			return nil, &usageError{err}
 		}
 		sources = []string{image.Source{Transport: transport.Directory, Path: rootfs}.String()}
 	}
-	take := ""
+	command := ""
 	if strings.Contains(how, "--from") {
-		take = "chunkah build --from"
+		command = "chunkah build --from"
 	}
-	return sources, f.check(take, sources)
-}
-
-// checkSource refuses a name that cannot be a source.
-func checkSource(name string) error {
-	src, err := transport.ParseSource(name)
-	if err != nil {
-		return &usageError{err}
-	}
-	if !src.IsImage() {
-		err = refuseCopy(src.Path)
-	}
-	if err == nil && src.Path == name { // without a transport
-		err = refuseLayout(name)
-	}
-	return err
-}
-
-// copyNames are the file names in a directory written by skopeo's dir: transport. copyForm matches
-// the names of its blobs and signatures.
-var (
-	copyNames = []string{"version", "manifest.json"}
-	copyForm  = regexp.MustCompile(`^([0-9a-f]{64}(\.manifest\.json)?|signature-[0-9]+)$`)
-)
-
-// refuseCopy refuses a directory that contains an image written with skopeo's dir: transport. In
-// chunkah, dir: is a root directory.
-func refuseCopy(path string) error {
-	names := namesIn(path, copyNames[0])
-	foreign := func(name string) bool { return !slices.Contains(copyNames, name) && !copyForm.MatchString(name) }
-	if slices.ContainsFunc(names, foreign) || !slices.ContainsFunc(names, copyForm.MatchString) || !slices.Contains(names, copyNames[1]) {
-		return nil
-	}
-	return usagef("%q is an image in the format of skopeo's dir: transport, not a root: convert the image into a layout with %s, and use --from oci:layout", path,
-		shellLine([]string{"skopeo", "copy", "dir:" + path, "oci:layout"}))
-}
-
-// namesIn returns the names in a directory, or nothing if the directory does not contain that
-// regular file.
-func namesIn(path, file string) []string {
-	if info, err := os.Lstat(filepath.Join(path, file)); err != nil || !info.Mode().IsRegular() {
-		return nil
-	}
-	root, err := rootfs.Open(path)
-	if err != nil {
-		return nil // the later open reports the error
-	}
-	defer root.Close()
-	names, _ := root.ReadDir("/") // the later open reports this error too
-	return names
-}
-
-// layoutNames are the names in a layout directory. Other tools write the last three.
-var layoutNames = []string{"oci-layout", "index.json", "blobs", "ingest", "manifest.json", "repositories"}
-
-// refuseLayout refuses a directory that contains only a layout, unless the name starts with a
-// transport for directories. Users usually mean the image in the layout, not the layout's blobs.
-func refuseLayout(path string) error {
-	names := namesIn(path, layoutNames[0])
-	foreign := func(name string) bool { return !slices.Contains(layoutNames, name) }
-	if slices.ContainsFunc(names, foreign) || !slices.Contains(names, "index.json") || !slices.Contains(names, "blobs") {
-		return nil
-	}
-	return usagef("%q is a layout directory: did you mean the source %s? (%s means the files in the directory)", path,
-		shellLine([]string{"oci:" + path}), shellLine([]string{"dir:" + path}))
+	return sources, f.check(command, sources)
 }
 
 // imageGC is the value of GOGC for builds from images, whose file tree needs additional memory.
@@ -152,40 +86,6 @@ func refuseLayout(path string) error {
 // It is also used for builds with patch layers, which keep the files of two images in memory. For
 // 45,000 files they need 89 MB instead of 102 MB.
 const imageGC = 60
-
-func parseImage(name string) (image.Source, error) {
-	if err := refuseName(name, ""); err != nil {
-		return image.Source{}, err
-	}
-	src, err := transport.ParseSource(name)
-	if err != nil {
-		return src, &usageError{err}
-	}
-	if src.IsImage() {
-		return src, nil
-	}
-	if meant := guessImage(src.Path); meant != "" && src.IsDirectory() {
-		return src, usagef("source %q is not an image: did you mean %s?", name, shellLine([]string{meant}))
-	}
-	return src, usagef("source %q is not an image: want %s", name, joinOr(transport.Forms((*image.Transport).IsImage)))
-}
-
-// guessImage returns the name of the image that a path could refer to, or an empty string.
-func guessImage(path string) string {
-	info, err := os.Stat(path)
-	if err == nil && info.Mode().IsRegular() {
-		return "oci-archive:" + path
-	}
-	if _, err := os.Stat(filepath.Join(path, "oci-layout")); err == nil {
-		return "oci:" + path
-	}
-	return ""
-}
-
-func isImage(source string) bool {
-	src, err := transport.ParseSource(source)
-	return err == nil && src.IsImage()
-}
 
 // inMemory reports whether the file tree of a source is read into memory.
 func inMemory(name string) bool {
@@ -206,53 +106,39 @@ func setImageGC() {
 	}
 }
 
-// check refuses invalid sources before anything is opened. take is the command that reads a source
-// once, or empty.
-func (f *sourceFlags) check(take string, sources []string) error {
+// check refuses invalid sources before anything is opened. command is the command that reads a
+// source once, or empty.
+func (f *sourceFlags) check(command string, sources []string) error {
+	images := 0
 	for _, s := range sources {
-		if err := refuseName(s, take); err != nil {
-			return err
+		src, err := names.Source(s, command)
+		if err != nil {
+			return &usageError{err}
 		}
-		if err := checkSource(s); err != nil {
-			return err
+		if src.IsImage() {
+			images++
 		}
 	}
 	switch {
 	case f.KeepBase != "" && len(sources) > 1:
 		return usagef("--keep-base works with only one source: merge the sources first")
-	case f.KeepBase != "" && !isImage(sources[0]):
+	case f.KeepBase != "" && images == 0:
 		return usagef("--keep-base: source %q is not an image, so it has no layers to keep", sources[0])
-	case f.Platform == "":
-		return nil
-	}
-	if !slices.ContainsFunc(sources, isImage) {
+	case f.Platform != "" && images == 0:
 		return usagef("--platform %q applies to images: for a directory or a root tar use --arch", f.Platform)
-	}
-	if f.Platform == platformAll {
+	case f.Platform == platformAll:
 		return usagef("--platform %s works only with chunkah build and sbom, because a stream describes one image", platformAll)
 	}
-	if _, _, err := oci.ParseArch(f.Platform); err != nil {
-		return usagef("--platform: %w", err)
-	}
-	return nil
+	return checkPlatform(f.Platform)
 }
 
-// checkReadableAgain refuses images that only this process can read, and only once, because later
-// stages open the sources listed in the header.
-func checkReadableAgain(sources []string) error {
-	for _, s := range sources {
-		src, err := transport.ParseSource(s)
-		if err != nil || src.IsDirectory() || src.Path == "" {
-			continue // check reports the error
-		}
-		info, err := os.Stat(src.Path)
-		if err != nil {
-			continue // opening it reports the error
-		}
-		own := src.Path == "/dev/stdin" || strings.HasPrefix(src.Path, "/dev/fd/") || strings.HasPrefix(src.Path, "/proc/self/")
-		if own || !info.Mode().IsRegular() && !info.IsDir() {
-			return usagef("source %q can be read only once, but later stages read it again: save it to a file, or use chunkah build --from", s)
-		}
+// checkPlatform validates the value of --platform.
+func checkPlatform(name string) error {
+	if name == "" {
+		return nil
+	}
+	if _, _, err := oci.ParseArch(name); err != nil {
+		return usagef("--platform: %w", err)
 	}
 	return nil
 }
@@ -330,4 +216,13 @@ func contents(set *source.Set) *write.Source {
 		})
 	}
 	return s
+}
+
+// parseImage parses the name of an image.
+func parseImage(name string) (image.Source, error) {
+	src, err := names.Image(name)
+	if err != nil {
+		return src, &usageError{err}
+	}
+	return src, nil
 }

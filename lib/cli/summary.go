@@ -143,7 +143,7 @@ func (r *result) next() string {
 		words[1] = "reuse"
 		words = append(words, r.previous.String())
 	}
-	return shellLine(append(words, name))
+	return quote.Shell(append(words, name)...)
 }
 
 // replaced reports whether the previous image no longer exists at its location.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"chunkah/lib/oci"
 	"chunkah/lib/report"
 	"chunkah/lib/verify"
 )
@@ -34,12 +33,11 @@ func (c *verifyCommand) verify(ctx context.Context, env *Env) (*verify.Report, e
 	if err != nil {
 		return nil, err
 	}
-	opt := verify.Options{Image: c.imageOptions(env), Stale: env.Verbose >= 1}
-	if opt.Image.Platform = c.Platform; c.Platform != "" {
-		if _, _, err := oci.ParseArch(c.Platform); err != nil {
-			return nil, usagef("--platform: %w", err)
-		}
+	if err := checkPlatform(c.Platform); err != nil {
+		return nil, err
 	}
+	opt := verify.Options{Image: c.imageOptions(env), Stale: env.Verbose >= 1}
+	opt.Image.Platform = c.Platform
 	work, stop := env.working("read", env.drawsProgress())
 	opt.Image.Work = work
 	r, err := verify.Run(ctx, src, opt)

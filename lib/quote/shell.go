@@ -9,9 +9,17 @@ import (
 // plainWord matches words without special meaning in a shell.
 var plainWord = regexp.MustCompile(`^[A-Za-z0-9_./:@%+,=-]+$`)
 
-// Shell quotes a word for sh if necessary: in single quotes or, if it contains control characters,
-// as a printf command.
-func Shell(word string) string {
+// Shell returns a command line for sh. It quotes words if necessary: in single quotes or, if a word
+// contains control characters, as a printf command.
+func Shell(words ...string) string {
+	quoted := make([]string, len(words))
+	for i, w := range words {
+		quoted[i] = shellWord(w)
+	}
+	return strings.Join(quoted, " ")
+}
+
+func shellWord(word string) string {
 	switch {
 	case plainWord.MatchString(word):
 		return word

@@ -1,4 +1,4 @@
-package cli
+package names
 
 import (
 	"errors"
@@ -40,7 +40,7 @@ func TestImageNames(t *testing.T) {
 		{"docker://app:1", from, ""}, {"dir:app", from, ""}, {"oci-archive:app.tar", from, ""}, {"docker-archive:app.tar:app:1", from, ""}, {"", from, ""},
 	} {
 		got := ""
-		if err := refuseName(test.name, test.take); err != nil {
+		if err := refuseImageName(test.name, test.take); err != nil {
 			got = err.Error()
 		}
 		if got != test.want {

@@ -1,4 +1,4 @@
-package cli
+package names
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"chunkah/lib/daemon"
+	"chunkah/lib/quote"
 	"chunkah/lib/storage"
 	"chunkah/lib/transport"
 )
@@ -64,9 +65,9 @@ func enginesWith(name string) (ways [][2]string) {
 // daemonPatience limits how long an error message waits for a Docker daemon.
 const daemonPatience = 2 * time.Second
 
-// refuseName refuses an image name without a transport as a source, and suggests the right syntax.
-// take is the command up to its source, or empty.
-func refuseName(name, take string) error {
+// refuseImageName refuses an image name without a transport as a source, and suggests the right
+// syntax. command is the command up to its source, or empty.
+func refuseImageName(name, command string) error {
 	at, found := imagePlaces(name)
 	var engines [][2]string
 	if found {
@@ -80,7 +81,7 @@ func refuseName(name, take string) error {
 	}
 	var ways []string
 	for _, e := range engines {
-		ways = append(ways, fmt.Sprintf("%s has it: %s", e[0], strings.TrimSpace(take+" "+shellLine([]string{e[1]}))))
+		ways = append(ways, fmt.Sprintf("%s has it: %s", e[0], strings.TrimSpace(command+" "+quote.Shell(e[1]))))
 	}
 	if at.registry {
 		ways = append(ways, "for a registry, write docker://"+name)
@@ -89,12 +90,12 @@ func refuseName(name, take string) error {
 		ways = append(ways, fmt.Sprintf("for podman's storage, write %s%s, and for Docker's %s%s", transport.Storage.Prefix, name, transport.Daemon.Prefix, name))
 	}
 	if !strings.Contains(name, "/") {
-		ways = append(ways, shellLine([]string{"./" + name})+" is the directory with this name")
+		ways = append(ways, quote.Shell("./"+name)+" is the directory with this name")
 	}
-	return usagef("%q is the name of an image: %s", name, strings.Join(ways, "; "))
+	return fmt.Errorf("%q is the name of an image: %s", name, strings.Join(ways, "; "))
 }
 
-// refuseOutputName refuses an image name without a transport as an output.
+// refuseOutputName refuses an image name without a transport as a destination.
 func refuseOutputName(name string) error {
 	at, found := imagePlaces(name)
 	if !found {
@@ -103,7 +104,7 @@ func refuseOutputName(name string) error {
 	if _, err := os.Stat(filepath.Dir(name)); err == nil && strings.Contains(name, "/") {
 		return nil // a file in that directory
 	}
-	quoted := shellLine([]string{name})
+	quoted := quote.Shell(name)
 	var ways []string
 	if at.registry {
 		ways = append(ways, "to a registry with -o docker://"+quoted)
@@ -112,7 +113,7 @@ func refuseOutputName(name string) error {
 		ways = append(ways, "to podman's storage with -o containers-storage:"+quoted, "to a Docker daemon with -o docker-daemon:"+quoted)
 	}
 	if !strings.Contains(name, "/") && at.registry {
-		ways = append(ways, "-o "+shellLine([]string{"./" + name})+" is the file with this name")
+		ways = append(ways, "-o "+quote.Shell("./"+name)+" is the file with this name")
 	}
-	return usagef("-o %q is the name of an image: write it %s", name, strings.Join(ways, ", "))
+	return fmt.Errorf("-o %q is the name of an image: write it %s", name, strings.Join(ways, ", "))
 }
