@@ -35,6 +35,11 @@ func TestSeveralOutputs(t *testing.T) {
 	if got := e.Podman("images", "--digests", "--format", "{{.Repository}}:{{.Tag}} {{.Digest}}"); got != "localhost/app:1 "+digest+"\n" {
 		t.Errorf("podman has %q, want %s", got, digest)
 	}
+	for _, place := range []string{storage, strings.Replace(storage, "app:1", "localhost/app@"+digest, 1)} {
+		if got := clients.Run(t, exec.Command("chunkah", "inspect", place)); !strings.Contains(got, digest) {
+			t.Errorf("inspect %s does not show podman's digest %s: %s", place, digest, got)
+		}
+	}
 	clients.Run(t, exec.Command("chunkah", append(args, "--compress", "gzip", "-o", dir+"/single")...))
 	single, several := clients.ReadImage(t, dir+"/single"), clients.ReadImage(t, dir+"/archive")
 	if single.ManifestDigest != several.ManifestDigest {

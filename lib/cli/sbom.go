@@ -176,7 +176,7 @@ func describeSource(set *source.Set, names []string) (*sbom.Document, *sbom.Plac
 	doc := &sbom.Document{Version: version(), System: system, Subject: sbom.Subject{Name: subjectName(names)}}
 	where := &sbom.Placement{}
 	if len(names) == 1 && set.Image != nil {
-		doc.Subject.Digest = set.Image.Manifest.Descriptor.Digest
+		doc.Subject.Digest = set.Image.Digest()
 		where.LayerOf = set.Tree.Layer
 		for _, l := range set.Image.Layers {
 			where.Digests = append(where.Digests, l.Descriptor.Digest)

@@ -159,6 +159,15 @@ func (img *Image) Pinned() string {
 	return src.Pinned(d).Absolute().String()
 }
 
+// Digest returns the digest by which users of the store know the image. This is the digest of its
+// manifest, unless a store that keeps layers in another form implements a method Digest.
+func (img *Image) Digest() digest.Digest {
+	if store, ok := img.fetch.(interface{ Digest() digest.Digest }); ok && store.Digest() != "" {
+		return store.Digest()
+	}
+	return img.Manifest.Descriptor.Digest
+}
+
 // load finds the manifest and reads the documents of the image.
 func (img *Image) load(ctx context.Context, opt Options) error {
 	want, err := opt.platform()

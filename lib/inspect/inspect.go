@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"chunkah/lib/chain"
@@ -28,7 +29,7 @@ const Unknown = -1
 // Image is an image for one platform.
 type Image struct {
 	Source   string
-	Manifest v1.Descriptor
+	Digest   digest.Digest // of the manifest, as users of the image's store know it
 	Config   v1.Descriptor
 	Platform string
 	Created  *time.Time
@@ -74,7 +75,7 @@ func Open(ctx context.Context, src image.Source, opt image.Options) (*Image, err
 		return nil, err
 	}
 	in := &Image{
-		Source: src.String(), Manifest: img.Manifest.Descriptor, Config: img.Config.Descriptor, Platform: image.PlatformName(img.Platform), Created: img.Created,
+		Source: src.String(), Digest: img.Digest(), Config: img.Config.Descriptor, Platform: image.PlatformName(img.Platform), Created: img.Created,
 		image: img, opt: opt,
 	}
 	for _, l := range img.Layers {

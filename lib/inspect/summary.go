@@ -72,7 +72,7 @@ func known(n int64) *int64 {
 // Summary summarizes the image, with its components if requested.
 func (in *Image) Summary(components bool) *Summary {
 	s := &Summary{
-		Image: in.Source, Digest: in.Manifest.Digest.String(), Platform: in.Platform, Created: in.Created,
+		Image: in.Source, Digest: in.Digest.String(), Platform: in.Platform, Created: in.Created,
 		Layers: []LayerSummary{},
 	}
 	bytes, chains := int64(0), in.ChainStability()

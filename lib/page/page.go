@@ -185,7 +185,7 @@ func shown(s string) string {
 }
 
 func about(in *inspect.Image) string {
-	s := fmt.Sprintf("%s, %s, %s", in.Manifest.Digest, shown(in.Platform), console.Plural(int64(len(in.Layers)), "layer"))
+	s := fmt.Sprintf("%s, %s, %s", in.Digest, shown(in.Platform), console.Plural(int64(len(in.Layers)), "layer"))
 	if in.Created != nil {
 		s += ", created " + in.Created.UTC().Format("2006-01-02 15:04:05") + " UTC"
 	}

@@ -20,7 +20,7 @@ import (
 // made returns an image with layers that contain these paths.
 func made(layers ...[]string) *inspect.Image {
 	in := &inspect.Image{Source: "oci:</title><script>", Platform: "linux/amd64", Components: []string{"a", "</script>"}}
-	in.Manifest.Digest = digest.FromString("manifest")
+	in.Digest = digest.FromString("manifest")
 	for i, paths := range layers {
 		l := inspect.Layer{Stability: inspect.Unknown, Bytes: 1000}
 		l.Layer = image.Layer{Descriptor: v1.Descriptor{Digest: digest.FromString(string(rune(i))), Size: 500}, DiffID: digest.FromString("x")}

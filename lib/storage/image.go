@@ -32,7 +32,8 @@ const (
 type Image struct {
 	store  Store
 	id     string
-	layers []layer // from the bottom up
+	digest digest.Digest // as podman images --digests shows it, or empty
+	layers []layer       // from the bottom up
 }
 
 // image is an entry of images.json.
@@ -41,6 +42,19 @@ type image struct {
 	Digest digest.Digest `json:"digest"`
 	Names  []string      `json:"names"`
 	Layer  string        `json:"layer"`
+	// Docs are the digests of the stored documents. The names of manifests begin with "manifest".
+	Docs map[string]digest.Digest `json:"big-data-digests"`
+}
+
+// has reports whether a digest refers to the image: one of its manifests, or the index from which
+// podman pulled it.
+func (i image) has(d digest.Digest) bool {
+	for name, doc := range i.Docs {
+		if strings.HasPrefix(name, "manifest") && doc == d {
+			return true
+		}
+	}
+	return i.Digest == d
 }
 
 // layer is an entry of layers.json.
@@ -68,7 +82,7 @@ func Open(s Store, name string) (*Image, error) {
 	if !validID(found.ID) {
 		return nil, fmt.Errorf("the storage lists the invalid image ID %q", found.ID)
 	}
-	img := &Image{store: s, id: found.ID}
+	img := &Image{store: s, id: found.ID, digest: found.Digest}
 	if found.Layer == "" {
 		return img, nil
 	}
@@ -123,7 +137,7 @@ func find(images []image, name string) (image, error) {
 					have = have[:max(colon, 0)]
 				}
 				return matches(have)
-			}) && (!pinned || img.Digest.String() == d) {
+			}) && (!pinned || img.has(digest.Digest(d))) {
 				found = append(found, img)
 			}
 		}
@@ -190,6 +204,10 @@ func readFile(path string, limit int64) ([]byte, error) {
 
 // Ref returns a name that always refers to this image.
 func (i *Image) Ref() string { return "[" + i.store.Driver + "@" + i.store.Root + "]" + i.id }
+
+// Digest returns the digest that podman shows for the image. The result of Manifest has another
+// digest, because it lists the layers as they are stored.
+func (i *Image) Digest() digest.Digest { return i.digest }
 
 // Manifest returns the manifest of the image with uncompressed layers.
 func (i *Image) Manifest(context.Context, string) (data []byte, mediaType string, err error) {

@@ -5,6 +5,7 @@ package storage
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -14,61 +15,120 @@ import (
 	"chunkah/lib/temp"
 )
 
-// layerLog is a file in the store that lists the layers that a run adds, until an image uses them.
-// The store treats each added layer as complete, so only this list shows which layers a killed run
-// left behind.
+// layerLog is a file in the graph root that lists the layers of a run that no image uses yet. The
+// store treats each added layer as complete, so only these lists show which layers a killed or
+// failed run left behind, and which layers a parallel run still needs. Methods that say so need the
+// lock on the graph root.
 type layerLog struct {
 	file *os.File
-	ids  []string // from the bottom up
-	left map[string][]string
+	ids  []string // layers that this run added, from the bottom up
 }
 
-// maxLog is the largest log that is read, in bytes: an ID and a newline for each layer.
-const maxLog = maxLayers * 65
+const (
+	// usedMark begins the line of a layer that the run found in the store.
+	usedMark = "="
+	// mountedLine is the line of a run that mounted the store's directory.
+	mountedLine = "mounted"
+	// maxLog is the largest log that is read, in bytes: two lines for each layer.
+	maxLog = maxLayers * (65 + 66)
+)
 
 // wholeID matches a complete ID. The library would also accept an abbreviated ID.
 var wholeID = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
-// openLog starts a log in the graph root and reads the logs of killed runs.
+// openLog starts a log in the graph root. It needs the lock.
 func openLog(root string) (*layerLog, error) {
-	l := &layerLog{left: map[string][]string{}}
+	f, err := temp.Create(root, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	return &layerLog{file: f}, nil
+}
+
+// use records that the run needs a layer. It needs the lock, which must be kept until the run has
+// looked for the layer in the store. Otherwise another run could remove the layer in between.
+func (l *layerLog) use(id string) error { return l.line(usedMark + id) }
+
+// add records a layer that the run adds. It must be called before the layer is created.
+func (l *layerLog) add(id string) error {
+	l.ids = append(l.ids, id)
+	return l.line(id)
+}
+
+func (l *layerLog) line(text string) error {
+	_, err := fmt.Fprintln(l.file, text)
+	return err
+}
+
+// otherLogs are the logs of other runs in the same graph root.
+type otherLogs struct {
+	live    map[string]bool     // layers that running processes need
+	running int                 // number of these processes
+	left    map[string][]string // layers that ended processes added, by the path of the log
+	mounted bool                // one of all these processes mounted the store's directory
+}
+
+// others reads the logs of other runs. It needs the lock.
+func (l *layerLog) others() (*otherLogs, error) {
+	o := &otherLogs{live: map[string]bool{}, left: map[string][]string{}}
+	root := filepath.Dir(l.file.Name())
 	left, err := temp.Left(root)
 	if err != nil {
 		return nil, err
 	}
-	for _, path := range left {
-		if data, err := readFile(path, maxLog); err == nil {
-			l.left[path] = slices.DeleteFunc(strings.Fields(string(data)), func(id string) bool { return !wholeID.MatchString(id) })
+	entries, err := os.ReadDir(root)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range entries {
+		path := filepath.Join(root, e.Name())
+		if !temp.Is(e.Name()) || path == l.file.Name() {
+			continue
+		}
+		data, err := readFile(path, maxLog)
+		if err != nil {
+			continue // not a log, or its process has just ended
+		}
+		lines := strings.Fields(string(data))
+		o.mounted = o.mounted || slices.Contains(lines, mountedLine)
+		if slices.Contains(left, path) {
+			o.left[path] = slices.DeleteFunc(lines, func(id string) bool { return !wholeID.MatchString(id) })
+			continue
+		}
+		o.running++
+		for _, line := range lines {
+			o.live[strings.TrimPrefix(line, usedMark)] = true
 		}
 	}
-	l.file, err = temp.Create(root, 0o600)
-	return l, err
+	return o, nil
 }
 
-// add adds a layer. It must be called before the layer is created.
-func (l *layerLog) add(id string) error {
-	l.ids = append(l.ids, id)
-	_, err := fmt.Fprintln(l.file, id)
-	return err
-}
-
-// close removes the layers of killed runs from the store, and also this run's layers if it failed.
-// The store keeps layers that an image uses. Finally, close removes the logs.
-func (l *layerLog) close(store containers.Store, failed bool) {
+// close removes the layers of ended runs from the store, and also this run's layers if it failed.
+// The store keeps layers that an image uses, and close keeps layers that a running process needs.
+// Finally, close removes the logs whose layers are all done. close needs the lock.
+func (l *layerLog) close(store containers.Store, others *otherLogs, failed bool) {
 	ids := []string{}
 	if failed {
 		ids = slices.Clone(l.ids)
 	}
-	for _, more := range l.left {
+	for _, more := range others.left {
 		ids = append(ids, more...)
 	}
-	removeLayers(ids, func(id string) bool { return store.DeleteLayer(id) == nil })
-	for path := range l.left {
-		_ = os.Remove(path) // the remaining layers are used by an image, or the next run tries again
+	needed := func(id string) bool { return others.live[id] }
+	removeLayers(slices.DeleteFunc(ids, needed), func(id string) bool { return store.DeleteLayer(id) == nil })
+	for path, ids := range others.left {
+		if !slices.ContainsFunc(ids, needed) {
+			_ = os.Remove(path) // the remaining layers are used by an image, or the next run tries again
+		}
 	}
-	_ = os.Remove(l.file.Name()) // as above
-	_ = l.file.Close()           // nothing uses its contents any more
+	if !failed || !slices.ContainsFunc(l.ids, needed) {
+		_ = os.Remove(l.file.Name()) // as above
+	}
+	l.leave()
 }
+
+// leave ends the log and leaves the file to the next run.
+func (l *layerLog) leave() { _ = l.file.Close() } // nothing uses its contents any more
 
 // removeLayers removes all layers that can be removed, and then the layers below them. Layers of
 // one run can be on top of layers of another.

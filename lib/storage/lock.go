@@ -27,17 +27,22 @@ func (w *Writer) lock(of string) string {
 // message, and signals would not interrupt it. This process must not hold the lock itself, because
 // closing the file would release it.
 func (w *Writer) wait(path string) error {
+	return w.retry(filepath.Dir(path), func() (bool, error) { return isFree(path) })
+}
+
+// retry repeats try until it returns true, with a message about dir if this takes long.
+func (w *Writer) retry(dir string, try func() (bool, error)) error {
 	for n := 0; ; n++ {
-		free, err := isFree(path)
+		done, err := try()
 		switch {
-		case free || err != nil:
+		case done || err != nil:
 			return err
 		case n < lockPauses:
 			time.Sleep(lockPause)
 		case w.opt.Busy == nil:
 			return errors.New("another process is using the storage")
 		default:
-			if err := w.opt.Busy(filepath.Dir(path)); err != nil {
+			if err := w.opt.Busy(dir); err != nil {
 				return err
 			}
 		}
@@ -59,4 +64,22 @@ func isFree(path string) (bool, error) {
 		return false, &os.PathError{Op: "locking", Path: path, Err: err}
 	}
 	return lock.Type == unix.F_UNLCK, nil
+}
+
+// guard locks the graph root against other runs of chunkah, and returns a function that unlocks it.
+// The library's own locks cannot be used for this, because its functions take them, too.
+func (w *Writer) guard() (unlock func(), err error) {
+	dir, err := os.OpenFile(w.store.GraphRoot(), os.O_RDONLY|unix.O_DIRECTORY, 0)
+	if err != nil {
+		return nil, err
+	}
+	err = w.retry(w.store.GraphRoot(), func() (bool, error) {
+		err := unix.Flock(int(dir.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		// Without support for locks, as on some network file systems, runs can disturb each other.
+		return !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR), nil
+	})
+	if err != nil {
+		return nil, errors.Join(err, dir.Close())
+	}
+	return func() { _ = dir.Close() }, nil // it was only locked
 }

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/klauspost/compress/gzip"
+	"github.com/opencontainers/go-digest"
 
 	"chunkah/lib/rootfs"
 	"chunkah/lib/tarsplit"
@@ -48,13 +49,13 @@ func TestFind(t *testing.T) {
 	images := []image{
 		{ID: "aa11", Digest: "sha256:01", Names: []string{"docker.io/library/app:latest"}},
 		{ID: "aa22", Digest: "sha256:02", Names: []string{"localhost/app:latest", "localhost/app:2"}},
-		{ID: "bb33", Digest: "sha256:03", Names: []string{"quay.example/team/tool:1"}},
+		{ID: "bb33", Digest: "sha256:03", Docs: map[string]digest.Digest{"manifest": "sha256:03", "manifest-sha256:04": "sha256:04", "sha256:bb33": "sha256:bb33"}, Names: []string{"quay.example/team/tool:1"}},
 		{ID: "bb44", Names: []string{"other.example/team/tool:1"}},
 		{ID: "cc55"},
 	}
 	for name, want := range map[string]string{
 		"app": "aa22", "app:latest": "aa22", "localhost/app:2": "aa22", "docker.io/library/app": "aa11", "library/app": "aa11",
-		"quay.example/team/tool:1": "bb33", "localhost/app@sha256:02": "aa22", "quay.example/team/tool@sha256:03": "bb33",
+		"quay.example/team/tool:1": "bb33", "localhost/app@sha256:02": "aa22", "quay.example/team/tool@sha256:03": "bb33", "quay.example/team/tool@sha256:04": "bb33",
 		"cc55": "cc55", "sha256:cc": "cc55",
 	} {
 		if got, err := find(images, name); err != nil || got.ID != want {
@@ -62,7 +63,7 @@ func TestFind(t *testing.T) {
 		}
 	}
 	for name, want := range map[string]string{
-		"tool:1": `matches several images: choose quay.example/team/tool:1 or other.example/team/tool:1`, "aa": "matches several images", "nothing": "no image", "app@sha256:09": "no image", "pp": "no image",
+		"tool:1": `matches several images: choose quay.example/team/tool:1 or other.example/team/tool:1`, "aa": "matches several images", "nothing": "no image", "app@sha256:09": "no image", "team/tool@sha256:bb33": "no image", "pp": "no image",
 	} {
 		_, err := find(images, name)
 		if err == nil || !strings.Contains(err.Error(), want) || errors.Is(err, fs.ErrNotExist) != (want == "no image") {

@@ -4,7 +4,6 @@ package storage
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -31,7 +30,7 @@ type Writer struct {
 	top  string                         // ID of the uppermost layer so far
 	docs map[digest.Digest]oci.Document // config and manifest
 	log  *layerLog
-	free bool                     // nothing was mounted in the store at the start
+	free bool                     // the store's directory was not mounted before runs of chunkah
 	img  *containers.ImageOptions // after Finish
 	id   string                   // of the image, after Finish
 	made bool                     // this run created the image
@@ -73,10 +72,33 @@ func Create(s Store, names []string, opt oci.Options, warn func(string)) (*Write
 	if drivers[w.store.GraphDriverName()] == nil {
 		return nil, fmt.Errorf("%s: the storage driver is %q: want overlay or vfs", where, w.store.GraphDriverName())
 	}
-	if w.log, err = openLog(w.store.GraphRoot()); err != nil {
+	if err := w.start(); err != nil {
 		return nil, fmt.Errorf("%s: %w", where, err)
 	}
 	return w, nil
+}
+
+// start opens the log, and finds out who mounted the store's directory.
+func (w *Writer) start() error {
+	unlock, err := w.guard()
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if w.log, err = openLog(w.store.GraphRoot()); err != nil {
+		return err
+	}
+	if !w.free {
+		others, err := w.log.others()
+		if err != nil {
+			return err
+		}
+		w.free = others.mounted
+	}
+	if w.free {
+		return w.log.line(mountedLine)
+	}
+	return nil
 }
 
 // fullName completes a name like podman: a name without a registry means an image built on this
@@ -149,14 +171,31 @@ func (w *Writer) layer(d v1.Descriptor, diffID digest.Digest, write func(io.Writ
 	if err := w.wait(w.lock("layers")); err != nil {
 		return err
 	}
-	_, err := w.store.Layer(id)
-	if errors.Is(err, containers.ErrLayerUnknown) {
+	found, err := w.find(id)
+	if err == nil && !found {
 		err = w.unpack(id, d, diffID, write)
 	}
 	if err == nil {
 		w.top = id
 	}
 	return err
+}
+
+// find reports whether a layer is in the store. Until this run ends, other runs do not remove it.
+func (w *Writer) find(id string) (bool, error) {
+	unlock, err := w.guard()
+	if err != nil {
+		return false, err
+	}
+	defer unlock()
+	if err := w.log.use(id); err != nil {
+		return false, err
+	}
+	_, err = w.store.Layer(id)
+	if errors.Is(err, containers.ErrLayerUnknown) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // stoppedError is an error in the store that stops the layer's stream.
@@ -181,7 +220,10 @@ func (w *Writer) unpack(id string, d v1.Descriptor, diffID digest.Digest, write 
 	}()
 	l, _, err := w.store.PutLayer(id, w.top, nil, "", false, opt, in)
 	created := err == nil
-	if created {
+	if errors.Is(err, containers.ErrDuplicateID) { // another run has added it meanwhile
+		l, err = w.store.Layer(id)
+	}
+	if err == nil {
 		_, err = io.Copy(io.Discard, in) // bytes after the end of the tar archive
 	}
 	in.CloseWithError(stoppedError{err})
@@ -212,73 +254,6 @@ func (w *Writer) Finish(index []byte) (at oci.Location, err error) {
 		return at, errors.Join(w.fail(err), w.Discard())
 	}
 	return at, nil
-}
-
-// describe fills in the image's record as podman does.
-func (w *Writer) describe(index []byte) error {
-	list, err := oci.CheckIndex(index, func(d digest.Digest) bool { return w.docs[d].Data != nil })
-	if err != nil {
-		return err
-	}
-	manifest := w.docs[list.Manifests[0].Digest]
-	var m v1.Manifest
-	if err := json.Unmarshal(manifest.Data, &m); err != nil {
-		return fmt.Errorf("parsing the new manifest: %w", err)
-	}
-	config := w.docs[m.Config.Digest]
-	if config.Data == nil {
-		return fmt.Errorf("the manifest %q has no config, and containers-storage stores only images for one platform", manifest.Descriptor.Digest)
-	}
-	var c v1.Image
-	if err := json.Unmarshal(config.Data, &c); err != nil {
-		return fmt.Errorf("parsing the new config: %w", err)
-	}
-	named := manifest.Descriptor.Digest
-	w.id = config.Descriptor.Digest.Encoded()
-	w.img = &containers.ImageOptions{
-		Digest: named, Metadata: "{}",
-		BigData: []containers.ImageBigDataOption{
-			{Key: config.Descriptor.Digest.String(), Data: config.Data, Digest: config.Descriptor.Digest},
-			{Key: containers.ImageDigestManifestBigDataNamePrefix + "-" + named.String(), Data: manifest.Data, Digest: named},
-			{Key: containers.ImageDigestBigDataKey, Data: manifest.Data, Digest: named},
-		},
-	}
-	if c.Created != nil {
-		w.img.CreationDate = *c.Created
-	}
-	return nil
-}
-
-// create records the image, or updates the manifest in an existing record of the image.
-func (w *Writer) create() error {
-	if err := w.wait(w.lock("images")); err != nil {
-		return err
-	}
-	_, err := w.store.CreateImage(w.id, nil, w.top, "", w.img)
-	if err == nil {
-		w.made = true
-		return nil
-	}
-	if !errors.Is(err, containers.ErrDuplicateID) {
-		return w.imageError(err)
-	}
-	old, err := w.store.Image(w.id)
-	if err != nil {
-		return w.imageError(err)
-	}
-	if old.TopLayer != w.top {
-		return w.imageError(fmt.Errorf("exists with other layers: remove it with podman rmi %s", w.id))
-	}
-	for _, item := range w.img.BigData {
-		if err := w.store.SetImageBigData(w.id, item.Key, item.Data, func([]byte) (digest.Digest, error) { return item.Digest, nil }); err != nil {
-			return w.imageError(err)
-		}
-	}
-	return nil
-}
-
-func (w *Writer) imageError(err error) error {
-	return fmt.Errorf("writing image %q to containers-storage in %q: %w", w.id, w.store.GraphRoot(), err)
 }
 
 // Commit implements oci.Destination. It assigns the names to this image and removes them from other
@@ -323,17 +298,32 @@ func (w *Writer) Discard() error {
 	w.done = errDiscarded
 	var err error
 	if w.made {
-		_, err = w.store.DeleteImage(w.id, true)
+		err = w.store.Delete(w.id) // only the record: DeleteImage would also remove layers that other runs use
 	}
 	w.end(true)
 	return err
 }
 
-// end cleans up everything that is needed only while an image is written: the log, the bind mount
-// of the overlay directory on itself if this process created it, and the directory for unfinished
-// layers, which podman 5.4 would report as a damaged layer.
+// end cleans up everything that is needed only while images are written: the log, the bind mount of
+// the overlay directory on itself if chunkah created it, and the directory for unfinished layers,
+// which podman 5.4 would report as a damaged layer. If other runs are still writing, the last of
+// them cleans up.
 func (w *Writer) end(failed bool) {
-	w.log.close(w.store, failed)
+	unlock, err := w.guard()
+	if err != nil { // interrupted, or the directory is gone: the next run cleans up
+		w.log.leave()
+		return
+	}
+	defer unlock()
+	others, err := w.log.others()
+	if err != nil {
+		w.log.leave()
+		return
+	}
+	w.log.close(w.store, others, failed)
+	if others.running > 0 {
+		return
+	}
 	if unlocked, err := isFree(w.lock("layers")); w.free && unlocked && err == nil {
 		_, _ = w.store.Shutdown(false) // the mount stays if another process has mounted a layer
 	}
