@@ -90,12 +90,24 @@ func TestAttach(t *testing.T) {
 	both := "docker://" + host + "/app:both"
 	run("index", "-o", both, image, "docker://"+host+"/app:arm")
 	run("sbom", "--platform", "all", both, "--attach", both)
-	var images v1.Index
-	get("manifests/both", &images)
-	for _, d := range images.Manifests {
-		var attached v1.Index
-		if get("manifests/sha256-"+d.Digest.Encoded(), &attached); len(attached.Manifests) == 0 || attached.Manifests[0].ArtifactType != "application/spdx+json" {
-			t.Errorf("%s has %+v", d.Platform.Architecture, attached.Manifests)
+	run("build", "--from", both, "--platform", "all", "--annotation", "a=b", "-o", "docker://"+host+"/app:again", "-o", "oci:layout:again", "--sbom", "attach")
+	run("build", "--from", both, "--platform", "all", "--annotation", "a=b", "-o", "docker://"+host+"/app:again", "--sbom", "bill-{platform}.json")
+	for _, tag := range []string{"both", "again"} {
+		var images v1.Index
+		get("manifests/"+tag, &images)
+		for _, d := range images.Manifests {
+			var attached v1.Index
+			if get("manifests/sha256-"+d.Digest.Encoded(), &attached); len(attached.Manifests) == 0 || attached.Manifests[0].ArtifactType != "application/spdx+json" {
+				t.Errorf("%s: %s has %+v", tag, d.Platform.Architecture, attached.Manifests)
+			}
+			bill, err := os.ReadFile(filepath.Join(dir, "bill-linux-"+d.Platform.Architecture+".json"))
+			if err != nil || strings.Contains(string(bill), d.Digest.Encoded()) != (tag == "again") {
+				t.Errorf("%s: the bill of %s is %s, %v", tag, d.Platform.Architecture, bill, err)
+			}
 		}
+	}
+	cmd := exec.Command("chunkah", "build", "--from", both, "--platform", "all", "-o", "oci:layout", "--sbom", "bill.json")
+	if said := fails(t, 2, cmd); !strings.Contains(said, "include {platform} in the file name of --sbom, or use --sbom attach") {
+		t.Errorf("it says %s", said)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -63,9 +64,23 @@ func TestDockerManifestByItself(t *testing.T) {
 			t.Errorf("the tag names %s, want %s", got, want.stdout)
 		}
 		clients.Run(t, exec.Command("chunkah", "verify", image))
-		two := push(image+"-two", "-o", "oci:"+t.TempDir()+"/layout")
-		if two.code != 1 || !strings.Contains(two.stderr, "MANIFEST_INVALID") || !strings.Contains(two.stderr, "hint: the registry may accept only manifests in Docker's format: use --manifest-type docker") {
-			t.Errorf("%d, two outputs: status %d: %s", status, two.code, two.stderr)
+		// Of several outputs, only this registry gets Docker's format. The digest is the first output's.
+		layout, bill := "oci:"+t.TempDir()+"/layout", filepath.Join(t.TempDir(), "bill")
+		for place, other := range map[string]string{image + "-two": layout, layout: image + "-three"} {
+			res := push(place, "-o", other, "--verify", "--sbom", bill)
+			doc, err := os.ReadFile(bill)
+			if res.code != 0 || err != nil || (res.stdout == want.stdout) != (place != layout) || !strings.Contains(string(doc), strings.TrimSpace(strings.TrimPrefix(res.stdout, "sha256:"))) {
+				t.Fatalf("%d, two outputs: status %d, digest %s, %v: %s", status, res.code, res.stdout, err, res.stderr)
+			}
+			if !strings.Contains(res.stderr, "with the digest "+strings.TrimSpace(want.stdout)) {
+				t.Errorf("%d, two outputs: the registry's digest is missing: %s", status, res.stderr)
+			}
+			for _, at := range []string{place, other} {
+				clients.Run(t, exec.Command("chunkah", "verify", at))
+			}
+		}
+		if got := skopeoInspect(t, layout, "--raw"); !strings.Contains(got, "vnd.oci.image.manifest") || !strings.Contains(got, `"a":"b"`) {
+			t.Errorf("%d: the layout has the manifest %s", status, got)
 		}
 		for args, why := range map[string]string{"--manifest-type oci": "MANIFEST_INVALID", "--compress zstd": "compressed with zstd"} {
 			res := push(image+"-not", strings.Fields(args)...)

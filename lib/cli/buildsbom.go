@@ -2,11 +2,15 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/opencontainers/go-digest"
 
 	"chunkah/lib/assign"
+	"chunkah/lib/image"
+	"chunkah/lib/index"
 	"chunkah/lib/quote"
 	"chunkah/lib/sbom"
 )
@@ -23,7 +27,7 @@ func (c *buildCommand) checkSBOM() error {
 	case c.SBOM == "" && c.SBOMFormat != "":
 		return usagef("--sbom-format %s has no effect without --sbom", form.Name)
 	case c.SBOM == attachSBOM:
-		if c.registryPlace() == nil {
+		if len(c.registryPlaces()) == 0 {
 			return usagef("--sbom attach needs -o docker://REF, because other outputs cannot store attached documents (for a file with this name, write ./attach)")
 		}
 	}
@@ -39,22 +43,59 @@ func (c *buildCommand) writeSBOM(ctx context.Context, env *Env, b *building, don
 	if c.SBOM == "" {
 		return nil
 	}
-	form, err := sbom.ParseFormat(c.SBOMFormat)
-	if err != nil {
-		return err
-	}
 	doc, err := c.bill(ctx, b, done)
 	if err != nil {
 		return err
 	}
-	data, err := form.Write(doc)
+	if b.part != nil {
+		b.part.bill = doc // it is written when the index is complete
+		return nil
+	}
+	return c.deliverBill(ctx, env, doc, done.written.Manifests, c.SBOM)
+}
+
+// deliverBill writes an SBOM to a file, or attaches it to the image in all registries. digests are
+// the digests of the image in the outputs.
+func (c *buildCommand) deliverBill(ctx context.Context, env *Env, doc *sbom.Document, digests []digest.Digest, file string) error {
+	form, err := sbom.ParseFormat(c.SBOMFormat)
 	if err != nil {
 		return err
 	}
-	if c.SBOM == attachSBOM {
-		return c.attach(ctx, env, *c.registryPlace(), doc, form, data)
+	write := func(output int) ([]byte, error) {
+		doc.Subject.Digest = digests[output]
+		return form.Write(doc)
 	}
-	return env.writeBill(ctx, c.SBOM, doc, data)
+	if c.SBOM != attachSBOM {
+		data, err := write(0)
+		if err != nil {
+			return err
+		}
+		return env.writeBill(ctx, file, doc, data)
+	}
+	for _, place := range c.registryPlaces() {
+		data, err := write(place.output)
+		if err == nil {
+			err = c.attach(ctx, env, place.Source, doc, form, data)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// deliverBills delivers the SBOMs of all images in an index.
+func (c *buildCommand) deliverBills(ctx context.Context, env *Env, all *index.Collector, parts []*indexPart) error {
+	for _, p := range parts {
+		if p.bill == nil {
+			continue
+		}
+		file := strings.ReplaceAll(c.SBOM, platformPlace, platformWord(p.platform))
+		if err := c.deliverBill(ctx, env, p.bill, all.Written(p.bill.Subject.Digest), file); err != nil {
+			return fmt.Errorf("%s: %w", image.PlatformName(p.platform), err)
+		}
+	}
+	return nil
 }
 
 // bill generates the SBOM of a finished image.
@@ -70,7 +111,7 @@ func (c *buildCommand) bill(ctx context.Context, b *building, done *reports) (*s
 	if err != nil {
 		return nil, err
 	}
-	doc.Subject.Digest = digest.Digest(done.written.Manifest)
+	doc.Subject.Digest = done.written.Manifests[0]
 	doc.Created = done.written.Created
 	packages, layers := done.assigned.Packages, done.written.In
 	if len(b.set.Kept) > 0 {
@@ -121,7 +162,11 @@ func (c *buildCommand) sbomLines() string {
 		words = append(words, "--format", c.SBOMFormat)
 	}
 	if c.SBOM == attachSBOM {
-		return " &&\n  " + quote.Shell(append(words, "--attach", c.registryPlace().String())...)
+		lines := ""
+		for _, place := range c.registryPlaces() {
+			lines += " &&\n  " + quote.Shell(slices.Concat(words, []string{"--attach", place.String()})...)
+		}
+		return lines
 	}
 	return " &&\n  " + quote.Shell(append(words, "-o", c.SBOM)...)
 }

@@ -187,8 +187,7 @@ func (f *outputFlags) removableLayers() func(v1.History) bool {
 }
 
 // create opens the outputs. convert allows a manifest in Docker's format for a registry that
-// refuses OCI manifests. This works only with a single output, because all outputs get the same
-// manifest.
+// refuses OCI manifests. The other outputs keep the OCI manifest.
 func (f *outputFlags) create(ctx context.Context, env *Env, images image.Options, readable, convert bool) (oci.Destination, error) {
 	outputs, err := f.outputs()
 	if err != nil {
@@ -198,7 +197,7 @@ func (f *outputFlags) create(ctx context.Context, env *Env, images image.Options
 	for _, o := range outputs {
 		dest, err := o.Create(ctx, o.Source, image.CreateOptions{
 			Options: oci.Options{Own: f.removableLayers(), Readable: readable, Busy: env.waitForDir(ctx)},
-			Also:    o.also, Convert: convert && len(outputs) == 1, Stdout: env.writer(ctx), Registry: images.Registry,
+			Also:    o.also, Convert: convert, Stdout: env.writer(ctx), Registry: images.Registry,
 			Warn: func(text string) { env.warn("%s", text) },
 		})
 		if err != nil {

@@ -340,35 +340,38 @@ func (s *filesSink) Finish() error {
 	return s.Sink.Finish()
 }
 
-// attachFiles attaches the list of an image's files to the image in its registry, so that the next
-// build need not read its layers. Without the list that build is slower, so an error is only a
+// attachFiles attaches the list of an image's files to the image in its registries, so that the
+// next build need not read its layers. Without the list that build is slower, so an error is only a
 // warning.
 func (f *writeFlags) attachFiles(ctx context.Context, env *Env, images image.Options, r *write.Report) {
-	place := f.registryPlace()
-	if r == nil || r.WriteFiles == nil || place == nil {
+	if r == nil || r.WriteFiles == nil {
 		return
 	}
-	err := func() error {
-		var data bytes.Buffer
-		if err := r.WriteFiles(&data); err != nil {
-			return err
+	for _, place := range f.registryPlaces() {
+		if err := attachFiles(ctx, env, images, r, place); err != nil {
+			env.warn("attaching the list of files to the image: %w; the next build will read the image's layers instead", err)
 		}
-		repo, err := transport.Repository(place.InRegistry(), images.Registry)
-		if err != nil {
-			return err
-		}
-		raw, mediaType, err := repo.Manifest(ctx, r.Manifest)
-		if err != nil {
-			return err
-		}
-		subject := v1.Descriptor{MediaType: mediaType, Digest: digest.Digest(r.Manifest), Size: int64(len(raw))}
-		made, err := repo.Attach(ctx, subject, registry.Attachment{Type: plan.FilesType, Title: "files.msgpack.zst", Data: data.Bytes()})
-		if err == nil {
-			env.info("attached the list of files (%s) to the image: %s", bytesText(int64(data.Len())), made.Digest)
-		}
-		return err
-	}()
-	if err != nil {
-		env.warn("attaching the list of files to the image: %w; the next build will read the image's layers instead", err)
 	}
+}
+
+func attachFiles(ctx context.Context, env *Env, images image.Options, r *write.Report, place registryPlace) error {
+	var data bytes.Buffer
+	if err := r.WriteFiles(&data); err != nil {
+		return err
+	}
+	repo, err := transport.Repository(place.InRegistry(), images.Registry)
+	if err != nil {
+		return err
+	}
+	d := r.Manifests[place.output]
+	raw, mediaType, err := repo.Manifest(ctx, d.String())
+	if err != nil {
+		return err
+	}
+	subject := v1.Descriptor{MediaType: mediaType, Digest: d, Size: int64(len(raw))}
+	made, err := repo.Attach(ctx, subject, registry.Attachment{Type: plan.FilesType, Title: "files.msgpack.zst", Data: data.Bytes()})
+	if err == nil {
+		env.info("attached the list of files (%s) to the image: %s", bytesText(int64(data.Len())), made.Digest)
+	}
+	return err
 }

@@ -195,16 +195,22 @@ func (f *writeFlags) place() *image.Source {
 	return &target
 }
 
-// registryPlace returns the first output in a registry, or nil.
-func (f *writeFlags) registryPlace() *image.Source {
+// registryPlace is an output in a registry.
+type registryPlace struct {
+	image.Source
+	output int // its position in the outputs
+}
+
+// registryPlaces returns the outputs in registries.
+func (f *writeFlags) registryPlaces() (places []registryPlace) {
 	outputs, err := f.outputs()
 	if err != nil {
 		return nil // opening the output reports the error
 	}
-	for _, o := range outputs {
+	for i, o := range outputs {
 		if o.InRegistry() != "" {
-			return &o.Source
+			places = append(places, registryPlace{o.Source, i})
 		}
 	}
-	return nil
+	return places
 }

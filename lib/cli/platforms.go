@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 
@@ -12,6 +13,7 @@ import (
 	"chunkah/lib/index"
 	"chunkah/lib/names"
 	"chunkah/lib/oci"
+	"chunkah/lib/sbom"
 )
 
 // platformAll stands for all platforms of an index.
@@ -23,13 +25,16 @@ func (c *buildCommand) checkAll() (src image.Source, err error) {
 		given bool
 		name  string
 	}{
-		{c.Plan != "", "--plan"}, {c.SBOM != "", "--sbom"}, {c.Verify, "--verify"}, {c.DryRun, "--dry-run"}, {c.Arch != "", "--arch"},
+		{c.Plan != "", "--plan"}, {c.Verify, "--verify"}, {c.DryRun, "--dry-run"}, {c.Arch != "", "--arch"},
 		{c.Metrics != "", "--metrics"}, {c.WriteManifestTo != "", "--write-manifest-to"}, {c.WritePeakMemTo != "", "--write-peak-mem-to"},
 		{c.Config == "-", "--config -"}, {c.MaxStale != "", "--max-stale"},
 	} {
 		if o.given {
 			return src, usagef("%s works with one image only: use it with --platform OS/ARCH instead of --platform %s", o.name, platformAll)
 		}
+	}
+	if c.SBOM != "" && c.SBOM != attachSBOM && !strings.Contains(c.SBOM, platformPlace) {
+		return src, usagef("--platform %s writes several documents: include %s in the file name of --sbom, or use --sbom %s", platformAll, platformPlace, attachSBOM)
 	}
 	if len(c.From) != 1 {
 		return src, usagef("--platform %s needs one --from, with an index of several images", platformAll)
@@ -80,14 +85,16 @@ func (c *buildCommand) runAll(ctx context.Context, env *Env) (err error) {
 			err = errors.Join(err, all.Discard())
 		}
 	}()
+	var parts []*indexPart
 	for _, e := range entries {
 		if env.Verbose >= 0 {
 			env.say(slog.LevelInfo, "%s:", image.PlatformName(e.Platform))
 		}
-		one := c.forPlatform(src, e)
-		if err := one.build(ctx, env, partOf(all, src, e)); err != nil {
+		one, part := c.forPlatform(src, e), partOf(all, src, e)
+		if err := one.build(ctx, env, part); err != nil {
 			return err
 		}
+		parts = append(parts, part)
 	}
 	ref, also := indexNames(outputs)
 	report, err := all.Commit(ctx, index.Options{Ref: ref, Also: also}, docker)
@@ -97,6 +104,9 @@ func (c *buildCommand) runAll(ctx context.Context, env *Env) (err error) {
 	if env.Verbose >= 0 {
 		made := result{outputs: outputs}
 		env.say(slog.LevelInfo, "wrote %s, digest %s, for %s", made.place(), report.Digest, strings.Join(report.Platforms, ", "))
+	}
+	if err := c.deliverBills(ctx, env, all, parts); err != nil {
+		return fmt.Errorf("the index %s is complete, but an error followed: %w", report.Digest, err)
 	}
 	return c.writeDigest(ctx, env, report.Digest)
 }
@@ -132,8 +142,10 @@ func (c *buildCommand) platforms(ctx context.Context, env *Env, src image.Source
 
 // indexPart is one image of a build that makes several.
 type indexPart struct {
-	like   v1.Platform                     // the platform of the previous image to compare with
-	create func() (oci.Destination, error) // opens the place of the image in the index
+	platform v1.Platform                     // as the source's index and config say
+	like     v1.Platform                     // the platform of the previous image to compare with
+	create   func() (oci.Destination, error) // opens the place of the image in the index
+	bill     *sbom.Document                  // set by the build if --sbom is given
 }
 
 // partOf returns the part of an index that replaces an image of the source.
@@ -142,7 +154,7 @@ func partOf(all *index.Collector, src image.Source, e image.Entry) *indexPart {
 	if listed := e.Manifest.Descriptor.Platform; listed != nil && like.Variant == "" {
 		like.Variant = listed.Variant
 	}
-	return &indexPart{like, func() (oci.Destination, error) { return all.Image(src, e) }}
+	return &indexPart{platform: e.Platform, like: like, create: func() (oci.Destination, error) { return all.Image(src, e) }}
 }
 
 // forPlatform returns the command that makes the image of one platform.

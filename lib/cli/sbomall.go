@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
 	"chunkah/lib/image"
 	"chunkah/lib/names"
 )
@@ -60,7 +62,9 @@ func (c *sbomCommand) forPlatform(src image.Source, e image.Entry) *sbomCommand 
 	if !src.DockerFormat { // such sources contain one image
 		own.Args.Sources = []string{src.Pinned(e.Manifest.Descriptor.Digest).Absolute().String()}
 	}
-	name := strings.ReplaceAll(image.PlatformName(e.Platform), "/", "-")
-	own.Output = strings.ReplaceAll(c.Output, platformPlace, name)
+	own.Output = strings.ReplaceAll(c.Output, platformPlace, platformWord(e.Platform))
 	return &own
 }
+
+// platformWord returns the name of a platform that is part of a file name.
+func platformWord(p v1.Platform) string { return strings.ReplaceAll(image.PlatformName(p), "/", "-") }

@@ -88,8 +88,8 @@ func (c *buildCommand) verifyOutput(ctx context.Context, env *Env, b *building, 
 // sets them.
 func (b *building) differences(ctx context.Context, made finished, img *image.Image, tree *image.Tree) ([]diff.Difference, error) {
 	want := *made.Config
-	if made.target.DockerFormat {
-		want.Annotations = nil // manifest.json contains no annotations
+	if made.target.DockerFormat || img.Manifest.Descriptor.MediaType == oci.MediaTypeDockerManifest {
+		want.Annotations = nil // Docker's formats have none
 	}
 	got, err := oci.ParseConfig(img.Config.Data)
 	if err != nil {

@@ -58,12 +58,13 @@ func (c *Collector) Commit(ctx context.Context, opt Options, docker bool) (repor
 	if err := finish(ctx, c.dest, doc, root); err != nil {
 		return nil, err
 	}
-	c.report.Digest, c.report.Manifests = doc.Descriptor.Digest.String(), len(c.manifests)
-	if dest, ok := c.dest.(oci.Converter); ok && dest.Converted() != nil {
-		c.report.Digest = dest.Converted().Digest.String()
-	}
+	c.report.Digest, c.report.Manifests = c.Written(doc.Descriptor.Digest)[0].String(), len(c.manifests)
 	return &c.report, nil
 }
+
+// Written returns the digest of a manifest in each output of the destination. It is final after
+// Commit.
+func (c *Collector) Written(d digest.Digest) []digest.Digest { return oci.Written(c.dest, d) }
 
 // Discard removes everything that was written, unless it is committed.
 func (c *Collector) Discard() error {

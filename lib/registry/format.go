@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+	"github.com/opencontainers/go-digest"
 
 	"chunkah/lib/oci"
 )
@@ -39,16 +39,17 @@ func (e *FormatError) Unwrap() error { return e.err }
 // OCI format. If the registry refuses both formats, the first error is more useful.
 func (p *Push) orDocker(push func() (what string, refused bool, err error)) error {
 	what, refused, err := push()
-	if refused && p.Convert && !p.converted {
+	if refused && p.Convert && p.docker == nil {
 		before, top := p.manifests, p.top
 		if impossible := p.toDocker(); impossible != nil {
 			return p.fail(what, fmt.Errorf("%w (%w)", err, impossible))
 		}
 		if _, _, again := push(); again == nil {
-			p.repo.warn("%q refuses OCI manifests (%v): using Docker's format, as with --manifest-type docker", p.repo.ref.Registry, err)
+			p.repo.warn("%q refuses OCI manifests (%v): using Docker's format, as with --manifest-type docker, with the digest %s",
+				p.repo.ref.Registry, err, p.top.Descriptor.Digest)
 			return nil
 		}
-		p.manifests, p.top, p.converted = before, top, false
+		p.manifests, p.top, p.docker = before, top, nil
 	}
 	if refused && !p.Convert && strings.HasPrefix(p.top.Descriptor.MediaType, "application/vnd.oci.") {
 		err = &FormatError{err}
@@ -62,19 +63,22 @@ func (p *Push) toDocker() error {
 	if err != nil {
 		return err
 	}
+	top := p.top
+	p.docker = map[digest.Digest]digest.Digest{}
 	for i, doc := range p.manifests {
-		if doc.Descriptor.Digest == p.top.Descriptor.Digest {
+		p.docker[doc.Descriptor.Digest] = docs[i].Descriptor.Digest
+		if doc.Descriptor.Digest == top.Descriptor.Digest {
 			p.top = &docs[i]
 		}
 	}
-	p.manifests, p.converted = docs, true
+	p.manifests = docs
 	return nil
 }
 
-// Converted implements oci.Converter.
-func (p *Push) Converted() *v1.Descriptor {
-	if !p.converted || p.top == nil {
-		return nil
+// Written implements oci.Converter.
+func (p *Push) Written(d digest.Digest) digest.Digest {
+	if now, converted := p.docker[d]; converted {
+		return now
 	}
-	return &p.top.Descriptor
+	return d
 }

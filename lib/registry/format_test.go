@@ -66,7 +66,7 @@ func TestPushInDockersFormat(t *testing.T) {
 				if _, ok := errors.AsType[*FormatError](err); ok == test.convert {
 					t.Errorf("got %T", err)
 				}
-				if p.Converted() != nil || len(c.warns) > 0 {
+				if p.Written(img.built.Manifest.Descriptor.Digest) != img.built.Manifest.Descriptor.Digest || len(c.warns) > 0 {
 					t.Errorf("it is converted, and says %q", c.warns)
 				}
 				return
@@ -79,8 +79,8 @@ func TestPushInDockersFormat(t *testing.T) {
 					t.Errorf("tag %s is %s, want %s", tag, got, want[0].Data)
 				}
 			}
-			if got := p.Converted(); got == nil || got.Digest != want[0].Descriptor.Digest {
-				t.Errorf("converted to %+v", got)
+			if got := p.Written(img.built.Manifest.Descriptor.Digest); got != want[0].Descriptor.Digest {
+				t.Errorf("converted to %q", got)
 			}
 			if test.readable && !strings.HasSuffix(at.Ref, want[0].Descriptor.Digest.String()) {
 				t.Errorf("it is readable at %q", at.Ref)
@@ -112,8 +112,9 @@ func TestPushRefusedInBothFormats(t *testing.T) {
 	}
 	defer p.Discard()
 	p.Convert = true
-	contains(t, newImage(t, random(t, 10)).write(p, nil), "answer 1: the tag is immutable")
-	if len(c.warns) > 0 || p.Converted() != nil || n != 2 {
+	img := newImage(t, random(t, 10))
+	contains(t, img.write(p, nil), "answer 1: the tag is immutable")
+	if d := img.built.Manifest.Descriptor.Digest; len(c.warns) > 0 || p.Written(d) != d || n != 2 {
 		t.Errorf("%d requests; it says %q", n, c.warns)
 	}
 }

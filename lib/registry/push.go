@@ -40,7 +40,9 @@ type Push struct {
 	done      error          // why nothing more is accepted
 	manifests []oci.Document // in the order of arrival, children before parents
 	top       *oci.Document  // the manifest for the tags, once the image is finished
-	converted bool           // the manifests are in Docker's format now
+	// docker contains the digests in Docker's format by the digests in OCI's, if the manifests were
+	// converted.
+	docker map[digest.Digest]digest.Digest
 }
 
 var _ oci.Converter = (*Push)(nil)

@@ -126,7 +126,7 @@ func (w *writer) assemble(ctx context.Context, order []int, results []chan *blob
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	w.report.Manifest = built.Manifest.Descriptor.Digest.String()
+	w.manifest = built.Manifest.Descriptor.Digest
 	w.report.Config, w.report.Blobs = built.Config.Descriptor.Digest, image.Layers
 	w.at, err = w.dest.Finish(built.Index)
 	return err

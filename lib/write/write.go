@@ -115,7 +115,10 @@ type Report struct {
 	Files      int64 // directories are not counted
 	Bytes      int64 // total size of the layers' tars
 	BlobBytes  int64 // total size of the layers' blobs
-	Manifest   string
+	// Manifest is the digest of the manifest in the first output. Manifests lists the digests in all
+	// outputs. They differ only if a registry got a manifest in Docker's format.
+	Manifest  string
+	Manifests []digest.Digest
 	// Config is the digest of the config. Blobs lists all layers from the bottom up, including kept
 	// layers.
 	Config digest.Digest
@@ -165,7 +168,7 @@ type Unmarked struct {
 // Pending is a finished image that is not visible yet. The caller must commit or discard it.
 type Pending struct {
 	Report *Report
-	// Config is the image's config. It contains annotations only if the manifest does.
+	// Config is the image's config, with the annotations of a manifest in OCI's format.
 	Config *oci.Config
 	// At lists, for each destination, where the image can be read before Commit, if the destination
 	// was created to allow this.
@@ -179,7 +182,7 @@ func (p *Pending) Commit() error {
 	if err := p.w.dest.Commit(); err != nil {
 		return err
 	}
-	p.w.converted()
+	p.w.written()
 	p.Report.ProofsFault = p.w.opt.Proofs.Save()
 	if cache := p.w.opt.Cache; cache != nil {
 		// The image is complete, whether or not the cache can be trimmed.
@@ -231,11 +234,9 @@ func Run(ctx context.Context, in format.Source, opt Options) (pending *Pending, 
 	if err := w.write(ctx); err != nil {
 		return nil, errors.Join(w.allUnreadable(ctx, err), dest.Discard())
 	}
+	w.written()
 	given := *config
 	given.Created = &report.Created
-	if w.converted() || opt.Docker {
-		given.Annotations = nil
-	}
 	at := []oci.Location{w.at}
 	if several, ok := dest.(*oci.Several); ok {
 		at = several.Locations()
@@ -243,18 +244,10 @@ func Run(ctx context.Context, in format.Source, opt Options) (pending *Pending, 
 	return &Pending{Report: report, Config: &given, At: at, w: w}, nil
 }
 
-// converted reports whether the destination has written a different manifest, which the report then
-// describes.
-func (w *writer) converted() bool {
-	dest, ok := w.dest.(oci.Converter)
-	if !ok {
-		return false
-	}
-	d := dest.Converted()
-	if d != nil {
-		w.report.Manifest = d.Digest.String()
-	}
-	return d != nil
+// written puts the digests into the report under which the outputs have stored the manifest.
+func (w *writer) written() {
+	w.report.Manifests = oci.Written(w.dest, w.manifest)
+	w.report.Manifest = w.report.Manifests[0].String()
 }
 
 func (w *writer) write(ctx context.Context) error {
@@ -320,6 +313,8 @@ type writer struct {
 	access oci.Access // how dest is accessed
 	at     oci.Location
 	report *Report
+	// manifest is the digest of the manifest that the destination received.
+	manifest digest.Digest
 	// entries are the places reserved for the layers in an archive. They are nil if no places are
 	// reserved.
 	entries []oci.BlobWriter
