@@ -64,7 +64,7 @@ func TestDockerManifestByItself(t *testing.T) {
 			t.Errorf("the tag names %s, want %s", got, want.stdout)
 		}
 		clients.Run(t, exec.Command("chunkah", "verify", image))
-		// Of several outputs, only this registry gets Docker's format. The digest is the first output's.
+		// Of several outputs, only this registry gets Docker's format.
 		layout, bill := "oci:"+t.TempDir()+"/layout", filepath.Join(t.TempDir(), "bill")
 		for place, other := range map[string]string{image + "-two": layout, layout: image + "-three"} {
 			res := push(place, "-o", other, "--verify", "--sbom", bill)

@@ -115,7 +115,7 @@ type Report struct {
 	Files      int64 // directories are not counted
 	Bytes      int64 // total size of the layers' tars
 	BlobBytes  int64 // total size of the layers' blobs
-	// Manifest is the digest of the manifest in the first output. Manifests lists the digests in all
+	// Manifest is the digest of the manifest in the first output. Manifests are the digests in all
 	// outputs. They differ only if a registry got a manifest in Docker's format.
 	Manifest  string
 	Manifests []digest.Digest
