@@ -1,7 +1,6 @@
 package tests
 
 import (
-	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,7 +9,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"chunkah/tests/clients"
@@ -376,82 +374,4 @@ func TestDoctorSeesHiddenSecrets(t *testing.T) {
 			t.Errorf("%s: status %d\n%s%s", name, res.code, res.stdout, res.stderr)
 		}
 	}
-}
-
-// A layer is kept without being unpacked, so a previous image can lie about its files in its
-// history. A build with --verify finds that.
-func TestPatchLayersWithForgedHistory(t *testing.T) {
-	dir := t.TempDir()
-	plan := filepath.Join(dir, "plan")
-	args := []string{"build", "--config-str", "{}", "--max-stale", "50%", "--rootfs"}
-	var roots, layouts []string
-	for _, text := range []string{"old", "new"} {
-		root := mkroot.Make(t, "dir / mode=0755\nfile /big size=900000\nfile /small text="+text+"\n")
-		layout := filepath.Join(dir, text)
-		clients.Run(t, exec.Command("chunkah", append(args, root, "--previous", "auto", "--plan", plan, "-o", "oci:"+layout)...))
-		roots, layouts = append(roots, root), append(layouts, layout)
-		if text == "old" {
-			if err := os.Remove(plan); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	forged, other := readLayout(t, layouts[0]), readLayout(t, layouts[1])
-	forged.config["history"] = other.config["history"]
-	forged.write(t)
-	res := start(t, exec.Command("chunkah", append(args, roots[1], "--verify", "--previous", "oci:"+layouts[0], "--plan", plan, "-o", "oci:"+filepath.Join(dir, "out"))...))
-	if _, err := os.Lstat(filepath.Join(dir, "out")); res.code != 1 || err == nil || !strings.Contains(res.stderr, "differs from the digest in the history") {
-		t.Errorf("status %d\n%s", res.code, res.stderr)
-	}
-}
-
-// layoutFile is the only image of a layout.
-type layoutFile struct {
-	dir                     string
-	index, manifest, config map[string]any
-}
-
-func readLayout(t *testing.T, dir string) *layoutFile {
-	t.Helper()
-	l := &layoutFile{dir: dir}
-	read := func(name string, to *map[string]any) {
-		data, err := os.ReadFile(filepath.Join(dir, name))
-		if err == nil {
-			err = json.Unmarshal(data, to)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	blob := func(d any) string {
-		return "blobs/sha256/" + strings.TrimPrefix(d.(map[string]any)["digest"].(string), "sha256:")
-	}
-	read("index.json", &l.index)
-	read(blob(l.index["manifests"].([]any)[0]), &l.manifest)
-	read(blob(l.manifest["config"]), &l.config)
-	return l
-}
-
-// write writes the config, the manifest and the index.
-func (l *layoutFile) write(t *testing.T) {
-	t.Helper()
-	write := func(name string, from any) []byte {
-		data, err := json.Marshal(from)
-		if err == nil && name == "" {
-			name = "blobs/sha256/" + digest.FromBytes(data).Encoded()
-		}
-		if err == nil {
-			err = os.WriteFile(filepath.Join(l.dir, name), data, 0o600)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		return data
-	}
-	describe := func(d any, data []byte) {
-		d.(map[string]any)["digest"], d.(map[string]any)["size"] = digest.FromBytes(data).String(), len(data)
-	}
-	describe(l.manifest["config"], write("", l.config))
-	describe(l.index["manifests"].([]any)[0], write("", l.manifest))
-	write("index.json", l.index)
 }

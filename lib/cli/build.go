@@ -194,7 +194,7 @@ func (c *buildCommand) open(ctx context.Context, env *Env, b *building) (err err
 	if b.scan, err = c.scanFlags.options(env, b.set.Root, slices.Concat(outputs, c.metricsFile(), c.planFile())); err != nil {
 		return err
 	}
-	b.write.OpenPrevious = c.openPrevious(b.images, b.last)
+	b.write.OpenPrevious, b.write.TrustPrevious = c.openPrevious(b.images, b.last), c.TrustPrevious
 	b.assign.Root, b.write.Source = b.set.Root, contents(b.set)
 	passLayers(b.assign.Repos, b.set)
 	b.write.Scanned = c.Assign == "" && c.Pack == ""            // no other program can have changed the stream

@@ -94,7 +94,7 @@ func (c *assignCommand) leftovers() []string {
 }
 
 func (c *packCommand) leftovers() []string {
-	return slices.Concat(c.imageFlags.folders(), c.planFlags.folders(), c.metricsFlags.folders())
+	return slices.Concat(c.imageFlags.folders(), c.planFlags.folders(), c.metricsFlags.folders(), parentDir(proofs.Path()))
 }
 
 func (c *writeCommand) leftovers() []string {

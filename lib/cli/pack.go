@@ -15,12 +15,13 @@ import (
 
 // packFlags are shared by pack and build. --max and --max-layers are the same option.
 type packFlags struct {
-	Max       string `long:"max" value-name:"N" unquote:"false" description:"maximum number of layers, 1 to 500 (default: 64)" section:"Layers"`
-	MaxLayers string `long:"max-layers" value-name:"N" unquote:"false" description:"the same as --max"`
-	MaxSize   string `long:"max-layer-size" value-name:"SIZE" unquote:"false" description:"limit the size of a layer's tar, for example 500MB or 1GiB: larger components are cut into parts" brief:"limit a layer's size: 500MB or 1GiB"`
-	MaxStale  string `long:"max-stale" value-name:"PERCENT" unquote:"false" description:"keep layers of the --previous image, and put only changed files into new layers above them, as long as at most PERCENT of the image is stale (docs/patch-layers.md; default: 0, no patch layers)" brief:"keep old layers until PERCENT of the image is stale"`
-	Explain   bool   `long:"explain" description:"print the plan with its reasons: to standard output if that is free, else to standard error" brief:"print the plan with its reasons"`
-	JSON      bool   `long:"json" description:"print --explain's output as one line of JSON"`
+	Max           string `long:"max" value-name:"N" unquote:"false" description:"maximum number of layers, 1 to 500 (default: 64)" section:"Layers"`
+	MaxLayers     string `long:"max-layers" value-name:"N" unquote:"false" description:"the same as --max"`
+	MaxSize       string `long:"max-layer-size" value-name:"SIZE" unquote:"false" description:"limit the size of a layer's tar, for example 500MB or 1GiB: larger components are cut into parts" brief:"limit a layer's size: 500MB or 1GiB"`
+	MaxStale      string `long:"max-stale" value-name:"PERCENT" unquote:"false" description:"keep layers of the --previous image, and put only changed files into new layers above them, as long as at most PERCENT of the image is stale (docs/patch-layers.md; default: 0, no patch layers)" brief:"keep old layers until PERCENT of the image is stale"`
+	TrustPrevious bool   `long:"trust-previous" description:"with --max-stale, believe the --previous image which files its layers contain, instead of reading layers that this user has not verified. Whoever can replace that image can then put files into the new one (docs/patch-layers.md)" brief:"believe --previous about the files in its layers"`
+	Explain       bool   `long:"explain" description:"print the plan with its reasons: to standard output if that is free, else to standard error" brief:"print the plan with its reasons"`
+	JSON          bool   `long:"json" description:"print --explain's output as one line of JSON"`
 	planFlags
 }
 

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,7 +19,6 @@ import (
 	"chunkah/lib/interrupt"
 	"chunkah/lib/oci"
 	"chunkah/lib/pack"
-	"chunkah/lib/patch"
 	"chunkah/lib/plan"
 	"chunkah/lib/registry"
 	"chunkah/lib/temp"
@@ -35,6 +33,9 @@ const percentDigits = 4
 // maxStale parses --max-stale and returns parts per million.
 func (f *packFlags) maxStale(output *image.Source) (int64, error) {
 	if f.MaxStale == "" {
+		if f.TrustPrevious {
+			return 0, usagef("--trust-previous has no effect without --max-stale")
+		}
 		return 0, nil
 	}
 	whole, part, _ := strings.Cut(strings.TrimSuffix(f.MaxStale, "%"), ".")
@@ -99,136 +100,6 @@ func (f *packFlags) lastImage(ctx context.Context, env *Env, images image.Option
 		return nil, err
 	}
 	return last, nil
-}
-
-// lastLayers returns the layers of the previous image with their files. The files come from the
-// plan of --plan, from a document attached to the image, from the tables of zstd:chunked layers, or
-// else from the layers.
-func (f *packFlags) lastLayers(ctx context.Context, env *Env, images image.Options, img *image.Image) (*pack.Image, error) {
-	last := &pack.Image{Name: img.Pinned(), Layers: make([]pack.ImageLayer, len(img.Layers))}
-	want := make(map[string][]int) // layers without files, by the digest of their entries
-	left := len(img.Layers)
-	for i, l := range img.Layers {
-		last.Layers[i].DiffID = l.DiffID.String()
-		if rec, _ := plan.FromHistory(l.History); rec != nil {
-			last.Layers[i].Record = rec
-			if rec.Entries != "" {
-				want[rec.Entries] = append(want[rec.Entries], i)
-			}
-		}
-	}
-	from := func(found map[string][]*format.File) (n int) {
-		for entries, files := range found {
-			for _, i := range want[entries] {
-				last.Layers[i].Files = files
-				n++
-			}
-			delete(want, entries)
-		}
-		left -= n
-		return n
-	}
-	var said []string
-	say := func(n int, where string) {
-		if n > 0 {
-			said = append(said, fmt.Sprintf("%s from %s", plural(int64(n), "layer"), where))
-		}
-	}
-	if len(want) > 0 {
-		found, err := f.plannedFiles(ctx, env)
-		if err != nil {
-			return nil, err
-		}
-		say(from(found), "the plan")
-	}
-	if len(want) > 0 && img.Source.InRegistry() != "" {
-		found, err := attachedFiles(ctx, env, img)
-		if err != nil {
-			return nil, err
-		}
-		say(from(found), "the document attached to the image")
-	}
-	if len(want) > 0 {
-		found, err := tableFiles(ctx, env, img, last)
-		if err != nil {
-			return nil, err
-		}
-		say(from(found), "its table of contents")
-	}
-	if left > 0 {
-		if err := readEntries(ctx, images, img, last); err != nil {
-			return nil, err
-		}
-		say(left, "the layers themselves")
-	}
-	env.info("files of the previous image: %s", listText(said))
-	return last, nil
-}
-
-// plannedFiles reads the files in the plan of the last build.
-func (f *packFlags) plannedFiles(ctx context.Context, env *Env) (map[string][]*format.File, error) {
-	if f.Plan == "" || f.Plan == "-" {
-		return nil, nil
-	}
-	info, err := os.Stat(f.Plan)
-	if err != nil || !info.Mode().IsRegular() || info.Size() == 0 {
-		return nil, nil // a first build
-	}
-	in, err := interrupt.Open(ctx, f.Plan, image.OpenFile)
-	if err != nil {
-		return nil, fmt.Errorf("reading the plan: %w", err)
-	}
-	defer in.Close()
-	found, note, err := plan.ReadFiles(interrupt.NewStream(ctx, in), strconv.Quote(f.Plan))
-	if err != nil {
-		return nil, fmt.Errorf("reading the plan: %w", err)
-	}
-	if note != "" {
-		env.warn("files of the previous image: %s", note)
-	}
-	return found, nil
-}
-
-// maxAttached is the largest size of the document that lists an image's files, in bytes.
-const maxAttached = 256 << 20
-
-// attachedFiles reads an image's files from the document attached to the image. Without a usable
-// document it returns nil.
-func attachedFiles(ctx context.Context, env *Env, img *image.Image) (found map[string][]*format.File, err error) {
-	repo := img.Repository()
-	if repo == nil {
-		return nil, nil
-	}
-	err = repo.ReadAttached(ctx, img.Manifest.Descriptor.Digest, plan.FilesType, maxAttached, func(in io.Reader) (bool, error) {
-		files, note, err := plan.ReadFiles(in, "the document attached to the previous image")
-		if err != nil {
-			return false, err
-		}
-		if note != "" {
-			env.warn("files of the previous image: %s", note)
-		}
-		found = files
-		return len(files) > 0, nil
-	})
-	return found, err
-}
-
-// readEntries reads the layers whose files are not known.
-func readEntries(ctx context.Context, opt image.Options, img *image.Image, last *pack.Image) error {
-	var missing []int
-	for i, l := range last.Layers {
-		if l.Files == nil {
-			missing = append(missing, i)
-		}
-	}
-	read, err := image.Entries(ctx, img, missing, image.FlattenOptions{Spool: opt.Spool, MaxBytes: opt.MaxBytes})
-	if err != nil {
-		return fmt.Errorf("reading the previous image: %w", err)
-	}
-	for n, i := range missing {
-		last.Layers[i].Layer = patch.Layer(read[n])
-	}
-	return nil
 }
 
 // openPrevious returns a function that opens the image whose layers a stream keeps. last is that

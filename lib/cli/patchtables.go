@@ -2,24 +2,26 @@ package cli
 
 import (
 	"context"
+	"iter"
+	"maps"
+	"slices"
 
 	"chunkah/format"
 	"chunkah/lib/chunked"
 	"chunkah/lib/image"
 	"chunkah/lib/interrupt"
-	"chunkah/lib/pack"
 	"chunkah/lib/plan"
 )
 
-// tableFiles reads the files in zstd:chunked layers from the layers' tables of contents. The result
-// is indexed by the digest of the layer's entries. Only the tables are downloaded. Layers whose
-// tables cannot be read are left out with a warning. So are layers whose tables list other entries
-// than the history.
-func tableFiles(ctx context.Context, env *Env, img *image.Image, last *pack.Image) (map[string][]*format.File, error) {
+// tableFiles reads the files of the wanted layers from the layers' zstd:chunked tables of contents.
+// The wanted layers and the result are indexed by the digest of the layer's entries. Only the
+// tables are downloaded. Layers whose tables cannot be read are left out with a warning. So are
+// layers whose tables list other entries than the history.
+func tableFiles(ctx context.Context, env *Env, img *image.Image, want map[string][]int) (map[string][]*format.File, error) {
 	found := make(map[string][]*format.File)
-	for i, l := range img.Layers {
-		rec := last.Layers[i].Record
-		if last.Layers[i].Files != nil || rec == nil || rec.Entries == "" || !chunked.Marked(l.Descriptor.Annotations) {
+	for entries, i := range inOrder(want) {
+		l := img.Layers[i]
+		if !chunked.Marked(l.Descriptor.Annotations) {
 			continue
 		}
 		files, err := readTable(ctx, img, l)
@@ -31,11 +33,23 @@ func tableFiles(ctx context.Context, env *Env, img *image.Image, last *pack.Imag
 			continue
 		}
 		got, err := plan.EntriesOf(files)
-		if err == nil && got == rec.Entries {
+		if err == nil && got == entries {
 			found[got] = files
 		}
 	}
 	return found, nil
+}
+
+// inOrder yields the first layer with each digest, from the bottom up.
+func inOrder(want map[string][]int) iter.Seq2[string, int] {
+	return func(yield func(string, int) bool) {
+		all := slices.SortedFunc(maps.Keys(want), func(a, b string) int { return want[a][0] - want[b][0] })
+		for _, entries := range all {
+			if !yield(entries, want[entries][0]) {
+				return
+			}
+		}
+	}
 }
 
 // readTable reads the table of contents of one layer.

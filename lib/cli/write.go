@@ -44,8 +44,9 @@ type writeCommand struct {
 	imageFlags
 	clockFlags
 	metricsFlags
-	Rootfs   string `long:"rootfs" value-name:"DIR" unquote:"false" description:"root directory (default: the one in the stream)" section:"Source"`
-	Previous string `long:"previous" value-name:"IMAGE" unquote:"false" description:"copy unchanged layers from this image (auto: the image that the output replaces)" section:"Output" brief:"copy unchanged layers from this image"`
+	Rootfs        string `long:"rootfs" value-name:"DIR" unquote:"false" description:"root directory (default: the one in the stream)" section:"Source"`
+	Previous      string `long:"previous" value-name:"IMAGE" unquote:"false" description:"copy unchanged layers from this image (auto: the image that the output replaces)" section:"Output" brief:"copy unchanged layers from this image"`
+	TrustPrevious bool   `long:"trust-previous" description:"believe the image whose layers the stream keeps about the tables in zstd:chunked layers, instead of reading layers that this user has not verified" brief:"believe the kept layers' zstd:chunked tables"`
 }
 
 func (c *writeCommand) run(ctx context.Context, env *Env) error {
@@ -85,7 +86,7 @@ func (c *writeCommand) run(ctx context.Context, env *Env) error {
 		defer root.Close()
 		opt.Source = &write.Source{Root: root}
 	}
-	opt.OpenPrevious = c.openPrevious(images, nil)
+	opt.OpenPrevious, opt.TrustPrevious = c.openPrevious(images, nil), c.TrustPrevious
 	opt.Open, opt.Work = c.openContents(images), measured.Work()
 	made, err := write.Run(ctx, measured.In(clocked{in, &c.clockFlags}), opt)
 	if err != nil {
@@ -150,9 +151,7 @@ func (f *writeFlags) options(ctx context.Context, env *Env, images image.Options
 		opt.OutputNames = append(opt.OutputNames, info.Name())
 	}
 	opt.SpoolDir = spoolDir(outputs, images.Spool)
-	if f.Cache != "" || previous != "" {
-		opt.Proofs = proofs.Open(proofs.Path())
-	}
+	opt.Proofs, opt.Record = proofs.Open(proofs.Path()), f.Cache != "" || previous != ""
 	if opt.Cache, err = f.openCache(); err != nil {
 		return opt, nil, err
 	}
@@ -354,6 +353,9 @@ func (e *Env) warnWrite(r *write.Report) {
 	e.warnUnmarked(r.Unmarked)
 	for _, why := range r.Refused {
 		e.warn("%s; compressing the layer again", why)
+	}
+	for _, why := range r.LostTables {
+		e.warn("%s; clients download the layer as a whole", why)
 	}
 	if r.ProofsFault != nil {
 		e.debug("recording the verified blobs: %s", r.ProofsFault)

@@ -1,6 +1,6 @@
-// Package proofs records which blobs have been verified to decompress to which layers, so that each
-// blob is verified only once. The record belongs to the user. It is stored outside of caches and
-// images, because those can come from anywhere.
+// Package proofs records which blobs have been verified to decompress to which layers, and which
+// entries layers have, so that each blob is verified only once. The record belongs to the user. It
+// is stored outside of caches and images, because those can come from anywhere.
 package proofs
 
 import (
@@ -22,13 +22,14 @@ import (
 	"chunkah/lib/temp"
 )
 
-// maxSize limits the record, in bytes: 16,000 blobs. When the record is full, the older half is
+// maxSize limits the record, in bytes: 15,000 lines. When the record is full, the older half is
 // dropped.
 const maxSize = 2 << 20
 
-// A record contains lines of the form DIFFID-DIGEST-SIZE. Both digests are SHA-256, as 64
-// hexadecimal digits. SIZE is the size of the blob.
-var line = regexp.MustCompile(`(?m)^[0-9a-f]{64}-[0-9a-f]{64}-[0-9]+$`)
+// A record contains lines of two forms. DIFFID-DIGEST-SIZE means that the blob with this digest and
+// size decompresses to the layer. DIFFID-ENTRIES-entries means that the layer has the entries with
+// this digest (format/SPEC.md, section 13). All digests are SHA-256, as 64 hexadecimal digits.
+var line = regexp.MustCompile(`(?m)^[0-9a-f]{64}-[0-9a-f]{64}-([0-9]+|entries)$`)
 
 // Proofs is a record. A nil record has no proofs and stores none.
 type Proofs struct {
@@ -94,37 +95,63 @@ func lineOf(diffID, blob digest.Digest, size int64) string {
 	return fmt.Sprintf("%s-%s-%d", diffID.Encoded(), blob.Encoded(), size)
 }
 
+func entriesLine(diffID, entries digest.Digest) string {
+	return fmt.Sprintf("%s-%s-entries", diffID.Encoded(), entries.Encoded())
+}
+
 // Has reports whether a blob of this size has been verified to decompress to the layer.
 func (p *Proofs) Has(diffID, blob digest.Digest, size int64) bool {
+	return p.has(lineOf(diffID, blob, size))
+}
+
+// Add records that the blob decompresses to the layer. For verified zstd:chunked tables, pass a
+// digest of their positions instead of the layer's diffID.
+func (p *Proofs) Add(diffID, blob digest.Digest, size int64) { p.add(lineOf(diffID, blob, size)) }
+
+// HasEntries reports whether the layer has been verified to have the entries with this digest.
+func (p *Proofs) HasEntries(diffID, entries digest.Digest) bool {
+	return p.has(entriesLine(diffID, entries))
+}
+
+// AddEntries records that the layer has the entries with this digest.
+func (p *Proofs) AddEntries(diffID, entries digest.Digest) { p.add(entriesLine(diffID, entries)) }
+
+func (p *Proofs) has(line string) bool {
 	if p == nil {
 		return false
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.known[lineOf(diffID, blob, size)]
+	return p.known[line]
 }
 
-// Add records that the blob decompresses to the layer. For verified zstd:chunked tables, pass a
-// digest of their positions instead of the layer's diffID.
-func (p *Proofs) Add(diffID, blob digest.Digest, size int64) {
-	if p == nil || p.Has(diffID, blob, size) {
+func (p *Proofs) add(line string) {
+	if p == nil {
 		return
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.known[lineOf(diffID, blob, size)] = true
-	p.added = append(p.added, lineOf(diffID, blob, size))
+	if !p.known[line] {
+		p.known[line] = true
+		p.added = append(p.added, line)
+	}
 }
 
 // Save writes the new proofs.
 func (p *Proofs) Save() error {
-	if p == nil || len(p.added) == 0 || p.path == "" {
+	if p == nil || p.path == "" {
+		return nil
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.added) == 0 {
 		return nil
 	}
 	var lines bytes.Buffer
 	for _, l := range p.added {
 		lines.WriteString(l + "\n")
 	}
+	p.added = nil // a second Save writes only newer proofs
 	if err := os.MkdirAll(filepath.Dir(p.path), 0o700); err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/opencontainers/go-digest"
@@ -33,6 +34,39 @@ func TestProofs(t *testing.T) {
 	var none *Proofs
 	none.Add(d("0"), d("blob"), 4)
 	if none.Has(d("0"), d("blob"), 4) || none.Save() != nil {
+		t.Error("a nil record has a proof")
+	}
+}
+
+// Proofs of entries and of blobs do not stand in for each other, and are saved only once.
+func TestEntries(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "proven")
+	p := Open(path)
+	p.AddEntries(d("layer"), d("entries"))
+	p.Add(d("layer"), d("blob"), 4)
+	for range 2 {
+		if err := p.Save(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	again := Open(path)
+	if !again.HasEntries(d("layer"), d("entries")) || !again.Has(d("layer"), d("blob"), 4) {
+		t.Error("a proof is lost")
+	}
+	for _, size := range []int64{0, 4} {
+		if again.Has(d("layer"), d("entries"), size) {
+			t.Error("entries are a blob")
+		}
+	}
+	if again.HasEntries(d("layer"), d("blob")) || again.HasEntries(d("entries"), d("layer")) || again.HasEntries(d("other"), d("entries")) {
+		t.Error("there are unexpected proofs")
+	}
+	if data, err := os.ReadFile(path); err != nil || strings.Count(string(data), "\n") != 2 {
+		t.Errorf("the record is %q, %v", data, err)
+	}
+	var none *Proofs
+	none.AddEntries(d("layer"), d("entries"))
+	if none.HasEntries(d("layer"), d("entries")) {
 		t.Error("a nil record has a proof")
 	}
 }

@@ -129,7 +129,7 @@ func (w *writer) digestOnly(ctx context.Context, l *layerFiles, b *blob) error {
 	defer c.close()
 	sum := sha256.New()
 	completer := contentid.Complete(l.record)
-	if err := layer.Write(ctx, w.counted(sum), l.files, completer.Content(c)); err != nil {
+	if err := layer.Write(ctx, w.counted(sum), l.files, l.compared(completer.Content(c))); err != nil {
 		return err
 	}
 	completer.Done()
@@ -176,7 +176,7 @@ func (w *writer) tar(ctx context.Context, pool *compress.Pool, out io.Writer, l 
 	c := w.newContents()
 	defer c.close()
 	completer := contentid.Complete(l.record)
-	err := w.tarOf(ctx, pool, out, l, b, completer.Content(c))
+	err := w.tarOf(ctx, pool, out, l, b, l.compared(completer.Content(c)))
 	if err == nil {
 		completer.Done()
 	}

@@ -116,7 +116,7 @@ func TestChunkedFromPrevious(t *testing.T) {
 	root, first := sample(t), filepath.Join(t.TempDir(), "first")
 	record := filepath.Join(t.TempDir(), "proven")
 	opt := chunkedTo(t, first)
-	opt.Proofs = proofs.Open(record)
+	opt.Proofs, opt.Record = proofs.Open(record), true
 	run(t, opt, packed(t, root))
 	want := readImage(t, first)
 	previous := map[digest.Digest]Kept{}

@@ -44,6 +44,8 @@ type layerFiles struct {
 	spool  *spooledBlob
 	// chunked is set if the blob is zstd:chunked.
 	chunked bool
+	// digests compares the files with their digests if the record has a digest of the entries.
+	digests *comparing
 }
 
 // MaxLayers is the largest number of layers of an image. containers-storage refuses more

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/opencontainers/go-digest"
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"chunkah/format"
 	"chunkah/lib/layer"
@@ -36,9 +37,24 @@ func (o *Options) keptPrevious(ctx context.Context, img *image) ([]Kept, io.Clos
 		if !found {
 			return nil, none, errors.Join(fmt.Errorf("layer %d: the previous image %q contains no layer with the diffID %q", l.record.Index, name, l.record.DiffID), closer.Close())
 		}
+		if k.History.Comment, err = corrected(k.History, l.record); err != nil {
+			return nil, none, errors.Join(err, closer.Close())
+		}
 		kept = append(kept, k)
 	}
 	return kept, closer, nil
+}
+
+// corrected returns the comment for a kept layer. It differs from the comment in the previous image
+// if that comment contains the wrong digest of the layer's entries.
+func corrected(h v1.History, rec *format.Layer) (string, error) {
+	was, _ := plan.FromHistory(h)
+	if was == nil || was.Entries == rec.Entries {
+		return h.Comment, nil
+	}
+	now := *rec
+	now.DiffID = "" // only marks a kept layer in a stream
+	return plan.Comment(&now)
 }
 
 // countKept counts a layer that is kept from the previous image.

@@ -111,7 +111,7 @@ func TestProvenLayersAreNotRead(t *testing.T) {
 	first := filepath.Join(t.TempDir(), "first")
 	record := filepath.Join(t.TempDir(), "proven")
 	opt := to(first)
-	opt.Compression, opt.Proofs = compress.Settings{Algorithm: compress.Gzip}, proofs.Open(record)
+	opt.Compression, opt.Proofs, opt.Record = compress.Settings{Algorithm: compress.Gzip}, proofs.Open(record), true
 	run(t, opt, packed(t, root))
 	list := kept(readImage(t, first))
 	reads := 0
@@ -129,7 +129,7 @@ func TestProvenLayersAreNotRead(t *testing.T) {
 		opt := to(layout)
 		opt.Create = func() (oci.Destination, error) { return oci.OpenLayout(layout, "", oci.Options{}) }
 		opt.SpoolDir, opt.Compression = t.TempDir(), compress.Settings{Algorithm: compress.Gzip}
-		opt.Previous, opt.Proofs = previous, proofs.Open(record)
+		opt.Previous, opt.Proofs, opt.Record = previous, proofs.Open(record), true
 		report := run(t, opt, packed(t, root))
 		if report.Reused != len(list) || reads != want {
 			t.Errorf("build %d: %d layers of %d are reused, %d were read", i, report.Reused, len(list), reads)
@@ -169,7 +169,7 @@ func TestProvenLayerThatCannotBeOpened(t *testing.T) {
 	dir := t.TempDir()
 	opt := to(filepath.Join(dir, "first"))
 	settings, record := compress.Settings{Algorithm: compress.Gzip}, filepath.Join(dir, "proven")
-	opt.Compression, opt.Proofs = settings, proofs.Open(record)
+	opt.Compression, opt.Proofs, opt.Record = settings, proofs.Open(record), true
 	first := run(t, opt, packed(t, root))
 	gone := kept(readImage(t, filepath.Join(dir, "first")))[0]
 	gone.Open = func(context.Context) (io.ReadCloser, error) { return nil, os.ErrNotExist }

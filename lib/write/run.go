@@ -100,6 +100,9 @@ func discard(results []chan *blob) {
 
 // assemble writes the blobs as they arrive, then the documents, and finishes the image.
 func (w *writer) assemble(ctx context.Context, order []int, results []chan *blob) error {
+	if err := w.cleanKept(ctx); err != nil {
+		return err
+	}
 	if err := w.writeKept(ctx); err != nil {
 		return err
 	}
@@ -189,6 +192,11 @@ func (w *writer) startEntry(ctx context.Context, l *layerFiles) error {
 
 // describe builds the image from the blobs.
 func (w *writer) describe(blobs []*blob) (*oci.Image, error) {
+	for i, b := range blobs {
+		if err := w.proveEntries(&w.img.layers[i], b); err != nil {
+			return nil, err
+		}
+	}
 	comments, lacks, err := w.img.comments()
 	if err != nil {
 		return nil, err
@@ -209,12 +217,6 @@ func (w *writer) describe(blobs []*blob) (*oci.Image, error) {
 	}
 	for i, b := range blobs {
 		w.count(&w.img.layers[i], b)
-		if w.compressed() { // compressed or proven in this run
-			w.opt.Proofs.Add(b.diffID, b.digest, b.size)
-			if b.annotations != nil {
-				w.opt.Proofs.Add(tablesOf(b.annotations), b.digest, b.size)
-			}
-		}
 		image.Layers = append(image.Layers, w.layer(&w.img.layers[i], b, v1.History{
 			Created: created, CreatedBy: plan.Author, Comment: comments[i],
 		}))

@@ -81,9 +81,15 @@ type Options struct {
 	// diffID and Compression. The image's claims are not trusted, so each layer is first read and
 	// decompressed.
 	Previous map[digest.Digest]Kept
-	// Proofs lists blobs that this user has already verified to decompress to their layers. This
-	// run adds its own proofs. Proofs can be nil.
+	// Proofs lists blobs that this user has already verified to decompress to their layers, and the
+	// verified entries of layers. This run adds the layers with entry digests, whose entries it
+	// verifies. Proofs can be nil.
 	Proofs *proofs.Proofs
+	// Record adds all compressed blobs of this run to Proofs, because later runs can reuse them.
+	Record bool
+	// TrustPrevious keeps the zstd:chunked tables of layers of the previous image without verifying
+	// them.
+	TrustPrevious bool
 	// OutputNames are additional base names that the output can have in the root and that the
 	// destination does not know.
 	OutputNames []string
@@ -139,6 +145,9 @@ type Report struct {
 	Unmarked []Unmarked
 	// Refused lists the reasons why blobs from the previous image were not taken.
 	Refused []error
+	// LostTables lists the reasons why kept layers of the previous image lost their zstd:chunked
+	// tables.
+	LostTables []error
 	// CacheFault is the error from trimming the cache to its size.
 	CacheFault error
 	// ProofsFault is the error from saving the proofs.
