@@ -271,7 +271,7 @@ const indexAbsent = -1
 func decodeEnd(d decoder) {
 	d.beginMap()
 	if key, ok := d.nextKey(); ok {
-		d.fail(valuef("unknown field %q in an end", clip(string(key))))
+		d.fail(valuef("unknown field %q in an end record", clip(string(key))))
 	}
 }
 

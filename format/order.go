@@ -24,7 +24,7 @@ func (o *order) check(rec Record) error {
 		if isHeader {
 			return orderf("a second header")
 		}
-		return orderf("the first record is not a header, its kind is %q", rec.kind().String())
+		return orderf("the first record is a %q, not a header", rec.kind().String())
 	}
 	switch rec := rec.(type) {
 	case *Header:

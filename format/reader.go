@@ -121,7 +121,7 @@ func (r *Reader) detect() error {
 	case c == '{' || isSpace(c):
 		r.enc, r.dec = JSON, &jsonDecoder{}
 	default:
-		return syntaxf("stream starts with byte %#02x, which begins neither a JSON object nor a msgpack map", c)
+		return syntaxf("stream starts with byte %#02x, so it is neither JSON nor msgpack", c)
 	}
 	return nil
 }

@@ -181,7 +181,7 @@ func (l *Layer) validateTimes() error {
 		return valuef("layer %d has %d times for %d components", l.Index, n, len(l.Components))
 	}
 	if n := len(l.Contents); n != 0 && n != len(l.Components) {
-		return valuef("layer %d has contents of %d components, not of %d", l.Index, n, len(l.Components))
+		return valuef("layer %d has %d contents for %d components", l.Index, n, len(l.Components))
 	}
 	for _, time := range l.Times {
 		if !inRange(time) {
@@ -197,10 +197,10 @@ const maxSurprises = 1<<32 - 1
 // validateLearned checks the components' lists of updates and surprises.
 func (l *Layer) validateLearned() error {
 	if n := len(l.Updated); n != 0 && n != len(l.Components) {
-		return valuef("layer %d has days of updates for %d components, not for %d", l.Index, n, len(l.Components))
+		return valuef("layer %d has %d days of updates for %d components", l.Index, n, len(l.Components))
 	}
 	if n := len(l.Surprises); n != 0 && n != len(l.Components) {
-		return valuef("layer %d has surprises of %d components, not of %d", l.Index, n, len(l.Components))
+		return valuef("layer %d has %d surprises for %d components", l.Index, n, len(l.Components))
 	}
 	for _, day := range l.Updated {
 		if day < 0 || day > MaxInt {

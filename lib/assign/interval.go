@@ -112,6 +112,6 @@ func (out *Outcome) setIntervals(t *Tree, list []Interval) {
 	}
 	if differ > 0 {
 		out.Warnings = append(out.Warnings,
-			fmt.Sprintf("the update intervals of files differ within %d components, for example %s: the shortest is used", differ, example))
+			fmt.Sprintf("components whose files have different update intervals: %d, for example %s: their shortest interval is used", differ, example))
 	}
 }

@@ -17,7 +17,7 @@ import (
 // Specification). The second line identifies the owner and must not change.
 const (
 	tagName = "CACHEDIR.TAG"
-	tag     = "Signature: 8a477f597d28d172789f06886806bc55\n" + tagLine + "\n# Whatever is in it can be removed: it is made again when it is needed.\n"
+	tag     = "Signature: 8a477f597d28d172789f06886806bc55\n" + tagLine + "\n# You can delete its contents. chunkah makes them again when it needs them.\n"
 	tagLine = "# This folder is a cache of compressed layers, made by chunkah."
 	maxTag  = 4096 // largest number of bytes read from a tag
 )

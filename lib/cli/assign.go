@@ -60,15 +60,15 @@ func passLayers(repos []assign.Repo, set *source.Set) {
 // repoFlags select the component repos. Inspect and reuse need the repos for images that do not
 // list the components of their layers.
 type repoFlags struct {
-	Repos string `long:"repos" value-name:"LIST" unquote:"false" description:"component repos to ask, in this order, separated by commas: {repos} (default: all)" section:"Components" brief:"component repos to ask, in this order"`
-	Map   string `long:"map" value-name:"FILE" unquote:"false" description:"components by path or glob, in JSON"`
+	Repos string `long:"repos" value-name:"LIST" unquote:"false" description:"component repos to use, in this order, separated by commas: {repos} (default: all)" section:"Components" brief:"component repos to use, in this order"`
+	Map   string `long:"map" value-name:"FILE" unquote:"false" description:"JSON file that maps paths and globs to components"`
 }
 
 // assignFlags are shared by assign and build.
 type assignFlags struct {
 	repoFlags
 	Override bool `long:"override" description:"replace components that the records already have"`
-	Strict   bool `long:"strict" description:"fail on a warning from a package database, a map or an xattr, for example about an unreadable package" brief:"fail on warnings from package databases"`
+	Strict   bool `long:"strict" description:"fail if a package database, a map or an xattr causes a warning, for example about an unreadable package" brief:"fail on warnings from package databases"`
 }
 
 func (f *assignFlags) options(ctx context.Context) (opt assign.Options, err error) {
@@ -136,8 +136,8 @@ type assignCommand struct {
 	clockFlags
 	formatFlags
 	metricsFlags
-	Rootfs  string `long:"rootfs" value-name:"DIR" unquote:"false" description:"root directory (default: the one in the stream)" section:"Source"`
-	Explain string `long:"explain" value-name:"PATH" unquote:"false" description:"print the component of PATH and the repos that claim it, instead of the stream" section:"Answers" brief:"print the component of PATH, not the stream"`
+	Rootfs  string `long:"rootfs" value-name:"DIR" unquote:"false" description:"root directory (default: from the stream)" section:"Source"`
+	Explain string `long:"explain" value-name:"PATH" unquote:"false" description:"print the component of PATH and the repos that claim it, instead of the stream" section:"Reports" brief:"print the component of PATH, not the stream"`
 	Summary bool   `long:"summary" description:"print what each repo found and the largest leftovers, instead of the stream" brief:"print what each repo found, not the stream"`
 }
 

@@ -25,16 +25,16 @@ import (
 
 // buildFlags are the options that only build supports.
 type buildFlags struct {
-	Rootfs           string   `long:"rootfs" value-name:"DIR" unquote:"false" description:"root directory to make an image of" variable:"CHUNKAH_ROOTFS" section:"Source"`
-	From             []string `long:"from" value-name:"SOURCE" unquote:"false" description:"read {sources} (repeatable: later ones are applied on top)" brief:"an image: oci:DIR, docker://REF ... (repeatable)"`
+	Rootfs           string   `long:"rootfs" value-name:"DIR" unquote:"false" description:"make an image from this root directory" variable:"CHUNKAH_ROOTFS" section:"Source"`
+	From             []string `long:"from" value-name:"SOURCE" unquote:"false" description:"read {sources} (repeatable: later sources are applied on top)" brief:"an image: oci:DIR, docker://REF ... (repeatable)"`
 	Assign           string   `long:"assign" value-name:"CMD" unquote:"false" description:"run CMD instead of assign" section:"Custom stages"`
 	Pack             string   `long:"pack" value-name:"CMD" unquote:"false" description:"run CMD instead of pack"`
 	Compressed       bool     `long:"compressed" description:"the same as --compress gzip" section:"Output"`
-	Verify           bool     `long:"verify" section:"Output" description:"read the image again before it appears under its name: verify it, and compare it with the source" brief:"read the image again and compare it with the source"`
-	SBOM             string   `long:"sbom" value-name:"FILE|attach" unquote:"false" description:"write a bill of materials of the image to FILE, as chunkah sbom does; attach: attach it to the image in its registry, as an OCI referrer" brief:"write or attach a bill of materials"`
-	SBOMFormat       string   `long:"sbom-format" value-name:"spdx|cyclonedx" unquote:"false" description:"the form of --sbom (default: spdx)"`
+	Verify           bool     `long:"verify" section:"Output" description:"before the image gets its final name, read it back, verify it, and compare it with the source" brief:"read the image back and compare it with the source"`
+	SBOM             string   `long:"sbom" value-name:"FILE|attach" unquote:"false" description:"write a bill of materials to FILE, as chunkah sbom does. With the word attach instead of FILE, attach it to the image in its registry, as an OCI referrer" brief:"write or attach a bill of materials"`
+	SBOMFormat       string   `long:"sbom-format" value-name:"spdx|cyclonedx" unquote:"false" description:"format of --sbom (default: spdx)"`
 	DryRun           bool     `short:"n" long:"dry-run" section:"Run" description:"print the pipeline that makes the same image, and exit" brief:"print the equivalent pipeline, and exit"`
-	CompressionLevel string   `long:"compression-level" value-name:"N" unquote:"false" description:"the same as --level; 0 stores"`
+	CompressionLevel string   `long:"compression-level" value-name:"N" unquote:"false" description:"the same as --level; 0 does not compress"`
 }
 
 type buildCommand struct {

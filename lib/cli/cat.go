@@ -14,7 +14,7 @@ import (
 
 type catCommand struct {
 	imageFlags
-	Platform string `long:"platform" value-name:"OS/ARCH" unquote:"false" description:"which image of an index to read (default: this machine's)" section:"Source" brief:"which image of an index (default: this machine)"`
+	Platform string `long:"platform" value-name:"OS/ARCH" unquote:"false" description:"platform to use if SOURCE is an index (default: this machine's)" section:"Source" brief:"platform in an index (default: this machine's)"`
 	Args     struct {
 		Source string `positional-arg-name:"SOURCE"`
 		Path   string `positional-arg-name:"PATH"`

@@ -20,8 +20,8 @@ import (
 type diffCommand struct {
 	imageFlags
 	scanFlags
-	Platform    string `long:"platform" value-name:"OS/ARCH" unquote:"false" description:"which image of an index to use (default: this machine's)" section:"Source" brief:"which image of an index (default: this machine)"`
-	IgnoreMTime bool   `long:"ignore-mtime" description:"do not compare mtimes, or the creation times of images; by default, mtimes are compared to the nanosecond, between a directory and an image to the second" section:"Comparison" brief:"do not compare mtimes and creation times"`
+	Platform    string `long:"platform" value-name:"OS/ARCH" unquote:"false" description:"platform to use if a source is an index (default: this machine's)" section:"Source" brief:"platform in an index (default: this machine's)"`
+	IgnoreMTime bool   `long:"ignore-mtime" description:"ignore mtimes and the creation times of images. By default, mtimes are compared to the nanosecond, but between a directory and an image only to the second" section:"Comparison" brief:"ignore mtimes and creation times"`
 	JSON        bool   `long:"json" description:"print one JSON object per difference"`
 	Args        struct {
 		Sources []string `positional-arg-name:"SOURCE"`

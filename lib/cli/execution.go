@@ -10,14 +10,14 @@ import (
 // executionFlags change the config that applies to containers of the image.
 type executionFlags struct {
 	Entrypoint string   `long:"entrypoint" value-name:"WORDS|JSON|-" unquote:"false" description:"set the entrypoint: words separated by spaces, or a JSON array; - removes it" section:"Image" brief:"set the entrypoint: words or a JSON array"`
-	Cmd        string   `long:"cmd" value-name:"WORDS|JSON|-" unquote:"false" description:"set the default command in the same way"`
-	Env        []string `long:"env" value-name:"K=V|K-|-" unquote:"false" description:"set a variable, remove one, remove all (repeatable)"`
-	User       string   `long:"user" value-name:"USER[:GROUP]" unquote:"false" description:"set the user; - removes it, as in the options below" brief:"set the user"`
-	WorkDir    string   `long:"workdir" value-name:"PATH" unquote:"false" description:"set the working directory"`
-	Expose     []string `long:"expose" value-name:"PORT[/PROTO]" unquote:"false" description:"add a port; with - at its end remove it; - removes all (repeatable)" brief:"add a port (repeatable)"`
-	Volume     []string `long:"volume" value-name:"PATH" unquote:"false" description:"add a volume; with - at its end remove it; - removes all (repeatable)" brief:"add a volume (repeatable)"`
-	StopSignal string   `long:"stop-signal" value-name:"SIGNAL" unquote:"false" description:"set the signal that ends a container"`
-	Created    string   `long:"created" value-name:"TIME" unquote:"false" description:"set the creation time of the config: in seconds, or in the form 2026-01-31T12:00:00Z; no effect on file times and layers" brief:"set the creation time of the config"`
+	Cmd        string   `long:"cmd" value-name:"WORDS|JSON|-" unquote:"false" description:"set the default command, in the same form"`
+	Env        []string `long:"env" value-name:"K=V|K-|-" unquote:"false" description:"set a variable (K=V), remove it (K-), or remove all (-); repeatable" brief:"set or remove environment variables (repeatable)"`
+	User       string   `long:"user" value-name:"USER[:GROUP]" unquote:"false" description:"set the user; - removes it"`
+	WorkDir    string   `long:"workdir" value-name:"PATH" unquote:"false" description:"set the working directory; - removes it"`
+	Expose     []string `long:"expose" value-name:"PORT[/PROTO]" unquote:"false" description:"add a port; PORT- removes it, and - removes all (repeatable)" brief:"add a port (repeatable)"`
+	Volume     []string `long:"volume" value-name:"PATH" unquote:"false" description:"add a volume; PATH- removes it, and - removes all (repeatable)" brief:"add a volume (repeatable)"`
+	StopSignal string   `long:"stop-signal" value-name:"SIGNAL" unquote:"false" description:"set the signal that ends a container; - removes it"`
+	Created    string   `long:"created" value-name:"TIME" unquote:"false" description:"set the creation time in the config, in Unix seconds or as 2026-01-31T12:00:00Z; does not change file times or layers" brief:"set the creation time in the config"`
 }
 
 func (f *executionFlags) edit(config *oci.Config) error {

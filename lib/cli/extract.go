@@ -13,9 +13,9 @@ import (
 
 type extractCommand struct {
 	imageFlags
-	Platform string `long:"platform" value-name:"OS/ARCH" unquote:"false" description:"which image of an index to use (default: this machine's)" section:"Source" brief:"which image of an index (default: this machine)"`
+	Platform string `long:"platform" value-name:"OS/ARCH" unquote:"false" description:"platform to use if SOURCE is an index (default: this machine's)" section:"Source" brief:"platform in an index (default: this machine's)"`
 	Tar      string `long:"tar" value-name:"FILE" unquote:"false" description:"write a tar of the file system to FILE instead of a directory; - is standard output" section:"Output" brief:"write a tar instead of a directory; - is stdout"`
-	Strict   bool   `long:"strict" description:"fail, and leave nothing, if an owner, a device or an xattr cannot be restored" brief:"fail if something cannot be restored"`
+	Strict   bool   `long:"strict" description:"fail, and leave nothing behind, if an owner, a device or an xattr cannot be restored" brief:"fail if something cannot be restored"`
 	Args     struct {
 		Source string `positional-arg-name:"SOURCE"`
 		Dir    string `positional-arg-name:"DIR"`

@@ -13,17 +13,17 @@ import (
 
 // commonFlags are shared by all commands.
 type commonFlags struct {
-	Verbose []bool       `short:"v" long:"verbose" description:"print what is done; twice: also the contents of each layer" brief:"print more; -vv prints even more"`
+	Verbose []bool       `short:"v" long:"verbose" description:"print each step; -vv also prints the contents of each layer" brief:"print more; -vv prints even more"`
 	Quiet   bool         `short:"q" long:"quiet" description:"print only errors"`
-	Log     string       `long:"log" value-name:"text|json" unquote:"false" description:"format of standard error: lines for people, or one JSON object per line (default: text)" brief:"format of standard error (default: text)"`
-	Help    func() error `short:"h" long:"help" description:"print the help that fits a screen"`
+	Log     string       `long:"log" value-name:"text|json" unquote:"false" description:"format of standard error: plain text, or one JSON object per line (default: text)" brief:"format of standard error (default: text)"`
+	Help    func() error `short:"h" long:"help" description:"print short help that fits on one screen"`
 	HelpAll func() error `long:"help-all" description:"print all options with their full descriptions"`
 	Version bool         `long:"version" description:"print the version and exit"`
 }
 
 // formatFlags are shared by all stages.
 type formatFlags struct {
-	Format string `long:"format" env:"CHUNKAH_FORMAT" value-name:"json|msgpack" unquote:"false" description:"encoding of the output stream (default: json for scan, otherwise that of the input)" section:"Stream" brief:"encoding of the output stream"`
+	Format string `long:"format" env:"CHUNKAH_FORMAT" value-name:"json|msgpack" unquote:"false" description:"encoding of the output stream (default: json for scan, the input's encoding for other stages)" section:"Stream" brief:"encoding of the output stream"`
 }
 
 // encoding returns the encoding that the option selects, or else the encoding of the input.
@@ -52,7 +52,7 @@ func (f *formatFlags) check() error {
 
 // clockFlags set the timestamp that all stages use.
 type clockFlags struct {
-	SourceDate string `long:"source-date-epoch" env:"SOURCE_DATE_EPOCH" value-name:"SECONDS" unquote:"false" description:"upper limit for the times of files that no package limits, and the time of the image, in Unix seconds" section:"Times" brief:"upper limit for times that no package limits"`
+	SourceDate string `long:"source-date-epoch" env:"SOURCE_DATE_EPOCH" value-name:"SECONDS" unquote:"false" description:"creation time of the image, and upper limit for file times that no package limits, in Unix seconds" section:"Times" brief:"upper limit for file times that no package limits"`
 }
 
 // apply sets the source date in a header that contains none.

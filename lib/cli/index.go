@@ -75,7 +75,7 @@ func (c *indexCommand) run(ctx context.Context, env *Env) (err error) {
 // sources parses the names of the images.
 func (c *indexCommand) sources() ([]image.Source, error) {
 	if len(c.Args.Sources) == 0 {
-		return nil, usagef("no SOURCE given: list the images to join, for example oci-archive:amd64.oci oci-archive:arm64.oci")
+		return nil, usagef("no SOURCE given: list the images to combine, for example oci-archive:amd64.oci oci-archive:arm64.oci")
 	}
 	var sources []image.Source
 	for _, s := range c.Args.Sources {

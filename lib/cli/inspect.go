@@ -20,16 +20,16 @@ import (
 type viewFlags struct {
 	imageFlags
 	repoFlags
-	Platform string `long:"platform" value-name:"OS/ARCH" unquote:"false" description:"which image of an index to use (default: this machine's)" brief:"which image of an index (default: this machine)"`
-	Download bool   `long:"download" description:"download the layers of an image in a registry; by default only manifest and config are fetched, unless an option needs the layers" brief:"also download the layers of an image in a registry"`
+	Platform string `long:"platform" value-name:"OS/ARCH" unquote:"false" description:"platform to use if IMAGE is an index (default: this machine's)" brief:"platform in an index (default: this machine's)"`
+	Download bool   `long:"download" description:"download the layers of an image in a registry; by default, only the manifest and the config are downloaded, unless another option needs the layers" brief:"also download the layers of an image in a registry"`
 	JSON     bool   `long:"json" description:"print JSON"`
-	HTML     string `long:"html" value-name:"FILE" unquote:"false" description:"also write a self-contained HTML page; - is standard output, instead of the text" brief:"also write a self-contained HTML page"`
+	HTML     string `long:"html" value-name:"FILE" unquote:"false" description:"also write a self-contained HTML page to FILE; - prints it instead of the text" brief:"also write a self-contained HTML page"`
 }
 
 type inspectCommand struct {
 	viewFlags
-	Components bool   `long:"components" description:"list the components, the largest first"`
-	Files      string `long:"files" value-name:"LAYER" unquote:"false" description:"list the entries of a layer: its number, or the start of its digest"`
+	Components bool   `long:"components" description:"list the components, largest first"`
+	Files      string `long:"files" value-name:"LAYER" unquote:"false" description:"list the entries of LAYER, which is a number or the start of a digest"`
 	Tree       bool   `long:"tree" description:"list the file system of the image, with the size of each directory"`
 	Depth      int    `long:"depth" value-name:"N" default:"-1" default-mask:"all" description:"maximum depth of --tree"`
 	Args       struct {
@@ -98,7 +98,7 @@ func (c *inspectCommand) check() (src image.Source, err error) {
 	case c.Depth < -1:
 		return src, usagef("--depth %d: want 0 or more", c.Depth)
 	case (c.Repos != "" || c.Map != "") && !c.needsComponents():
-		return src, usagef("--repos and --map have no effect if no components of files are shown: add --components, --html, or --files with --json")
+		return src, usagef("--repos and --map have no effect, because the output shows no components of files: add --components, --html, or --files with --json")
 	}
 	if err := c.checkPage(); err != nil {
 		return src, err

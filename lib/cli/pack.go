@@ -18,10 +18,10 @@ type packFlags struct {
 	Max           string `long:"max" value-name:"N" unquote:"false" description:"maximum number of layers, 1 to 500 (default: 64)" section:"Layers"`
 	MaxLayers     string `long:"max-layers" value-name:"N" unquote:"false" description:"the same as --max"`
 	MaxSize       string `long:"max-layer-size" value-name:"SIZE" unquote:"false" description:"limit the size of a layer's tar, for example 500MB or 1GiB: larger components are cut into parts" brief:"limit a layer's size: 500MB or 1GiB"`
-	MaxStale      string `long:"max-stale" value-name:"PERCENT" unquote:"false" description:"keep layers of the --previous image, and put only changed files into new layers above them, as long as at most PERCENT of the image is stale (docs/patch-layers.md; default: 0, no patch layers)" brief:"keep old layers until PERCENT of the image is stale"`
-	TrustPrevious bool   `long:"trust-previous" description:"with --max-stale, believe the --previous image which files its layers contain, instead of reading layers that this user has not verified. Whoever can replace that image can then put files into the new one (docs/patch-layers.md)" brief:"believe --previous about the files in its layers"`
-	Explain       bool   `long:"explain" description:"print the plan with its reasons: to standard output if that is free, else to standard error" brief:"print the plan with its reasons"`
-	JSON          bool   `long:"json" description:"print --explain's output as one line of JSON"`
+	MaxStale      string `long:"max-stale" value-name:"PERCENT" unquote:"false" description:"keep the layers of the --previous image, and put only changed files into new layers on top, while at most PERCENT of the image is stale (default: 0, no patch layers; see docs/patch-layers.md)" brief:"keep old layers until PERCENT of the image is stale"`
+	TrustPrevious bool   `long:"trust-previous" description:"with --max-stale, trust the file lists of the --previous image instead of reading layers that this user has not verified. Anybody who can replace that image can then put files into the new image (see docs/patch-layers.md)" brief:"trust the file lists of the --previous image"`
+	Explain       bool   `long:"explain" description:"print the plan and the reasons for it: to standard output, or to standard error if standard output has the image or the stream" brief:"print the plan and the reasons for it"`
+	JSON          bool   `long:"json" description:"print the output of --explain as one line of JSON"`
 	planFlags
 }
 

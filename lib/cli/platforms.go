@@ -126,7 +126,7 @@ func (c *buildCommand) platforms(ctx context.Context, env *Env, src image.Source
 		}
 	}
 	if len(others) > 0 {
-		env.warn("leaving out %s of %q, not Linux images: %s", plural(int64(len(others)), "manifest"), src, image.PlatformNames(others))
+		env.warn("leaving out %s of %q that are not for Linux: %s", plural(int64(len(others)), "manifest"), src, image.PlatformNames(others))
 	}
 	if len(l.Absent) > 0 {
 		env.warn("the index of %q lists missing manifests, which are left out of the new index: %s", src, image.PlatformNames(l.Absent))

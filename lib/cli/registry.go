@@ -9,10 +9,10 @@ import (
 
 // imageFlags are shared by all commands that open images.
 type imageFlags struct {
-	Spool    string `long:"spool" value-name:"DIR" unquote:"false" description:"directory for temporary layer data (default: $TMPDIR, else /var/tmp, /tmp or the output's directory)" section:"Images" brief:"directory for temporary data (default: $TMPDIR)"`
+	Spool    string `long:"spool" value-name:"DIR" unquote:"false" description:"directory for temporary layer data (default: $TMPDIR, or else /var/tmp, /tmp or the output's directory)" section:"Images" brief:"directory for temporary data (default: $TMPDIR)"`
 	Insecure bool   `long:"insecure" description:"allow plain HTTP and untrusted certificates" brief:"allow plain HTTP and untrusted certificates"`
 
-	RegistryTimeout string `long:"registry-timeout" env:"CHUNKAH_REGISTRY_TIMEOUT" value-name:"TIME" unquote:"false" description:"end a request to a registry that makes no progress for TIME, such as 90s or 5m (default: 60s)" brief:"without progress, such as 90s or 5m (default: 60s)"`
+	RegistryTimeout string `long:"registry-timeout" env:"CHUNKAH_REGISTRY_TIMEOUT" value-name:"TIME" unquote:"false" description:"cancel a registry request that makes no progress for TIME, such as 90s or 5m (default: 60s)" brief:"cancel stalled requests after TIME (default: 60s)"`
 }
 
 func (f *imageFlags) imageOptions(env *Env) image.Options {

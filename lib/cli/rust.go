@@ -17,7 +17,7 @@ import (
 type rustFlags struct {
 	WriteManifestTo string `long:"write-manifest-to" value-name:"FILE" unquote:"false" description:"write the files, size and stability of each component to FILE, as JSON" brief:"write the files of each component to FILE, as JSON" section:"Run"`
 	WritePeakMemTo  string `long:"write-peak-mem-to" value-name:"FILE" unquote:"false" description:"write the peak memory of the run to FILE, in bytes" brief:"write the peak memory of the run to FILE, in bytes"`
-	TraceLogfile    string `long:"trace-logfile" value-name:"FILE" unquote:"false" description:"has no effect: use -vv, which writes to standard error"`
+	TraceLogfile    string `long:"trace-logfile" value-name:"FILE" unquote:"false" description:"has no effect; use -vv, which writes to standard error"`
 }
 
 // check warns about options and variables of the Rust chunkah that have no effect.

@@ -19,10 +19,10 @@ import (
 
 // scanFlags are shared by scan and build.
 type scanFlags struct {
-	Prune       []string `long:"prune" value-name:"PATH" unquote:"false" description:"leave out PATH; if it ends with a slash, only its contents (repeatable)" section:"Source" brief:"leave out PATH; if it ends in /, its contents"`
+	Prune       []string `long:"prune" value-name:"PATH" unquote:"false" description:"leave out PATH; if it ends with a slash, only its contents (repeatable)" section:"Source" brief:"leave out PATH; if it ends in /, only its contents"`
 	CrossMounts bool     `long:"cross-mounts" description:"include file systems that are mounted below the root"`
 	SkipCaches  bool     `long:"skip-caches" description:"leave out the contents of directories with a CACHEDIR.TAG" brief:"leave out caches marked by a CACHEDIR.TAG"`
-	MapXattrs   []string `long:"map-xattr" value-name:"FROM=TO" unquote:"false" description:"put the xattr FROM of the source into the image as TO, for example user.selinux=security.selinux (repeatable)" brief:"rename an xattr: user.selinux=security.selinux"`
+	MapXattrs   []string `long:"map-xattr" value-name:"FROM=TO" unquote:"false" description:"write the source's xattr FROM into the image as TO, for example user.selinux=security.selinux (repeatable)" brief:"rename an xattr: user.selinux=security.selinux"`
 	SkipSpecial bool     `long:"skip-special-files" description:"leave out sockets, FIFOs and devices"`
 	KeepSpecial bool     `long:"keep-special-files" description:"include FIFOs and devices in the image; leave out sockets" brief:"include FIFOs and devices; leave out sockets"`
 	xattrFlags
@@ -92,7 +92,7 @@ type scanCommand struct {
 	clockFlags
 	formatFlags
 	metricsFlags
-	Digests bool   `long:"digests" description:"add the SHA-256 of the contents to regular files (file.digest), computed on all cores" brief:"add the SHA-256 of contents to regular files"`
+	Digests bool   `long:"digests" description:"add the SHA-256 of its contents to the record of each regular file (file.digest), using all cores" brief:"add the SHA-256 of regular files to their records"`
 	Rootfs  string `long:"rootfs" value-name:"DIR" unquote:"false" description:"root directory, if no SOURCE is given" variable:"CHUNKAH_ROOTFS" section:"Source"`
 	Args    struct {
 		Sources []string `positional-arg-name:"SOURCE"`

@@ -24,9 +24,9 @@ import (
 // sourceFlags are shared by the commands that read file systems.
 type sourceFlags struct {
 	imageFlags
-	Platform string `long:"platform" value-name:"OS/ARCH" unquote:"false" description:"which image of an index to use (default: this machine's). chunkah build and sbom accept all: build then makes an index, and sbom one document per image" section:"Source" brief:"which image of an index, or all"`
+	Platform string `long:"platform" value-name:"OS/ARCH" unquote:"false" description:"platform to use if a source is an index (default: this machine's). With the word all, build makes an index, and sbom writes one document per image; other commands do not accept all" section:"Source" brief:"platform in an index, or all"`
 	BySource bool   `long:"by-source" description:"make each source a component"`
-	KeepBase string `long:"keep-base" value-name:"N|IMAGE" unquote:"false" description:"keep the lowest N layers of the source, or those of the image that it is built on" brief:"keep the lowest layers of the source"`
+	KeepBase string `long:"keep-base" value-name:"N|IMAGE" unquote:"false" description:"keep the lowest N layers of the source, or the layers of IMAGE, on which it is built" brief:"keep the lowest layers of the source"`
 }
 
 func (f *sourceFlags) sourceOptions(images image.Options) source.Options {

@@ -20,7 +20,7 @@ var stages = map[string]stage{
 	"chunkah-scan": {
 		new:   func() command { return &scanCommand{} },
 		short: "list the files of a directory or an image",
-		long:  "Writes one record per file of a directory or an image (SOURCE, or CHUNKAH_ROOTFS) to standard output. If there are several, later ones are applied on top.",
+		long:  "Writes one record per file of SOURCE, a directory or an image, to standard output. Later sources are applied on top of earlier ones. Without SOURCE, reads the directory CHUNKAH_ROOTFS.",
 		usage: "[OPTIONS] [SOURCE...]",
 		group: "Scan options",
 		alone: true,
@@ -34,7 +34,7 @@ var stages = map[string]stage{
 	"chunkah-assign": {
 		new:   func() command { return &assignCommand{} },
 		short: "tag files with their components",
-		long:  "Reads a stream of files, and writes it with the component of each file, from package databases and other sources.",
+		long:  "Reads a stream of files and adds the component of each file. Components come from package databases and other sources.",
 		usage: "[OPTIONS] < STREAM > STREAM",
 		group: "Assign options",
 		alone: true,
@@ -76,7 +76,7 @@ var stages = map[string]stage{
 	"chunkah-build": {
 		new:   func() command { return &buildCommand{} },
 		short: "make an image from a directory or from images",
-		long:  "Makes an OCI image from the directory --rootfs, or from the images and directories --from. The four stages in a pipe make the same bytes.",
+		long:  "Makes an OCI image from a directory (--rootfs), or from images and directories (--from). The four stages, joined by pipes, write the same bytes.",
 		usage: "[OPTIONS]",
 		group: "Build options",
 		often: "rootfs from prune max previous config output tag compress cache dry-run",
@@ -88,19 +88,19 @@ var stages = map[string]stage{
 	},
 	"chunkah-index": {
 		new:   func() command { return &indexCommand{} },
-		short: "join images for several platforms",
-		long:  "Writes an index of finished images, and copies them unchanged. Each image must be for a different platform. Indexes are accepted too.",
+		short: "combine images for several platforms",
+		long:  "Combines finished images into an index, and copies them unchanged. Each image must be for a different platform. Indexes are accepted too.",
 		usage: "[OPTIONS] SOURCE...",
 		group: "Index options",
 		examples: []manual.Example{
-			{Text: "Join two images of a layout", Line: "chunkah index -o oci:app:both oci:app:amd64 oci:app:arm64"},
+			{Text: "Combine two images of a layout", Line: "chunkah index -o oci:app:both oci:app:amd64 oci:app:arm64"},
 		},
 		also: []string{"chunkah-build(1)"},
 	},
 	"chunkah-diff": {
 		new:      func() command { return &diffCommand{} },
 		short:    "compare two directories or images",
-		long:     "Prints one line per difference between two directories or images, which are read in the same way as by scan.",
+		long:     "Prints one line per difference between two directories or images. Both are read as chunkah scan reads them.",
 		usage:    "[OPTIONS] SOURCE SOURCE",
 		group:    "Diff options",
 		compares: true,
@@ -136,7 +136,7 @@ var stages = map[string]stage{
 	"chunkah-extract": {
 		new:   func() command { return &extractCommand{} },
 		short: "write the files of an image to a directory or a tar",
-		long:  "Writes the file system of an image, with all layers applied, to the directory DIR or, with --tar, to a tar. DIR must be new or empty. Nothing is written outside DIR, and DIR appears when it is complete. Only root can restore owners and devices; for other users, everything else is written, and the rest is listed.",
+		long:  "Writes the file system of an image, with all layers applied, to the directory DIR or, with --tar, to a tar. DIR must be new or empty. Nothing is written outside DIR, and DIR appears when it is complete. Only root can restore owners and devices. For other users, chunkah writes everything else and lists what could not be restored.",
 		usage: "[OPTIONS] SOURCE [DIR]",
 		group: "Extract options",
 		examples: []manual.Example{
@@ -157,8 +157,8 @@ var stages = map[string]stage{
 	},
 	"chunkah-doctor": {
 		new:      func() command { return &doctorCommand{} },
-		short:    "find problems of an image before it is built",
-		long:     "Finds problems that reduce layer reuse, break booting or leak secrets, in a directory or image as build would read it, and says how to fix each.",
+		short:    "find problems in an image before it is built",
+		long:     "Reads a directory or image as build would read it. Finds problems that reduce layer reuse, break booting or leak secrets, and says how to fix each.",
 		usage:    "[OPTIONS] SOURCE",
 		group:    "Doctor options",
 		compares: true,
@@ -183,8 +183,8 @@ var stages = map[string]stage{
 	},
 	"chunkah-inspect": {
 		new:   func() command { return &inspectCommand{} },
-		short: "show what is in the layers of an image",
-		long:  "Prints one line per layer of an image, whichever tool made it: size, compressed size, the chance that it stays the same for a week, alone and together with all layers below it, and its components.",
+		short: "show the contents of an image's layers",
+		long:  "Prints one line per layer of an image made by any tool: its size, its compressed size, the chance that it stays the same for a week, by itself and together with all layers below it, and its components.",
 		usage: "[OPTIONS] IMAGE",
 		group: "Inspect options",
 		examples: []manual.Example{
@@ -197,7 +197,7 @@ var stages = map[string]stage{
 	"chunkah-reuse": {
 		new:   func() command { return &reuseCommand{} },
 		short: "show what clients download for an update",
-		long:  "Prints what docker, podman and containerd download and unpack for NEW if they have the image OLD, by component, and why they download unchanged files. A series of images is compared step by step.",
+		long:  "Prints how much docker, podman and containerd download and unpack to update from OLD to NEW, by component, and why they download unchanged files. In a series, each image is compared with the image before it.",
 		usage: "[OPTIONS] OLD NEW...",
 		group: "Reuse options",
 		often: "client fail-above markdown json html download platform",
@@ -228,7 +228,7 @@ const streamPage = "chunkah-stream(5)"
 
 var wrapperExamples = []manual.Example{
 	{Text: "Make an image of the running system", Line: "chunkah build --rootfs / --prune /var/lib/containers/ -o out.ociarchive"},
-	{Text: "The same in four stages; your own program can replace each", Line: "chunkah-scan / | chunkah-assign | chunkah-pack | chunkah-write > out.oci"},
+	{Text: "The same in four stages, each of which your own program can replace", Line: "chunkah-scan / | chunkah-assign | chunkah-pack | chunkah-write > out.oci"},
 }
 
 // statuses are the exit statuses. Commands that compare use comparingStatuses.
@@ -242,7 +242,7 @@ var (
 	}
 	comparingStatuses = []manual.Status{
 		{Code: "0", Text: "No differences, faults or findings."},
-		{Code: "1", Text: "There are some: one line per difference, fault or finding on standard output."},
+		{Code: "1", Text: "Differences, faults or findings, one per line on standard output."},
 		{Code: "2", Text: "An error occurred (see standard error), or the command line is wrong."},
 		{Code: "129, 130, 143", Text: "SIGHUP, SIGINT or SIGTERM ended the command."},
 		{Code: "141", Text: "The reader of standard output closed it."},

@@ -4,7 +4,7 @@ import "strconv"
 
 // threadFlags limit parallel work.
 type threadFlags struct {
-	Threads string `short:"T" long:"threads" env:"CHUNKAH_THREADS" value-name:"N" unquote:"false" description:"layers or files processed in parallel (default, and 0: number of cores); does not change the image" section:"Output" brief:"work in parallel (default: number of cores)"`
+	Threads string `short:"T" long:"threads" env:"CHUNKAH_THREADS" value-name:"N" unquote:"false" description:"number of layers or files to process in parallel (default and 0: number of cores); does not change the image" section:"Output" brief:"layers in parallel (default: number of cores)"`
 }
 
 // maxThreads is the largest value of --threads. No machine has more cores.

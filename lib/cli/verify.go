@@ -10,7 +10,7 @@ import (
 
 type verifyCommand struct {
 	imageFlags
-	Platform string `long:"platform" value-name:"OS/ARCH" unquote:"false" description:"which images of an index to verify (default: all)" section:"Source"`
+	Platform string `long:"platform" value-name:"OS/ARCH" unquote:"false" description:"platform to verify in an index (default: all)" section:"Source"`
 	JSON     bool   `long:"json" description:"print one JSON object per fault"`
 	Args     struct {
 		Sources []string `positional-arg-name:"SOURCE"`

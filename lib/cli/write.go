@@ -24,16 +24,16 @@ import (
 // writeFlags are shared by write and build.
 type writeFlags struct {
 	outputFlags
-	Config     string   `long:"config" value-name:"FILE" unquote:"false" description:"image config: an OCI config, or what podman, docker or skopeo inspect prints" section:"Image" brief:"config, as podman, docker or skopeo inspect prints"`
-	ConfigStr  string   `long:"config-str" value-name:"JSON" unquote:"false" description:"image config as text, instead of in a file" variable:"CHUNKAH_CONFIG_STR" brief:"image config as text, instead of in a file"`
-	Labels     []string `long:"label" value-name:"K=V|K-|-" unquote:"false" description:"set a label, remove one, remove all (repeatable)"`
-	KeepLabels []string `long:"keep-label" value-name:"NAME" unquote:"false" description:"keep this label or annotation although it describes the source's layers, for example ostree.commit (repeatable)" brief:"keep a label that describes the source's layers"`
-	Annotation []string `long:"annotation" value-name:"K=V|K-|-" unquote:"false" description:"the same for annotations (repeatable)" brief:"set an annotation, remove one, or all (repeatable)"`
+	Config     string   `long:"config" value-name:"FILE" unquote:"false" description:"image config: an OCI config, or the output of podman, docker or skopeo inspect" section:"Image" brief:"OCI config, or output of podman or docker inspect"`
+	ConfigStr  string   `long:"config-str" value-name:"JSON" unquote:"false" description:"image config as text instead of a file" variable:"CHUNKAH_CONFIG_STR"`
+	Labels     []string `long:"label" value-name:"K=V|K-|-" unquote:"false" description:"set a label (K=V), remove it (K-), or remove all (-); repeatable" brief:"set or remove labels (repeatable)"`
+	KeepLabels []string `long:"keep-label" value-name:"NAME" unquote:"false" description:"keep a label or annotation that is dropped by default because it describes the source's layers, for example ostree.commit (repeatable)" brief:"keep a label that describes the source's layers"`
+	Annotation []string `long:"annotation" value-name:"K=V|K-|-" unquote:"false" description:"set an annotation (K=V), remove it (K-), or remove all (-); repeatable" brief:"set or remove annotations (repeatable)"`
 	executionFlags
-	Arch         string `long:"arch" value-name:"ARCH" unquote:"false" description:"architecture of the image (default: the config's, or this machine's)" brief:"architecture (default: of config or machine)"`
-	Compress     string `long:"compress" value-name:"none|gzip|zstd|zstd:chunked" unquote:"false" description:"compression of the layers (default: none, or gzip for a registry). From zstd:chunked layers, podman can fetch only the missing parts" section:"Output" brief:"of the layers (default: none)"`
+	Arch         string `long:"arch" value-name:"ARCH" unquote:"false" description:"architecture of the image (default: the config's, or this machine's)" brief:"architecture (default: from config, or this machine)"`
+	Compress     string `long:"compress" value-name:"none|gzip|zstd|zstd:chunked" unquote:"false" description:"compression of the layers (default: none, or gzip for a registry). With zstd:chunked, podman can download only the missing parts of a layer" section:"Output" brief:"compression (default: none)"`
 	Level        string `long:"level" value-name:"N" unquote:"false" description:"compression level: gzip 0 (no compression) to 9, zstd 1 to 22, or max (default: 6 for gzip, 3 for zstd)" brief:"gzip 0 to 9, zstd 1 to 22, max (default: 6, 3)"`
-	ManifestType string `long:"manifest-type" value-name:"oci|docker" unquote:"false" description:"format of the manifest in a registry or podman's storage (default: oci, or docker if the registry refuses oci). docker is for old registries, and for a HEALTHCHECK in podman; it has no annotations" brief:"format of the manifest in a registry"`
+	ManifestType string `long:"manifest-type" value-name:"oci|docker" unquote:"false" description:"format of the manifest in a registry or podman's storage (default: oci, or docker if the registry refuses oci). Use docker for old registries, or for a HEALTHCHECK in podman; it has no annotations" brief:"format of the manifest in a registry"`
 	Cache        string `long:"cache" env:"CHUNKAH_CACHE" value-name:"DIR" unquote:"false" description:"keep compressed layers in DIR, and reuse unchanged ones" brief:"keep compressed layers in DIR for the next build"`
 	CacheSize    string `long:"cache-size" value-name:"SIZE" unquote:"false" description:"maximum size of the cache (default: 10GiB)"`
 	threadFlags
@@ -44,9 +44,9 @@ type writeCommand struct {
 	imageFlags
 	clockFlags
 	metricsFlags
-	Rootfs        string `long:"rootfs" value-name:"DIR" unquote:"false" description:"root directory (default: the one in the stream)" section:"Source"`
+	Rootfs        string `long:"rootfs" value-name:"DIR" unquote:"false" description:"root directory (default: from the stream)" section:"Source"`
 	Previous      string `long:"previous" value-name:"IMAGE" unquote:"false" description:"copy unchanged layers from this image (auto: the image that the output replaces)" section:"Output" brief:"copy unchanged layers from this image"`
-	TrustPrevious bool   `long:"trust-previous" description:"believe the image whose layers the stream keeps about the tables in zstd:chunked layers, instead of reading layers that this user has not verified" brief:"believe the kept layers' zstd:chunked tables"`
+	TrustPrevious bool   `long:"trust-previous" description:"trust the chunk tables of kept zstd:chunked layers instead of reading layers that this user has not verified" brief:"trust the chunk tables of kept layers"`
 }
 
 func (c *writeCommand) run(ctx context.Context, env *Env) error {

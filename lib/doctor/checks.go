@@ -203,12 +203,12 @@ var checks = []check{
 	},
 	{
 		id: PycTimes, harm: HarmReuse, finds: hasPycTime,
-		what:   "compiled Python files contain the time of their source, and belong to no package that limits this time",
+		what:   "compiled Python files contain the time of their source, and no package limits this time",
 		advise: advisePyc,
 	},
 	{
 		id: BuildTimes, harm: HarmReuse, finds: hasBuildTime,
-		what:   "files have the time at which the root was built, and belong to no package that limits this time",
+		what:   "the times of these files are the time of the build, and no package limits them",
 		advise: adviseTimes,
 	},
 	{
@@ -279,7 +279,7 @@ var checks = []check{
 	},
 	{
 		id: APIDirectories, harm: HarmBoot, whole: findAPIDirs,
-		what: "directories are missing on which file systems are mounted at boot: bootc refuses the image (lint api-base-directories)",
+		what: "mount points for file systems that are mounted at boot are missing: bootc refuses the image (lint api-base-directories)",
 	},
 	{
 		id: OSTreeLink, harm: HarmBoot, whole: findOSTreeLink,

@@ -195,7 +195,7 @@ func (n *node) addXattrs(list []rootfs.Xattr) error {
 	return nil
 }
 
-var errNotThere = errors.New("is not there")
+var errNotThere = errors.New("does not exist")
 
 // target finds the target of a hard link in the current tree, or among the files that this layer
 // deletes.
@@ -239,7 +239,7 @@ func (a *applier) parent(path string) (*node, error) {
 	return n, nil
 }
 
-var errDetours = fmt.Errorf("follows symlinks with too many steps: more than %d per entry so far, and %d in addition: this looks like an attack",
+var errDetours = fmt.Errorf("needs too many steps to follow symlinks (more than %d per entry so far, plus %d): this looks like an attack",
 	entryDetours, freeDetours)
 
 // walk descends to the directory at path. It follows symlinks inside the tree. The parent of / is

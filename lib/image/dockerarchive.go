@@ -66,7 +66,7 @@ func (a *dockerArchive) Manifest(ctx context.Context, ref string) ([]byte, strin
 		return nil, "", fmt.Errorf("reading manifest.json: %w", err)
 	}
 	if len(images) > maxManifests {
-		return nil, "", fmt.Errorf("lists %d images, more than %d", len(images), maxManifests)
+		return nil, "", fmt.Errorf("lists %d images, but the limit is %d", len(images), maxManifests)
 	}
 	img, config, err := a.pick(images, ref)
 	if err != nil {
@@ -148,7 +148,7 @@ func (a *dockerArchive) config(img dockerImage) ([]byte, error) {
 // describe makes the manifest that the image would have in a registry.
 func (a *dockerArchive) describe(ctx context.Context, img dockerImage, config []byte) (*v1.Manifest, error) {
 	if len(img.Layers) > maxLayers { // each layer might have to be read
-		return nil, fmt.Errorf("has %d layers, more than %d", len(img.Layers), maxLayers)
+		return nil, fmt.Errorf("has %d layers, but the limit is %d", len(img.Layers), maxLayers)
 	}
 	var parsed v1.Image
 	if err := json.Unmarshal(config, &parsed); err != nil {

@@ -190,7 +190,7 @@ func spoolAll(in io.Reader, opt Options) (*os.File, error) {
 	n, err := s.add(io.LimitReader(in, limit+1))
 	switch {
 	case err == nil && n > limit:
-		err = fmt.Errorf("contains more than %d bytes: not an image, or the limit must be raised", limit)
+		err = fmt.Errorf("contains more than %d bytes, the limit for an image", limit)
 	case err == nil:
 		err = s.finish()
 	}
@@ -292,7 +292,7 @@ func readSmall(in files, name string) ([]byte, error) {
 	}
 	defer f.Close()
 	if f.Size() > maxDocument {
-		return nil, fmt.Errorf("reading %q: has %d bytes, more than %d", name, f.Size(), maxDocument)
+		return nil, fmt.Errorf("reading %q: has %d bytes, but the limit is %d", name, f.Size(), maxDocument)
 	}
 	data := make([]byte, f.Size())
 	_, err = io.ReadFull(f, data)

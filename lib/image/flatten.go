@@ -50,7 +50,7 @@ type FlattenOptions struct {
 func Flatten(ctx context.Context, img *Image, opt FlattenOptions) (*Tree, error) {
 	n := len(img.Layers)
 	if n > maxLayers {
-		return nil, fmt.Errorf("flattening %d layers: more than %d", n, maxLayers)
+		return nil, fmt.Errorf("flattening %d layers: the limit is %d", n, maxLayers)
 	}
 	if opt.Keep > n {
 		return nil, fmt.Errorf("cannot keep %d layers: there are only %d", opt.Keep, n)

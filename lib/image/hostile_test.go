@@ -36,18 +36,18 @@ func TestHostileLayers(t *testing.T) {
 		"leads out":                    {[]mk.Entry{mk.File("../f", "")}, `entry "../f": leads out of the root with ".."`},
 		"leads out by a detour":        {[]mk.Entry{mk.File("/a/../../f", "")}, `leads out of the root with ".."`},
 		"link leads out":               {[]mk.Entry{mk.Link("f", "../../etc/shadow")}, `entry "f": is a hard link to "../../etc/shadow", which leads out of the root with ".."`},
-		"link to nothing":              {[]mk.Entry{mk.Link("f", "/etc/shadow")}, `entry "f": is a hard link to "etc/shadow", which is not there`},
+		"link to nothing":              {[]mk.Entry{mk.Link("f", "/etc/shadow")}, `entry "f": is a hard link to "etc/shadow", which does not exist`},
 		"link to a directory":          {[]mk.Entry{mk.Dir("d"), mk.Link("f", "d")}, "which is a directory"},
-		"link to the root":             {[]mk.Entry{mk.Link("f", "/")}, "which is not there"},
-		"link to itself":               {[]mk.Entry{mk.File("f", ""), mk.Link("f", "f")}, "which is not there"},
-		"links in a circle":            {[]mk.Entry{mk.Link("a", "b"), mk.Link("b", "a")}, "which is not there"},
-		"link behind a file":           {[]mk.Entry{mk.File("f", ""), mk.Link("a", "f/x")}, "which is not there"},
+		"link to the root":             {[]mk.Entry{mk.Link("f", "/")}, "which does not exist"},
+		"link to itself":               {[]mk.Entry{mk.File("f", ""), mk.Link("f", "f")}, "which does not exist"},
+		"links in a circle":            {[]mk.Entry{mk.Link("a", "b"), mk.Link("b", "a")}, "which does not exist"},
+		"link behind a file":           {[]mk.Entry{mk.File("f", ""), mk.Link("a", "f/x")}, "which does not exist"},
 		"symlinks in a circle":         {[]mk.Entry{mk.Symlink("a", "b"), mk.Symlink("b", "a"), mk.File("a/f", "")}, "more than 40 symlinks"},
 		"whiteout of nothing":          {[]mk.Entry{mk.File("d/.wh.", "")}, `entry "d/.wh.": is a whiteout without a valid name`},
 		"whiteout of .":                {[]mk.Entry{mk.File(".wh..", "")}, "is a whiteout without a valid name"},
 		"whiteout of ..":               {[]mk.Entry{mk.File(".wh...", "")}, "is a whiteout without a valid name"},
-		"link to lost aufs file":       {[]mk.Entry{mk.Dir(".wh..wh.plnk"), mk.Link("f", ".wh..wh.plnk/1.2")}, `entry "f": is a hard link to ".wh..wh.plnk/1.2", which is not there`},
-		"link to aufs directory":       {[]mk.Entry{mk.Dir(".wh..wh.plnk"), mk.Link("f", ".wh..wh.plnk")}, "which is not there"},
+		"link to lost aufs file":       {[]mk.Entry{mk.Dir(".wh..wh.plnk"), mk.Link("f", ".wh..wh.plnk/1.2")}, `entry "f": is a hard link to ".wh..wh.plnk/1.2", which does not exist`},
+		"link to aufs directory":       {[]mk.Entry{mk.Dir(".wh..wh.plnk"), mk.Link("f", ".wh..wh.plnk")}, "which does not exist"},
 		"below a whiteout":             {[]mk.Entry{mk.File(".wh.d/x", "")}, "is below a whiteout"},
 		"below a file":                 {[]mk.Entry{mk.File("f", ""), mk.File("f/x", "")}, `is below "f", which is not a directory in this layer`},
 		"below a device":               {[]mk.Entry{mk.Device(tar.TypeBlock, "d", 8, 0), mk.File("d/x", "")}, `is below "d", which is not a directory in this layer`},
@@ -56,7 +56,7 @@ func TestHostileLayers(t *testing.T) {
 		"below a link to a file":       {[]mk.Entry{mk.File("f", ""), mk.Symlink("s", "f"), mk.File("s/x", "")}, `is below`},
 		"link to a whiteout":           {[]mk.Entry{mk.File(".wh.f", ""), mk.Link("l", ".wh.f")}, "hard link"},
 		"root is a file":               {[]mk.Entry{mk.File(".", "")}, "is the root, but not a directory"},
-		"long name":                    {[]mk.Entry{mk.File(strings.Repeat("n", 256), "")}, "256 bytes, more than 255"},
+		"long name":                    {[]mk.Entry{mk.File(strings.Repeat("n", 256), "")}, "256 bytes, but the limit is 255"},
 		"deep":                         {[]mk.Entry{mk.Dir(strings.Repeat("d/", 4097))}, "more than 4096 parts"},
 		"long target":                  {[]mk.Entry{mk.Symlink("f", strings.Repeat("t", 4097))}, "symlink with a target of 4097 bytes"},
 		"symlink with an empty target": {[]mk.Entry{mk.Symlink("f", "")}, "symlink with an empty target"},
@@ -92,7 +92,7 @@ func TestDepth(t *testing.T) {
 	for range 2 {
 		entries = append(entries, mk.Dir("s/"+deep), mk.Symlink("s", deep+"/"+deep))
 	}
-	if _, err := flattened(t, entries); err == nil || !strings.Contains(err.Error(), "more than 4096") {
+	if _, err := flattened(t, entries); err == nil || !strings.Contains(err.Error(), "the limit is 4096") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -169,11 +169,11 @@ func TestDamagedImages(t *testing.T) {
 		}, "content has the wrong digest"},
 		"the config is large": {func(m manifest, c config, b mk.Blobs) {
 			m.Config = b.Add(m.Config.MediaType, append([]byte("{}"), make([]byte, maxDocument)...))
-		}, "more than 4194304"},
+		}, "but the limit is 4194304"},
 		"the config has many elements": {func(m manifest, c config, b mk.Blobs) {
 			m.Config = b.Add(m.Config.MediaType, []byte(`{"history":[`+strings.Repeat("null,", maxCommas+1)+`null]}`))
-		}, "more than 262144"},
-		"a size is huge":                 {func(m manifest, _ config, _ mk.Blobs) { m.Layers[0].Size = 1 << 60 }, "more than 274877906944"},
+		}, "but the limit is 262144"},
+		"a size is huge":                 {func(m manifest, _ config, _ mk.Blobs) { m.Layers[0].Size = 1 << 60 }, "but the limit is 274877906944"},
 		"another system":                 {func(_ manifest, c config, _ mk.Blobs) { c.OS = "windows" }, `operating system "windows"`},
 		"an artifact":                    {func(m manifest, _ config, _ mk.Blobs) { m.Config.MediaType = "application/vnd.x+json" }, "an artifact, not an image"},
 		"a config of old Docker clients": {func(m manifest, _ config, _ mk.Blobs) { m.Config.MediaType = "application/octet-stream" }, ""},
@@ -333,8 +333,8 @@ func TestHostileDockerArchives(t *testing.T) {
 	}
 	config := encode(t, map[string]any{"architecture": "amd64", "os": "linux", "rootfs": map[string]any{"type": "layers", "diff_ids": ids}})
 	for want, manifest := range map[string]any{
-		"layers, more than": []dockerImage{{Config: "many.json", Layers: names}},
-		"images, more than": make([]dockerImage, maxManifests+1),
+		"layers, but the limit is": []dockerImage{{Config: "many.json", Layers: names}},
+		"images, but the limit is": make([]dockerImage, maxManifests+1),
 	} {
 		files := append(mk.DockerFiles(t, img),
 			mk.NamedFile{Name: "many.json", Data: config}, mk.NamedFile{Name: "manifest.json", Data: encode(t, manifest)})

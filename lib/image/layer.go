@@ -32,7 +32,7 @@ func newBudget(maxBytes int64) *budget {
 // unpacked subtracts n bytes of contents from the budget.
 func (b *budget) unpacked(n int64) error {
 	if b.bytes.Add(-n) < 0 {
-		return fmt.Errorf("all layers together contain more than %d bytes: not an image, or the limit must be raised", b.max)
+		return fmt.Errorf("all layers together contain more than %d bytes, the limit for an image", b.max)
 	}
 	return nil
 }
@@ -86,7 +86,7 @@ type layerReader struct {
 func (r *layerReader) readLayer(ctx context.Context, img *Image, index int) ([]entry, error) {
 	l := img.Layers[index]
 	if l.Descriptor.Size > r.budget.max {
-		return nil, fmt.Errorf("has %d bytes, more than %d", l.Descriptor.Size, r.budget.max)
+		return nil, fmt.Errorf("has %d bytes, but the limit is %d", l.Descriptor.Size, r.budget.max)
 	}
 	in, err := img.fetch.Blob(ctx, l.Descriptor)
 	if err != nil {

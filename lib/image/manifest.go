@@ -20,10 +20,10 @@ const mediaTypeNondistributed = "application/vnd.oci.image.layer.nondistributabl
 // checkDocument refuses JSON that would take too much memory.
 func checkDocument(data []byte) error {
 	if len(data) > maxDocument {
-		return fmt.Errorf("has %d bytes, more than %d", len(data), maxDocument)
+		return fmt.Errorf("has %d bytes, but the limit is %d", len(data), maxDocument)
 	}
 	if n := bytes.Count(data, []byte{','}); n > maxCommas {
-		return fmt.Errorf("lists have %d elements, more than %d", n, maxCommas)
+		return fmt.Errorf("lists have %d elements, but the limit is %d", n, maxCommas)
 	}
 	return nil
 }
@@ -94,7 +94,7 @@ func parseAnyManifest(data []byte) (*v1.Manifest, error) {
 		return nil, fmt.Errorf("config: %w", err)
 	}
 	if len(m.Layers) > maxLayers {
-		return nil, fmt.Errorf("has %d layers, more than %d", len(m.Layers), maxLayers)
+		return nil, fmt.Errorf("has %d layers, but the limit is %d", len(m.Layers), maxLayers)
 	}
 	for i, l := range m.Layers {
 		if err := oci.CheckDescriptor(l); err != nil {

@@ -98,7 +98,7 @@ func TestFlattenTarRefuses(t *testing.T) {
 		"below a whiteout": {[]mk.Entry{mk.File(".wh.d/f", "")}, `has a name that begins with ".wh."`},
 		"global time":      {[]mk.Entry{global("mtime")}, `sets "mtime" for all entries`},
 		"leads out":        {[]mk.Entry{mk.File("../f", "")}, `leads out of the root with ".."`},
-		"link to nothing":  {[]mk.Entry{mk.Link("f", "g")}, "which is not there"},
+		"link to nothing":  {[]mk.Entry{mk.Link("f", "g")}, "which does not exist"},
 		"OCI archive":      {[]mk.Entry{mk.File("oci-layout", ""), mk.File("index.json", ""), mk.Dir("blobs/")}, "use oci-archive:FILE"},
 		"docker archive":   {[]mk.Entry{mk.File("manifest.json", "[]"), mk.Dir("0123/")}, "use docker-archive:FILE"},
 		"ACL of a name":    {[]mk.Entry{acl("user::rw-\nuser:nobody:r--\ngroup::r--\nmask::r--\nother::r--\n")}, `names "nobody" without a number`},

@@ -116,7 +116,7 @@ func (n *node) setXattrs(records map[string]string) error {
 			return fmt.Errorf("has an xattr with a name of %d bytes: want 1 to %d", len(name), format.MaxXattrName)
 		}
 		if len(value) > format.MaxXattrValue {
-			return fmt.Errorf("has an xattr %q of %d bytes, more than %d", name, len(value), format.MaxXattrValue)
+			return fmt.Errorf("has an xattr %q of %d bytes, but the limit is %d", name, len(value), format.MaxXattrValue)
 		}
 		list := &n.extra().xattrs
 		if len(*list) == format.MaxXattrs {
@@ -140,7 +140,7 @@ func (n *node) setTarget(target string) error {
 	case target == "":
 		return errors.New("is a symlink with an empty target")
 	case len(target) > format.MaxTarget:
-		return fmt.Errorf("is a symlink with a target of %d bytes, more than %d", len(target), format.MaxTarget)
+		return fmt.Errorf("is a symlink with a target of %d bytes, but the limit is %d", len(target), format.MaxTarget)
 	case strings.IndexByte(target, 0) >= 0:
 		return errors.New("is a symlink whose target contains a NUL")
 	}

@@ -182,7 +182,7 @@ func TestNothingStaysOpen(t *testing.T) {
 	bad := small(t, "", "x", mk.Plain, mk.Zstd)
 	bad.Layers = append(bad.Layers, mk.Layer{Tar: mk.Tar(t, mk.Link("x", "none")), Packing: mk.Gzip})
 	for _, form := range []string{"oci:", "oci-archive:", "docker-archive:"} {
-		for img, want := range map[*mk.Image]string{good: "", bad: "is not there"} {
+		for img, want := range map[*mk.Image]string{good: "", bad: "does not exist"} {
 			path := map[string]func(testing.TB) string{"oci:": img.Layout, "oci-archive:": img.Archive, "docker-archive:": img.DockerArchive}[form](t)
 			before := open()
 			_, err := textOf(t, form+path, Options{})

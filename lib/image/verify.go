@@ -172,7 +172,7 @@ func (v *verified) size() int64 { return max(v.want.Size, v.read.Load()) }
 // readVerified reads a small blob into memory.
 func readVerified(ctx context.Context, in io.Reader, want v1.Descriptor, limit int64) ([]byte, error) {
 	if want.Size > limit {
-		return nil, fmt.Errorf("has %d bytes, more than %d", want.Size, limit)
+		return nil, fmt.Errorf("has %d bytes, but the limit is %d", want.Size, limit)
 	}
 	v, err := newVerified(ctx, in, want)
 	if err != nil {

@@ -49,7 +49,7 @@ func TestWatch(t *testing.T) {
 	slices.SortStableFunc(n.lines, func(a, b string) int { return strings.Compare(a[:2], b[:2]) })
 	want := []string{
 		"0 entry ./", "0 entry ../x", `0 fault ../x: leads out of the root with ".."`, "0 entry a", "0 entry l", "0 entry z",
-		`0 fault l: is a hard link to "none", which is not there`, "1 entry b", "1 entry .wh.a",
+		`0 fault l: is a hard link to "none", which does not exist`, "1 entry b", "1 entry .wh.a",
 	}
 	if !slices.Equal(n.lines, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(n.lines, "\n"), strings.Join(want, "\n"))

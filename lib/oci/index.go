@@ -80,7 +80,7 @@ func readDocument(path string) ([]byte, error) {
 	case err != nil:
 		return nil, err
 	case info.Size() > MaxDocument:
-		return nil, fmt.Errorf("reading %q: has %d bytes, more than %d", filepath.Base(path), info.Size(), MaxDocument)
+		return nil, fmt.Errorf("reading %q: has %d bytes, but the limit is %d", filepath.Base(path), info.Size(), MaxDocument)
 	}
 	return io.ReadAll(io.LimitReader(f, MaxDocument))
 }

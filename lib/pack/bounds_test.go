@@ -49,7 +49,7 @@ func TestBounds(t *testing.T) {
 				names[n] = fmt.Sprintf("c%07d", n)
 			}
 			return dir("/d", names...)
-		}, "the files have 1048577 components, more than 1048576", true},
+		}, "the files have 1048577 components, but the limit is 1048576", true},
 		{"bytes", 5, func(i int) format.Record {
 			return with(file(fmt.Sprint("/", i), "a"), func(f *format.File) { f.Size = format.MaxInt })
 		}, `the files up to "/4" have more than 36028797018963968 bytes in total`, false},

@@ -208,7 +208,7 @@ func (t *tree) distribute() error {
 		give(f.Components[0], i)
 	}
 	if len(t.byName) > format.MaxComponents {
-		return fmt.Errorf("the files have %d components, more than %d", len(t.byName), format.MaxComponents)
+		return fmt.Errorf("the files have %d components, but the limit is %d", len(t.byName), format.MaxComponents)
 	}
 	for _, name := range sortedNames(t.byName) {
 		t.components = append(t.components, t.byName[name])

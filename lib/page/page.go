@@ -126,7 +126,7 @@ func (s *Series) Add(step *reuse.Step, old, new *inspect.Image) {
 	}
 	v.Download, v.Clients = step.Download, step.Clients
 	v.Answer, v.Of = console.Bytes(step.Download), "of "+console.Bytes(step.Bytes)
-	v.Question = fmt.Sprintf("is what %s downloads to update from %s to %s.", c.Chosen, shown(step.Old), shown(step.New))
+	v.Question = fmt.Sprintf("%s downloads this to update from %s to %s.", c.Chosen, shown(step.Old), shown(step.New))
 	v.Bars = []bar{
 		newBar(shown(step.Old), segment{"kept", "all layers", step.OldBytes}),
 		newBar(shown(step.New), segment{"kept", "not downloaded", step.Bytes - step.Download},

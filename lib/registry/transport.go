@@ -85,7 +85,7 @@ func (r *Repository) roundTrip(ctx context.Context, u *url.URL, req request, aut
 	if resp.StatusCode < 200 { // 101: a raw connection follows, which the watch cannot end
 		w.end()
 		_ = resp.Body.Close() // not needed
-		return nil, fmt.Errorf("the server gives the unexpected answer %d %s to a %s", resp.StatusCode, http.StatusText(resp.StatusCode), req.method)
+		return nil, fmt.Errorf("the server sent the unexpected answer %d %s to a %s", resp.StatusCode, http.StatusText(resp.StatusCode), req.method)
 	}
 	resp.Body = &answerBody{resp.Body, ctx, w}
 	if err := checkStatus(resp, req, w.sent.Load()); err != nil {
@@ -125,7 +125,7 @@ func checkStatus(resp *http.Response, req request, sent int64) error {
 	case isTemporary(resp.StatusCode):
 		return &temporaryError{cause: readStatus(resp), after: retryAfter(resp.Header)}
 	case resp.StatusCode < 300 && sent < req.size:
-		return &temporaryError{cause: fmt.Errorf("the server answers with %d %s before the whole request was sent", resp.StatusCode, http.StatusText(resp.StatusCode))}
+		return &temporaryError{cause: fmt.Errorf("the server answered with %d %s before it had the whole request", resp.StatusCode, http.StatusText(resp.StatusCode))}
 	}
 	return nil
 }

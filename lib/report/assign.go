@@ -13,7 +13,7 @@ import (
 func Explain(w io.Writer, o *assign.Outcome) error {
 	x, p := o.Explained, New(w)
 	if len(x.Components) == 0 {
-		p.Linef("%s: no component, because a directory is in the layers of its contents", quote.Name(x.Path))
+		p.Linef("%s: a directory has no component, because it is in the layers of its contents", quote.Name(x.Path))
 	} else {
 		p.Linef("%s: %s", quote.Name(x.Path), quote.Names(x.Components))
 	}

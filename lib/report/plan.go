@@ -21,7 +21,7 @@ func PlanLines(x *pack.Explanation) []string {
 		linef("%s", strings.TrimRight(line, " "))
 		linef("       %s", quote.Names(l.Components))
 	}
-	linef("total%12s%26s%26s  in %s, of at most %d", console.Bytes(x.Bytes), console.Bytes(x.Expected), console.Bytes(x.ChainExpected),
+	linef("total%12s%26s%26s  in %s (limit: %d)", console.Bytes(x.Bytes), console.Bytes(x.Expected), console.Bytes(x.ChainExpected),
 		console.Plural(int64(len(x.Layers)), "layer"), x.Max)
 	if x.First > 0 {
 		of := "source"
@@ -64,7 +64,7 @@ func patchLines(w *pack.PatchWhy) (lines []string) {
 			lines = append(lines, "       "+quote.Names(l.Components))
 		}
 	}
-	return append(lines, fmt.Sprintf("kept %d of %s, %s; %s of new files; %s stale, %s of the image, at most %s", kept, console.Plural(int64(len(w.Layers)), "layer"),
+	return append(lines, fmt.Sprintf("kept %d of %s (%s); %s of new files; %s of stale files (%s of the image, limit: %s)", kept, console.Plural(int64(len(w.Layers)), "layer"),
 		console.Bytes(bytes), console.Bytes(w.New), console.Bytes(w.Stale), console.Percent(share(w.Stale, w.Bytes)), console.Percent(w.MaxStalePPM)))
 }
 

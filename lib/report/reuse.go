@@ -102,7 +102,7 @@ func printStep(p *Printer, s *reuse.Step, chosen reuse.Client, title string) {
 		p.Linef("%s", partialText(s))
 	}
 	if s.SameTarLayers > 0 {
-		p.Linef("of the downloads, %s in %s has the same contents and is only compressed differently", console.Bytes(s.SameTar), console.Plural(int64(s.SameTarLayers), "layer"))
+		p.Linef("%s of the downloads, in %s, have the same contents as before and differ only in compression", console.Bytes(s.SameTar), console.Plural(int64(s.SameTarLayers), "layer"))
 	}
 	for _, line := range StaleLines(s.StaleLayers, "of the new image ") {
 		p.Linef("%s", line)

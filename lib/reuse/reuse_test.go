@@ -132,7 +132,7 @@ func TestCompare(t *testing.T) {
 			[]string{"0 a: same 0+1 (compression: the same tar, compressed differently)", "0 b: same 0+1 (compression: the same tar, compressed differently)"}},
 		{"joined", list{layer(t, "", "a", a1), layer(t, "", "b", b1, b2)}, list{layer(t, "", "a b", a1, b1, b2)},
 			[]string{"0 b: same 0+2 (grouping: a was added to its layer)",
-				"0 a: same 0+1 (grouping: was in layer 0 of the old image, most of its layer in 1)"}},
+				"0 a: same 0+1 (grouping: was in layer 0 of the old image; most of its new layer was in layer 1)"}},
 		{"parted", list{layer(t, "", "a b", a1, b1)}, list{layer(t, "", "a", a1), layer(t, "", "b", b1)},
 			[]string{"0 a: same 0+1 (grouping: 1 file moved from its layer to another one)", "1 b: same 0+1 (grouping: 1 file moved from its layer to another one)"}},
 		{"removed", list{layer(t, "", "a", a1, a2)}, list{layer(t, "", "a", a1)}, []string{"0 a: same 0+1 (removed: 1 file of its layer was removed)"}},

@@ -21,7 +21,7 @@ func (c *comparison) why(layer int, t *tally, s *share, same Reason) (Reason, st
 	case s.changedFiles > 0:
 		return ReasonComponent, "other files of the component changed"
 	case s.oldLayer() != t.oldLayer:
-		return ReasonGrouping, fmt.Sprintf("was in layer %d of the old image, most of its layer in %d", s.oldLayer(), t.oldLayer)
+		return ReasonGrouping, fmt.Sprintf("was in layer %d of the old image; most of its new layer was in layer %d", s.oldLayer(), t.oldLayer)
 	case len(changed) > 0:
 		var names []string
 		for _, x := range changed {

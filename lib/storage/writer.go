@@ -146,7 +146,7 @@ func (w *Writer) Blob(d v1.Descriptor, hint oci.Hint, write func(io.Writer) erro
 // document keeps a config or a manifest until the image is created.
 func (w *Writer) document(d v1.Descriptor, write func(io.Writer) error) error {
 	if d.Size > oci.MaxDocument {
-		return fmt.Errorf("document %q has %d bytes, more than %d", d.Digest, d.Size, oci.MaxDocument)
+		return fmt.Errorf("document %q has %d bytes, but the limit is %d", d.Digest, d.Size, oci.MaxDocument)
 	}
 	var data bytes.Buffer
 	if err := oci.WriteBlob(&data, d, write); err != nil {

@@ -1,7 +1,7 @@
 // Errors of this script are shown on the page.
 window.addEventListener("error", event => {
   const fault = document.getElementById("fault");
-  fault.textContent = "This page does not work here: " + event.message;
+  fault.textContent = "This page does not work in this browser: " + event.message;
   fault.hidden = false;
 });
 

@@ -122,7 +122,7 @@ func (l *loader) parse(text *pkgdb.Lines) error {
 		}
 		if text.Number() == 1 {
 			if want = at.Count; at.Jsonwall == "" || want > maxLines {
-				return fmt.Errorf("line 1: is not the header of a manifest of at most %d lines", maxLines)
+				return fmt.Errorf("line 1: is not the header of a manifest with at most %d lines", maxLines)
 			}
 			continue
 		}

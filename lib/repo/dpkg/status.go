@@ -123,7 +123,7 @@ func (p *parser) line(line []byte) {
 // more reads a continuation line.
 func (p *parser) more(line []byte) {
 	if p.entry.fields == 0 {
-		p.entry.fault(p.text.Number(), fmt.Sprintf("%.60q continues no field", line))
+		p.entry.fault(p.text.Number(), fmt.Sprintf("%.60q continues a line, but there is no field above it", line))
 		return
 	}
 	if p.field != "conffiles" || len(line) == 0 {

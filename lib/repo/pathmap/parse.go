@@ -176,7 +176,7 @@ func (it *item) setFields(fields map[string]any) (err error) {
 		case "component":
 			name, isText := value.(string)
 			if !isText || it.component != "" {
-				return errors.New("needs one component as a text")
+				return errors.New("needs one component, as a string")
 			}
 			it.component = name
 		case "files", "paths", "path", "prefix":

@@ -212,7 +212,7 @@ type meta struct {
 func parseMeta(raw []byte) (m meta, err error) {
 	var listed struct{ Name, Version, Dist, Pathname string }
 	if err := json.Unmarshal(raw, &listed); err != nil {
-		return meta{}, fmt.Errorf("is not what cpanm writes: %w", err)
+		return meta{}, fmt.Errorf("is not in the format of cpanm: %w", err)
 	}
 	m.component = strings.ReplaceAll(listed.Name, "::", "-")
 	if m.component == "" || m.component[0] == '.' || strings.ContainsAny(m.component, "/\x00") {

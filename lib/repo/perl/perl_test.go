@@ -47,7 +47,7 @@ func TestDamage(t *testing.T) {
 	r := placestest.New(t).File(arch+"/auto/A/.packlist", "/usr/local/a\nrelative\n/x\x00\n").File("/usr/local/a", "").Sparse(arch+"/auto/B/.packlist", maxList+1)
 	r.File(arch+"/.meta/C-1/install.json", "{").File(arch+"/.meta/D-1/install.json", `{"name": "../D"}`).Mkdir(arch + "/auto/E/.packlist")
 	a := r.Assign(Repo{})
-	a.WantWarnings(`"C-1"|is not what cpanm writes`, `"D-1"|"../D" is not the name of a module`, `perl: distribution "A": line 2 of "`+arch+`/auto/A/.packlist": "relative" is not an absolute path`, `"B"|is larger than`)
+	a.WantWarnings(`"C-1"|is not in the format of cpanm`, `"D-1"|"../D" is not the name of a module`, `perl: distribution "A": line 2 of "`+arch+`/auto/A/.packlist": "relative" is not an absolute path`, `"B"|is larger than`)
 	a.Want("/usr/local/a", "perl/A", arch+"/auto/B/.packlist", "perl/B", arch+"/.meta/C-1/install.json", "chunkah/unclaimed/usr/local/lib")
 	if result, err := (Repo{}).Load(t.Context(), placestest.New(t).File("/x", "").Tree()); err != nil || result != nil {
 		t.Errorf("got %+v, %v", result, err)

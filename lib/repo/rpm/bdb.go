@@ -182,7 +182,7 @@ func (db *berkeley) chain(item []byte) ([]byte, error) {
 		return nil, err
 	}
 	if int64(ref.Length) > int64(len(db.used))*int64(db.size) || ref.Length > maxHeader {
-		return nil, fmt.Errorf("has %d bytes, more than the file", ref.Length)
+		return nil, fmt.Errorf("has %d bytes, but the file is smaller", ref.Length)
 	}
 	blob := make([]byte, 0, ref.Length)
 	page := make([]byte, db.size)

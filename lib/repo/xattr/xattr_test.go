@@ -246,7 +246,7 @@ func TestIntervalOfPackages(t *testing.T) {
 	}
 	want := []string{
 		`user.update-interval is invalid and ignored on 2 files, for example "never" of "/opt/b"`,
-		`the update intervals of files differ within 1 components, for example "pkg/a" (7 and 8 days): the shortest is used`,
+		`components whose files have different update intervals: 1, for example "pkg/a" (7 and 8 days): their shortest interval is used`,
 	}
 	if !slices.Equal(out.Warnings, want) {
 		t.Errorf("got %q", out.Warnings)
