@@ -39,7 +39,7 @@ func readText(t *testing.T, path string) string {
 	return string(b)
 }
 
-// Used by a branch, the action builds chunkah from its own checkout.
+// If a workflow uses a branch of the action, the action builds chunkah from its own checkout.
 func TestActionFromACheckout(t *testing.T) {
 	clients.Need(t, "make", "go")
 	out, temp, err := actionScript(t, "install", "ACTION_REF=main")

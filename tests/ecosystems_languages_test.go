@@ -13,7 +13,7 @@ import (
 	"chunkah/tests/clients"
 )
 
-// This root has the form that Composer gives it, and needs no download from Packagist.
+// This root looks like one that Composer made, but needs no download from Packagist.
 func TestComposerUpdate(t *testing.T) {
 	t.Parallel()
 	clients.Need(t)
@@ -37,8 +37,8 @@ func TestComposerUpdate(t *testing.T) {
 		[]string{"srv/app/vendor/acme/log", "srv/app/vendor/composer", "srv/app/vendor/autoload.php"}})
 }
 
-// Debian's packages of R packages have the files that R wrote. They are moved to the place where R
-// itself installs packages, without Debian's lists.
+// Debian's packages for R contain the files that R wrote. The test moves them, without Debian's
+// lists, to the place where R itself installs packages.
 func TestRUpdate(t *testing.T) {
 	t.Parallel()
 	clients.Need(t, "apt-get", "dpkg-deb")
@@ -72,7 +72,7 @@ func TestRUpdate(t *testing.T) {
 	checkUpdate(t, root, update{"r", randomize(t, root, library+"/yaml/libs/yaml.so", library+"/yaml/R/yaml.rdb"), []string{library + "/yaml"}})
 }
 
-// ExtUtils::MakeMaker installs distributions that are made here.
+// The test makes distributions, and ExtUtils::MakeMaker installs them.
 func TestPerlUpdate(t *testing.T) {
 	t.Parallel()
 	clients.Need(t, "perl", "make")
@@ -109,8 +109,8 @@ func TestPerlUpdate(t *testing.T) {
 	checkUpdate(t, root, update{"perl", randomize(t, root, small), []string{small, local, "usr/local/lib/*/perl/*/auto/Acme/Small"}})
 }
 
-// This machine's Python, without its packages, is copied to the place of make install. A file
-// beside it changes.
+// The test copies this machine's Python, without its packages, to where make install puts it. Then
+// a file beside it changes.
 func TestPythonBesideUpdate(t *testing.T) {
 	t.Parallel()
 	clients.Need(t, "python3", "tar")
@@ -150,7 +150,7 @@ func TestJVMUpdate(t *testing.T) {
 	checkUpdate(t, root, update{"jvm", randomize(t, root, "usr/local/lib/app.data"), []string{"usr/local/lib/app.data"}})
 }
 
-// This root has the form of dotnet publish, and needs no download from NuGet.
+// This root looks like the output of dotnet publish, but needs no download from NuGet.
 func TestDotnetUpdate(t *testing.T) {
 	clients.Need(t)
 	root := t.TempDir()
@@ -174,8 +174,8 @@ func TestDotnetUpdate(t *testing.T) {
 	checkUpdate(t, root, update{"dotnet", change, []string{"app/Acme.Log.dll", "app/App.deps.json"}})
 }
 
-// Yarn itself installs packages of the registry for Plug'n'Play. The dependencies of a package go
-// with it.
+// Yarn itself installs packages from the registry for Plug'n'Play. A package's dependencies change
+// with the package.
 func TestYarnUpdate(t *testing.T) {
 	t.Parallel()
 	clients.Need(t, "node", "npm")
@@ -189,7 +189,7 @@ func TestYarnUpdate(t *testing.T) {
 	putSize(t, root, "srv/app/index.js", 50_000)
 	install := exec.Command("sh", "-ec", `YARN_NPM_REGISTRY_SERVER=$(npm config get registry) node "$YARN" install`)
 	install.Dir = filepath.Join(root, "srv/app")
-	// Where CI is set, Yarn needs this to make a lock file.
+	// If CI is set, Yarn needs this to write a lock file.
 	install.Env = append(os.Environ(), "YARN="+filepath.Join(dir, "node_modules/@yarnpkg/cli-dist/bin/yarn.js"), "HOME="+dir,
 		"YARN_ENABLE_IMMUTABLE_INSTALLS=false")
 	clients.Run(t, install)

@@ -28,7 +28,7 @@ func extracted(t testing.TB, source string, args ...string) string {
 	return dir
 }
 
-// untarred extracts an image to a tar, and that with GNU tar.
+// untarred extracts an image to a tar, and extracts the tar with GNU tar.
 func untarred(t testing.TB, source string) string {
 	t.Helper()
 	dir := t.TempDir()

@@ -51,9 +51,8 @@ func (zeros) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// A 1 MB disk runs full: the one with the output, the directory for temporary files, the cache, or
-// all of them. The command names the place and leaves existing files unchanged, or there was enough
-// room.
+// A 1 MB disk with the output, the temporary files, the cache, or all three runs full. Either there
+// is enough room, or the command names the place and leaves existing files unchanged.
 func TestFaultsOfSmallDisks(t *testing.T) {
 	clients.Need(t, "root")
 	eachFaultJob(t, func(t *testing.T, p faultPlace, j faultJob) {
@@ -102,8 +101,8 @@ func (p faultPlace) onSmallDisk(t *testing.T, j faultJob, whole faultResult, pla
 	return true
 }
 
-// A pipe whose reader has closed it ends a command like SIGPIPE, but without leftovers. A closed
-// pipe that is only for messages does not end the command.
+// If the reader of a pipe closes it, the command ends as with SIGPIPE, but without leftovers. If
+// the pipe is only for messages, the command continues.
 func TestFaultsOfClosedPipes(t *testing.T) {
 	clients.Need(t)
 	p := newFaultPlace(t)
@@ -190,7 +189,7 @@ func deafPipe(t *testing.T) *os.File {
 	return w
 }
 
-// A truncated stream, at any place, is reported, and there is no output.
+// A stream that is truncated at any place is reported, and there is no output.
 func TestFaultsOfCutStreams(t *testing.T) {
 	clients.Need(t)
 	p := newFaultPlace(t)

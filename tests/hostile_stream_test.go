@@ -17,7 +17,8 @@ import (
 	"chunkah/tests/mkroot"
 )
 
-// deadline is when a stage that must refuse counts as hanging. All of them need far less.
+// deadline is the time after which a stage that must refuse its input counts as hanging. All stages
+// need far less.
 const deadline = 2 * time.Minute
 
 // A hostileStream is a stream that one of the three reading stages must refuse. "@" in its records

@@ -28,7 +28,7 @@ func tarRecords(t *testing.T, source string) string {
 	return regexp.MustCompile(`,"stamp":"[^"]*"`).ReplaceAllString(files, "")
 }
 
-// awkward is owned with an ACL, a default ACL and a sparse file.
+// awkwardRoot makes the root owned, with an ACL, a default ACL and a sparse file added.
 func awkwardRoot(t *testing.T) string {
 	t.Helper()
 	root := mkroot.Make(t, owned)
@@ -81,7 +81,7 @@ func TestFromRootTar(t *testing.T) {
 	})
 }
 
-// A root tar needs no privileges, for any owner of its files.
+// Reading a root tar needs no privileges, whoever owns its files.
 func TestFromRootTarAsAnyUser(t *testing.T) {
 	clients.Need(t, "root", "tar", "setpriv", "setfacl")
 	root := awkwardRoot(t)

@@ -72,8 +72,8 @@ func readBounds(t *testing.T, records string) bounds {
 	return b
 }
 
-// of returns the expected mtime of a path with the given mtime in the source. A package's build
-// time bounds it; otherwise it is that of the component's newest file.
+// of returns the expected mtime of a path with the given mtime in the source. For a package's file,
+// it is at most the package's build time. Otherwise it is the mtime of the component's newest file.
 func (b bounds) of(path string, mtime int64) int64 {
 	name := b.component[path]
 	if clamp, ok := b.clamp[name]; ok {

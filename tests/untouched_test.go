@@ -224,7 +224,7 @@ func untouched(t *testing.T, root string, atimes bool, f func()) {
 	}
 }
 
-// snapshot returns everything that is visible of a tree, by path. It changes only the access times
+// snapshot returns everything that is visible in a tree, by path. It changes only the access times
 // of symlinks, which is unavoidable.
 func snapshot(t *testing.T, path string, atimes bool) map[string]string {
 	t.Helper()

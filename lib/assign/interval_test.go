@@ -8,8 +8,8 @@ import (
 	"chunkah/tests/bound"
 )
 
-// FuzzParseInterval checks that any text either is refused or gives a number of days that fits into
-// a stream. A number of days, written as a number, parses as itself.
+// FuzzParseInterval checks that a text is refused or gives a number of days that fits into a
+// stream, and that a number of days parses as itself.
 func FuzzParseInterval(f *testing.F) {
 	for _, text := range []string{"daily", "quarterly", "7", "+7", "007", "0", "-1", "1.5", "18446744073709551616", "weekly\n", ""} {
 		f.Add(text)

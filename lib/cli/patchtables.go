@@ -15,8 +15,8 @@ import (
 
 // tableFiles reads the files of the wanted layers from the layers' zstd:chunked tables of contents.
 // The wanted layers and the result are indexed by the digest of the layer's entries. Only the
-// tables are downloaded. Layers whose tables cannot be read are left out with a warning. So are
-// layers whose tables list other entries than the history.
+// tables are downloaded. Layers whose tables cannot be read are left out with a warning. Layers
+// whose tables do not match the history are left out, too.
 func tableFiles(ctx context.Context, env *Env, img *image.Image, want map[string][]int) (map[string][]*format.File, error) {
 	found := make(map[string][]*format.File)
 	for entries, i := range inOrder(want) {

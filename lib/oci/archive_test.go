@@ -267,7 +267,7 @@ type named struct{ io.Writer }
 
 func (named) Name() string { return "/dev/stdout" }
 
-// TestArchiveName: messages use the user's name for the output.
+// Messages use the name that the user gave the output.
 func TestArchiveName(t *testing.T) {
 	f, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 	if err != nil {

@@ -67,7 +67,7 @@ func FuzzMergedIndex(f *testing.F) {
 	})
 }
 
-// FuzzJSON: JSON that CheckJSON accepts has one meaning, and its canonical form is stable.
+// FuzzJSON checks that JSON accepted by CheckJSON has one meaning and a stable canonical form.
 func FuzzJSON(f *testing.F) {
 	for _, s := range []string{`{"a":[1,{"a":2}],"b":{"a":null}}`, `{"a":1,"\u0061":2}`, "[1e400]\n", `"\ud800"`, "{\"\xff\":1}", "[[[[", "1 2"} {
 		f.Add([]byte(s))

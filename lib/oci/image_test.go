@@ -12,7 +12,7 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// testLayers makes a layer of each text. They are not tars, which does not matter here.
+// testLayers makes a layer from each text. The layers are not tars, but that does not matter here.
 func testLayers(texts ...string) []Layer {
 	var layers []Layer
 	for _, text := range texts {

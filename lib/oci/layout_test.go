@@ -121,7 +121,7 @@ func TestLayoutMerge(t *testing.T) {
 	}
 }
 
-// Fields of an index that this package does not write stay.
+// Fields of an index that this package does not write are kept.
 func TestLayoutForeignIndex(t *testing.T) {
 	path := t.TempDir()
 	if err := layoutTo(t, path, "a:1", "x"); err != nil {
@@ -143,7 +143,7 @@ func TestLayoutForeignIndex(t *testing.T) {
 	if err != nil || !strings.Contains(string(data), `"annotations":{"k":"v"}`) || !strings.Contains(string(data), `"future":1e400`) {
 		t.Errorf("got %s, %v", data, err)
 	}
-	// The same if none of its images stays.
+	// These fields are also kept if no image of the index stays.
 	if err := os.WriteFile(index, []byte(`{"schemaVersion":2,"manifests":null,"annotations":{"k":"v"}}`), 0o666); err != nil {
 		t.Fatal(err)
 	}
@@ -201,7 +201,7 @@ func TestLayoutRefused(t *testing.T) {
 	}
 }
 
-// An unfinished layout that a killed run left is continued.
+// A build continues an unfinished layout that a killed run left behind.
 func TestLayoutUnfinished(t *testing.T) {
 	path := t.TempDir()
 	if err := os.MkdirAll(filepath.Join(path, blobsDir), 0o777); err != nil {
@@ -304,7 +304,7 @@ func TestLayoutDamagedBlob(t *testing.T) {
 	}
 }
 
-// No index is written that would be too large to read.
+// An index that would be too large to read is not written.
 func TestLayoutIndexIsBounded(t *testing.T) {
 	path := t.TempDir()
 	if err := layoutTo(t, path, "first:1", "one"); err != nil {

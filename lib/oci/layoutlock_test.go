@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Several builds to one layout all finish, with all their images in it: if the layout exists, and
-// if each build is about to create it.
+// Several builds to one layout all finish, and the layout contains all their images, whether it
+// exists already or each build is about to create it.
 func TestLayoutOfMany(t *testing.T) {
 	const builds = 20
 	for _, exists := range []bool{true, false} {
@@ -85,8 +85,8 @@ func TestLayoutWaitEnds(t *testing.T) {
 	}
 }
 
-// Another user's symlink in a world-writable directory is not followed: neither for an archive nor
-// for a layout, new or existing.
+// Another user's symlink in a world-writable directory is not followed, for an archive or a layout,
+// new or existing.
 func TestForeignLink(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root to make a link of another user")

@@ -10,8 +10,8 @@ import (
 	"chunkah/format"
 )
 
-// Times that an ordinary tar header cannot express switch off the times of a component, which the
-// report says.
+// If an ordinary tar header cannot express the time of a file, the files of the component keep
+// their own times, and the report counts the component.
 func TestOddTimes(t *testing.T) {
 	for _, test := range []struct {
 		name  string
@@ -34,8 +34,8 @@ func TestOddTimes(t *testing.T) {
 	}
 }
 
-// A part without plain times keeps its files' times, even if the component had others, and the
-// other way round.
+// A part without plain times keeps its files' times, even if the component had others, and vice
+// versa.
 func TestPartsOfOddTimes(t *testing.T) {
 	for _, newest := range []int64{100, 1 << 33} {
 		records := []format.Record{&format.Header{Version: 1, Stage: format.StageAssign}, dir("/")}

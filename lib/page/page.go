@@ -218,7 +218,7 @@ func (c *content) write(w io.Writer, title string) error {
 	return page.Execute(w, map[string]any{
 		"Title": title, "Answer": last.Answer + " " + last.Of, "Question": last.Question, "About": last.About,
 		"Policy": fmt.Sprintf("default-src 'none'; style-src '%s'; script-src '%s'; base-uri 'none'; form-action 'none'", hash(style), hash(script)),
-		"Style":  template.CSS(style), "Script": template.JS(script), "Data": template.JS(data), // style and script are ours, the data is JSON
+		"Style":  template.CSS(style), "Script": template.JS(script), "Data": template.JS(data), // style and script are part of this program, and the data is JSON
 	})
 }
 

@@ -63,8 +63,8 @@ func filesOf(t testing.TB, records []*format.Layer, files [][]*format.File) []by
 	return b.Bytes()
 }
 
-// Files are read as they were written, without everything that is not in a layer, and the digest of
-// the entries stays the same. They are a plan too.
+// Files are read as they were written, except for fields that a layer does not contain, and the
+// digest of the entries stays the same. They are a plan, too.
 func TestFiles(t *testing.T) {
 	records, files := filesOfLayers(t)
 	data := filesOf(t, records, files)
@@ -99,7 +99,7 @@ func TestFiles(t *testing.T) {
 	}
 }
 
-// Of damaged files, only whole layers are used, and those that say something else are left out.
+// From damaged files, only complete layers are used, and layers with a wrong digest are left out.
 func TestDamagedFiles(t *testing.T) {
 	records, files := filesOfLayers(t)
 	data := filesOf(t, records, files)

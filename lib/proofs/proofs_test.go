@@ -138,8 +138,8 @@ func TestPath(t *testing.T) {
 	}
 }
 
-// Something else in place of the record is replaced and never written to: in another user's home it
-// could be a link to a device.
+// Anything else in place of the record is replaced, but never written to: in another user's home,
+// it could be a link to a device.
 func TestSaveFollowsNoLink(t *testing.T) {
 	dir := t.TempDir()
 	path, pipe := filepath.Join(dir, "proven"), filepath.Join(dir, "pipe")

@@ -345,8 +345,8 @@ func TestFind(t *testing.T) {
 	}
 }
 
-// FuzzFile: any file is refused with one line, or every name gets places whose names are valid,
-// under the rule of the longest prefix.
+// FuzzFile checks that a file is refused with one line, or that every name gets valid places by the
+// rule of the longest prefix.
 func FuzzFile(f *testing.F) {
 	f.Add([]byte(example), "example.com/foo/app:1")
 	f.Add([]byte(example), "a.sub.wild.example:80/app@"+sum)

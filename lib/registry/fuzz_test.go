@@ -52,8 +52,8 @@ func (s *script) RoundTrip(req *http.Request) (*http.Response, error) {
 	return http.ReadResponse(bufio.NewReader(bytes.NewReader(answer)), req)
 }
 
-// FuzzAnswers: whatever the registry answers, reading a manifest or a blob and pushing an image
-// come to an end. Data that were read match their digest, and errors name the registry.
+// FuzzAnswers checks that reads and pushes end, whatever the registry answers. Data that was read
+// matches its digest, and errors name the registry.
 func FuzzAnswers(f *testing.F) {
 	layer := []byte("text")
 	sum := digest.FromBytes(layer)
@@ -120,8 +120,8 @@ func readBlob(ctx context.Context, repo *Repository, blob []byte) ([]byte, error
 	return data, errors.Join(err, in.Close())
 }
 
-// FuzzCredentials: any credential file gives the same credentials each time, or an error that names
-// the file.
+// FuzzCredentials checks that a credential file gives the same credentials each time, or an error
+// that names the file.
 func FuzzCredentials(f *testing.F) {
 	for _, s := range []string{
 		`{"auths":{"registry.example":{"auth":"dXNlcjpwYXNz"},"registry.example/team":{"username":"u","password":"p"}}}`,

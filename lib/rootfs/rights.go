@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// readsAll reports whether this process can read every file. This requires the capability, and not
-// only within a user namespace.
+// readsAll reports whether this process can read every file. This requires the capability, and a
+// user namespace that maps all IDs.
 func readsAll() bool {
 	const mask = 1<<unix.CAP_DAC_OVERRIDE | 1<<unix.CAP_DAC_READ_SEARCH
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}

@@ -68,7 +68,8 @@ func (s store) put(document *[]byte, mark string, data []byte) {
 	*document = bytes.ReplaceAll(*document, []byte("#"+mark[1:]), []byte(d.Digest))
 }
 
-// FuzzImage: two runs find the same faults, and an image without faults can be opened and read.
+// FuzzImage checks that two runs find the same faults, and that an image without faults can be
+// opened and read.
 func FuzzImage(f *testing.F) {
 	for _, tars := range [][2][]byte{
 		{mk.Tar(f, mk.Dir("./"), mk.Dir("a/"), mk.File("a/f", "f"), mk.Link("a/g", "a/f")), mk.Tar(f, mk.Dir("a/"), mk.File("a/.wh.f", ""), mk.File("b", "b"))},

@@ -71,9 +71,9 @@ func SkopeoCopy(t testing.TB, from, to string) {
 	Run(t, exec.Command("skopeo", "--insecure-policy", "copy", "--quiet", from, to))
 }
 
-// UmociUnpack unpacks the image of an OCI archive with umoci and returns the tree. skopeo copies
-// the layers without compressing them, and umoci makes no bundle, which would read all files again:
-// both would take longer than unpacking.
+// UmociUnpack unpacks the image of an OCI archive with umoci and returns the tree. skopeo does not
+// compress the layers, and umoci makes no bundle, which would read all files again. Either would
+// take longer than the unpacking.
 func UmociUnpack(t testing.TB, archive string) string {
 	t.Helper()
 	dir := t.TempDir()

@@ -129,7 +129,7 @@ func (l Layer) Blob(t testing.TB) []byte {
 	case Plain:
 		return l.Tar
 	case Gzip:
-		// Two members, like parallel compressors write.
+		// Two members, as parallel compressors write them.
 		half := len(l.Tar) / 2
 		for _, part := range [][]byte{l.Tar[:half], l.Tar[half:]} {
 			w, err := gzip.NewWriterLevel(&out, cmp.Or(l.Level, gzip.DefaultCompression))
