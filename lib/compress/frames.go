@@ -22,7 +22,7 @@ const (
 // Close.
 type FrameWriter struct{ z *Writer }
 
-// framing is what a Writer knows about its frames.
+// framing contains a Writer's data about its frames.
 type framing struct {
 	cuts   []int   // offsets in the buffer at which frames end
 	frames int     // number of frames ended so far

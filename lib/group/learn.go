@@ -11,7 +11,7 @@ import (
 // surprises: images in which a component changed although its history contains no new update.
 // Changes that the history explains are already part of the component's rate.
 
-// Learned is what the last images show about a component.
+// Learned describes how often a component changed in the last images.
 type Learned struct {
 	// Updated is the day of the component's newest known update, counted from 1970. It is 0 if no
 	// update is known.

@@ -35,7 +35,7 @@ type Previous struct {
 	// Times contains the components whose contents are known. Grouping does not use it. It is for
 	// the code that sets file times.
 	Times map[string]Dated
-	// Learned is what the images up to this one showed about its components (see Learn).
+	// Learned describes the changes of its components in the images up to this one (see Learn).
 	Learned map[string]Learned
 }
 

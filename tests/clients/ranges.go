@@ -25,7 +25,7 @@ type RangeProxy struct {
 	got Fetched
 }
 
-// Fetched is what clients fetched of blobs.
+// Fetched records the parts of blobs that clients fetched.
 type Fetched struct {
 	Requests int
 	Ranges   int   // in all requests together

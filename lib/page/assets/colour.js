@@ -1,4 +1,4 @@
-// classes of stability, the most stable first: the lower limit in parts per million, and the label.
+// classes of stability, most stable first: the lower limit in parts per million, and the label.
 const classes = [[999000, "99.9% and more"], [990000, "99 to 99.9%"], [950000, "95 to 99%"], [800000, "80 to 95%"], [500000, "50 to 80%"], [0, "less than 50%"]];
 function stabilityClass(ppm) { return ppm === null ? "cu" : "c" + classes.findIndex(c => ppm >= c[0]); }
 
@@ -34,7 +34,7 @@ function paint(e, sum) {
   if (stops.length > 1) e.style.backgroundImage = `linear-gradient(90deg, ${stops.join(", ")})`;
 }
 
-// fateText describes the download of some files, or their waste.
+// fateText describes how much of some files is downloaded or wasted.
 function fateText(sum) {
   if (!isReuse) return sum.mix[same] > 0 ? size(sum.mix[same]) + " hidden" : "";
   if (sum.mix[same] + sum.mix[changed] === 0) return fateNames[kept];
@@ -52,7 +52,7 @@ function key(kind, name, fill) {
   return k;
 }
 
-const mostKeys = 12; // layers in a legend
+const mostKeys = 12; // largest number of layers in a legend
 
 function drawLegend() {
   const legend = document.getElementById("legend"), title = make("strong", ways[way].title + ":");

@@ -24,14 +24,14 @@ function count(n, what) { return n === 1 ? "1 " + what : n.toLocaleString("en") 
 // percent formats parts per million. Like the command, it rounds down.
 function percent(ppm) { return ppm === null ? "unknown" : (Math.floor(ppm / 100) / 100).toFixed(2) + "%"; }
 
-// A layer has its files in columns: common, the number of bytes that a path shares with the
-// previous one; rest, the remainder of the path; sizes; and components, a single number if all
-// files have the same one. -1 means unknown. Several images can have the same layer.
+// A layer stores its files in columns: common, the number of bytes that a path shares with the
+// previous path; rest, the remainder of the path; sizes; and components, which is a single number
+// if all files have the same component. -1 means unknown. Several images can share a layer.
 function componentOf(layer, at) { return typeof layer.components === "number" ? layer.components : layer.components[at]; }
 function componentName(c) { return c < 0 ? oneOfSeveral : data.components[c]; }
 
-// commonPrefix is what most component names begin with, up to a slash: "rpm/". Small cells do not
-// have it.
+// commonPrefix is the beginning, up to a slash, that most component names share, for example "rpm/".
+// Small cells do not show it.
 const commonPrefix = (() => {
   const counts = new Map();
   for (const name of data.components) {
@@ -55,16 +55,16 @@ function pathsOf(layer) {
   return layer.paths = paths;
 }
 
-// The view is the image that is shown: of a series, the new image of the chosen step. Each of its
-// layers refers to one of data.layers, and has what is different in each image.
+// The view is the image on the screen. In a series, it is the new image of the chosen step. Each of
+// its layers refers to an element of data.layers, and adds the values that differ between images.
 let view = data.views[data.views.length - 1];
 function layerAt(pos) { return data.layers[view.layers[pos].at]; }
 
 // Fates of a file. In a page about one image, a file is seen or hidden.
 const kept = 0, same = 1, changed = 2;
 
-// flagsOf decodes the runs of files that changed, or that are hidden: lengths, the first one of
-// files that are not.
+// flagsOf decodes which files changed or are hidden. The runs are lengths, and the first run counts
+// files that did not change or are not hidden.
 function flagsOf(l) {
   if (l.decoded) return l.decoded;
   const flags = new Uint8Array(data.layers[l.at].sizes.length);
@@ -79,8 +79,8 @@ function fateOf(l, at) {
   return !l.missing ? kept : flagsOf(l)[at] ? changed : same;
 }
 
-// Sizes on a page about downloads are those of blobs: a blob is divided by the space of its files in
-// the tar, as in the command. Otherwise they are the sizes of files.
+// A page about downloads shows sizes of blobs: a blob is divided among its files in proportion to
+// their space in the tar, as in the command. Other pages show the sizes of files.
 function bytesOf(layer, at) {
   if (!isReuse) return layer.sizes[at];
   if (layer.ratio === undefined) layer.ratio = layer.sizes.length === 0 ? 0 : layer.blob / layer.sizes.reduce((sum, s) => sum + space(s), 0);
@@ -88,7 +88,7 @@ function bytesOf(layer, at) {
 }
 function space(bytes) { return 512 + Math.ceil(bytes / 512) * 512; }
 
-// newSum collects files: their bytes by fate, and the stability and layer of most of them.
+// newSum starts a sum of files: their bytes by fate, their stability, and their bytes per layer.
 function newSum() { return { bytes: 0, files: 0, mix: [0, 0, 0], stable: 0, known: 0, layers: new Map() }; }
 
 function addFile(sum, pos, at) {

@@ -1,4 +1,4 @@
-// The head of the page: the answer, the steps of a series, bars and clients.
+// The head of the page shows the answer, the steps of a series, bars and clients.
 const clientNames = { docker: "docker (overlay2)" };
 
 function drawHead() {
@@ -41,8 +41,8 @@ function drawClients() {
   list.hidden = list.children.length === 0;
 }
 
-// drawSteps draws a column per step of a series: the download, above the name of the image. Each one
-// can be chosen.
+// drawSteps draws a column per step of a series. It shows the download, above the name of the image.
+// A click chooses a step.
 function drawSteps() {
   const box = document.getElementById("steps");
   box.hidden = data.views.length < 2;
@@ -75,7 +75,7 @@ function drawSteps() {
   box.append(chart);
 }
 
-// chooseStep shows another step of the series, at the same place if it is there.
+// chooseStep shows another step of the series.
 function chooseStep(i, focus) {
   view = data.views[i];
   place = top_(place.by);

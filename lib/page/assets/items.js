@@ -1,5 +1,5 @@
-// A place in the map. By layers: all layers, the components of one layer, or the directories and
-// files of one component. By files: the directories and files of all layers.
+// A place in the map. By layers, it shows all layers, the components of one layer, or the
+// directories and files of one component. By files, it shows the directories and files of all layers.
 const top_ = by => ({ by, layer: null, component: null, dir: by === "files" ? "/" : null });
 let place = top_("layers");
 
@@ -50,8 +50,8 @@ function eachFile(at, visit) {
   }
 }
 
-// filesAt returns the directories and files in a directory. It goes on to the first directory that
-// has a choice.
+// filesAt returns the directories and files in a directory. It skips directories that contain
+// nothing but one directory.
 function filesAt(at) {
   for (;;) {
     const dirs = new Map(), items = [], base = at.dir.length;
@@ -69,7 +69,7 @@ function filesAt(at) {
   }
 }
 
-// sumOf returns the sum of a name. It is new if there is none.
+// sumOf returns the sum for a name, and creates it if it does not exist.
 function sumOf(sums, name) {
   let sum = sums.get(name);
   if (!sum) { sum = newSum(); sum.label = name; sums.set(name, sum); }

@@ -1,4 +1,4 @@
-// table fills a folded table, when it is first opened.
+// table fills a folded table when it is first opened.
 function table(id, heads, rows) {
   const box = document.getElementById(id), to = box.querySelector("div");
   const fill = () => {
@@ -23,10 +23,10 @@ function table(id, heads, rows) {
   fill();
 }
 
-const mostRows = 200; // of a table, at first
+const mostRows = 200; // rows that a table shows at first
 
 function drawTables() {
-  table("all", ["layer", "size", "compressed", "stability", "chain", "files", "holds"], () => view.layers.map((l, i) => {
+  table("all", ["layer", "size", "compressed", "stability", "chain", "files", "contents"], () => view.layers.map((l, i) => {
     const layer = data.layers[l.at];
     return ["" + i, size(layer.bytes), layer.plain ? "plain" : size(layer.blob), percent(l.stability), percent(l.chain), layer.sizes.length.toLocaleString("en"), layer.by || layerText(layer)];
   }));

@@ -63,8 +63,8 @@ function cell(item, r, i) {
   return c;
 }
 
-// nest draws the components of a layer, or the contents of a directory, into its cell, as far as they
-// are large enough to see.
+// nest draws the components of a layer, or the contents of a directory, into its cell, if they are
+// large enough to see.
 function nest(button, item, r) {
   const border = 1, w = r.w - 2 * border, h = r.h - 2 * border - head;
   const total = item.parts.reduce((sum, p) => sum + Math.max(1, p.bytes), 0);
@@ -94,7 +94,7 @@ function choose(c, focus) {
   if (d.of > d.list.length) detail.append(make("p", "and " + (d.of - d.list.length).toLocaleString("en") + " more"));
 }
 
-// go shows another place. For a layer with one component that is the component.
+// go shows another place. For a layer with one component, it shows the component.
 function go(to, focus) {
   if (to.layer !== null && to.component === null && partsOf(to.layer).length === 1) to = { ...to, component: partsOf(to.layer)[0].component, dir: "/" };
   place = { ...to };
@@ -115,7 +115,7 @@ function above(at) {
   return at.layer === null ? null : top_("layers");
 }
 
-// up goes to the place above, and selects the cell of the current one.
+// up goes to the place above, and selects the cell of the place that it left.
 function up() {
   const from = place, to = above(from);
   if (!to) return;
