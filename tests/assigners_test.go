@@ -137,8 +137,8 @@ file /usr/share/crane/MANUAL text=manual
 file /srv/other text=other
 `
 
-// The example of docs/components.md: alone, before chunkah-assign, where it takes precedence over
-// all repos, and after it, where it gets the leftovers.
+// The example of docs/components.md works alone, before chunkah-assign (then it takes precedence
+// over all repos), and after it (then it gets the leftovers).
 func TestAssignByManifest(t *testing.T) {
 	clients.Need(t, "python3")
 	want := []string{"none", "none", "none", "none"}

@@ -13,9 +13,9 @@ import (
 	"chunkah/tests/mkroot"
 )
 
-// strange has files that clients could make differently from chunks than from a tar. Those that
-// podman 5.4 does make differently are in layers of their own. The mode of the root directory is
-// that which podman gives it if it pulls whole layers.
+// strange has files that clients could create differently from chunks than from a tar. Files that
+// podman 5.4 does create differently are in separate layers. The root directory has the mode that
+// podman gives it when it pulls whole layers.
 const strange = `
 dir / mode=0555
 dir /etc mode=0755 uid=3 gid=4 xattr:user.note=dir xattr:user.component=plain
@@ -160,7 +160,7 @@ func TestChunkedLayersAreOrdinary(t *testing.T) {
 		clients.Run(t, exec.Command("chunkah", "diff", "--ignore-mtime", root, e.Mount(ref)))
 	})
 	t.Run("containerd", func(t *testing.T) {
-		// It gives the root directory a mode of its own, and loses capabilities of hard links.
+		// podman sets its own mode for the root directory, and loses capabilities of hard links.
 		plain := host + "/strange:zstd"
 		clients.Run(t, exec.Command("chunkah", "build", "-q", "--rootfs", root, "--keep-special-files", "--compress", "zstd", "-o", "docker://"+plain))
 		c := clients.NewContainerd(t)

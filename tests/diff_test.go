@@ -42,8 +42,8 @@ func diffLines(t *testing.T, args ...string) []string {
 	return lines
 }
 
-// Each change of one field of one file is found between directories, between images, and between
-// both, and nothing else is.
+// Each change of one field of one file is found between directories, between images, and between a
+// directory and an image. No other difference is reported.
 func TestDiffFindsEveryChange(t *testing.T) {
 	t.Parallel()
 	clients.Need(t, "root")
@@ -107,7 +107,7 @@ func TestDiffFindsEveryChange(t *testing.T) {
 	}
 }
 
-// In images of other tools times count, down to the nanosecond between two images.
+// In images of other tools, times count. Between two images, they count to the nanosecond.
 func TestDiffOfTimes(t *testing.T) {
 	clients.Need(t, "root", "tar")
 	image := func(sec, nsec int64) string {

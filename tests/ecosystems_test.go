@@ -159,7 +159,7 @@ func manifestOf(files map[string][]string) string {
 	return strings.Join(append([]string{header}, lines...), "\n") + "\n"
 }
 
-// This root has a manifest and files as chisel writes them, and needs no download of archives.
+// This root has a manifest and files as chisel writes them, but needs no download of archives.
 func TestChiselUpdate(t *testing.T) {
 	t.Parallel()
 	clients.Need(t, "zstd")
@@ -189,7 +189,7 @@ file /app/server size=500000
 	checkUpdate(t, root, update{"chisel", randomize(t, root, "usr/lib/libz.so.1"), []string{"usr/lib/libz.so.1", wall}})
 }
 
-// This root has the form that conda gives it, and needs no download from channels.
+// This root looks like one that conda made, but needs no download from channels.
 func TestCondaUpdate(t *testing.T) {
 	t.Parallel()
 	clients.Need(t)
@@ -207,7 +207,7 @@ func TestCondaUpdate(t *testing.T) {
 		[]string{"opt/conda/*/*zlib*", "opt/conda/conda-meta/history"}})
 }
 
-// No system of this test has a package of opkg, so its database is made here.
+// No system in these tests has opkg as a package, so the test makes its database.
 func TestOpkgUpdate(t *testing.T) {
 	clients.Need(t)
 	root := t.TempDir()

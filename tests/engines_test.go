@@ -225,7 +225,7 @@ func TestManifestTypeDocker(t *testing.T) {
 	}
 	d := clients.NewDocker(t)
 	d.Pull(host + "/app:docker")
-	// As the previous image, it gives its layers to images in both formats.
+	// As the previous image, it supplies layers for images in both formats.
 	for _, form := range []string{"docker", "oci"} {
 		if said := push("/app:next", "--manifest-type", form, "--previous", "docker://"+host+"/app:docker"); !strings.Contains(said, ": reused ") {
 			t.Errorf("%s: %s", form, said)

@@ -18,7 +18,8 @@ func dataCalls() []string {
 	return []string{"read", "pread64", "getdents64", "readlinkat", "write", "pwrite64", "copy_file_range", "fsync", "renameat", "ftruncate", "mkdirat"}
 }
 
-// looks returns calls that only look. If one fails, another way can replace it.
+// looks returns calls that only query something. If such a call fails, the command can use another
+// way.
 func looks() []string {
 	return []string{"openat", "openat2", "statx", "newfstatat", "fstat", "listxattrat", "lgetxattr"}
 }

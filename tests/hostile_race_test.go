@@ -20,14 +20,14 @@ import (
 const (
 	// raceDirs is the number of directories that are swapped, one after another.
 	raceDirs = 40
-	// raceRuns is the number of runs of each command meanwhile: some thousand swaps.
+	// raceRuns is the number of runs of each command. Some thousand swaps happen during these runs.
 	raceRuns  = 20
 	raceInner = "what stands inside"
 	raceOuter = "what is outside !!" // of the same length, so that sizes do not distinguish them
 )
 
 // While another process replaces directories and files with links to the outside, no command opens
-// anything there: no output is from there, and the kernel reports no open.
+// anything there: no output contains anything from there, and the kernel reports no open.
 func TestLaw6NothingOutsideIsOpened(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs hundreds of commands")

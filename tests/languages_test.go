@@ -101,8 +101,8 @@ func TestNodeOwners(t *testing.T) {
 	root := trixieRoot(t)
 	o := assign(t, root)
 	o.have(t, "node/chalk", "node/lodash", "node/async", "node/@nodelib/fs.walk", "node/semver", "node/.database")
-	// npm's tree: packages that only one top-level dependency needs go with it, except lodash,
-	// which is large.
+	// In npm's tree, a package that only one top-level dependency needs is in that dependency's
+	// component, except lodash, which is large.
 	gathered := map[string]string{
 		"chalk": "chalk", "ansi-styles": "chalk", "color-convert": "chalk", "color-name": "chalk",
 		"escape-string-regexp": "chalk", "supports-color": "chalk", "has-flag": "chalk",

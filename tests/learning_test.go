@@ -44,7 +44,7 @@ func plannedLayerOf(t *testing.T, plan, component string) (l plannedLayer, layer
 }
 
 // A component that changes in each image, and whose history does not say so, moves to the top layer
-// and no longer shares it with stable ones. What the images showed survives wherever plans do.
+// and no longer shares it with stable ones. This knowledge is kept wherever plans are kept.
 func TestLearning(t *testing.T) {
 	clients.Need(t, "skopeo", "setfattr")
 	var spec strings.Builder

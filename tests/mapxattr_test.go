@@ -23,8 +23,8 @@ func labelOf(path string) string {
 	return strings.TrimRight(string(value), "\x00")
 }
 
-// --map-xattr puts labels into the image that the source has under another name. What clients do to
-// them is in docs/fidelity.md.
+// --map-xattr puts labels into the image that have another name in the source. docs/fidelity.md
+// describes what clients do with them.
 func TestMapXattr(t *testing.T) {
 	clients.Need(t, "root", "skopeo", "umoci")
 	root := mkroot.Make(t, labelled)

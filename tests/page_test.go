@@ -260,7 +260,7 @@ func TestSeriesPageInABrowser(t *testing.T) {
 	// The layers that several images have are in the page once.
 	want(`data.layers.length < data.views.reduce((n, v) => n + v.layers.length, 0)`, "true")
 
-	// By directory: those with one entry are skipped on the way down, and on the way up.
+	// In the view by directory, directories with one entry are skipped on the way down and up.
 	p.Go("file://" + name + "#dir=/")
 	const names = `[...document.querySelectorAll(".cell")].map(c => c.getAttribute("aria-label").split(",")[0]).sort().join()`
 	want(names, "/opt/,/usr/")

@@ -18,8 +18,8 @@ import (
 	"chunkah/tests/mkroot"
 )
 
-// skopeo copies an image with patch layers to other forms and back. It has the files of the root
-// then, and the next build keeps layers of the copy.
+// skopeo copies an image with patch layers to other forms and back. The copies have the files of
+// the root, and the next build keeps their layers.
 func TestPatchLayersSurviveSkopeo(t *testing.T) {
 	clients.Need(t, "root", "umoci", "skopeo", "setfattr")
 	old, root, next := mkroot.Make(t, patchRoots[0]), mkroot.Make(t, patchRoots[1]), mkroot.Make(t, patchRoots[2])

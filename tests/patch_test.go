@@ -177,7 +177,7 @@ func TestPatchLayersInEngines(t *testing.T) {
 	})
 }
 
-// sameMount compares a root with a mounted image. Engines give / a mode of their own.
+// sameMount compares a root with a mounted image. Engines set their own mode for /.
 func sameMount(t *testing.T, root, mounted string, mode os.FileMode) {
 	t.Helper()
 	if err := os.Chmod(root, mode); err != nil {
@@ -192,7 +192,7 @@ func dockerPaths(path string) bool {
 }
 
 // The wrapper and the pipe give the same bytes, in both encodings, on any number of cores, and
-// whatever the files of the previous image come from.
+// wherever the file list of the previous image comes from.
 func TestPatchLayersAreReproducible(t *testing.T) {
 	clients.Need(t, "root", "setfattr")
 	old, root := mkroot.Make(t, patchRoots[0]), mkroot.Make(t, patchRoots[1])

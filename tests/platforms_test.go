@@ -63,7 +63,8 @@ func attested(t *testing.T, j *joined) string {
 	return "oci:" + dir + ":x"
 }
 
-// Every image of an index is rechunked, and the result is one index, at every kind of place.
+// The layers of every image of an index are split, and the result is one index, in every kind of
+// destination.
 func TestPlatformAll(t *testing.T) {
 	t.Parallel()
 	clients.Need(t, "skopeo", "docker-registry")

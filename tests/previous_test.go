@@ -161,7 +161,8 @@ func TestPreviousKeepsDigests(t *testing.T) {
 	clients.Need(t, "setfattr")
 	root := copyRoot(t, componentsRoot(t, 24))
 	_, last, _ := planOf(t, root)
-	// The first build costs once, because a plan without a previous one lacks some knowledge.
+	// The first build with --previous can change more layers, because a plan made without it lacks
+	// some data.
 	for i, name := range []string{"c03", "c04", "c20"} {
 		rewrite(t, filepath.Join(root, "srv", name), 0, fmt.Sprint("changed ", i))
 		_, next, _ := planOf(t, root, "--previous", last)

@@ -19,8 +19,8 @@ const (
 
 // With patch layers, an update of one package costs clients that store layers by chain little more
 // than the package and the database. The root has the packages of a Fedora container, from the
-// database that a module carries for its tests. Paths and sizes of the files are true, and contents
-// are made up.
+// database that a module carries for its tests. The paths and sizes of the files are real, but
+// their contents are invented.
 func TestClientsPullAnUpdatedPackage(t *testing.T) {
 	t.Parallel()
 	clients.Need(t, "root", "skopeo", "docker-registry")

@@ -197,8 +197,8 @@ func TestRebuildFromCopies(t *testing.T) {
 	})
 }
 
-// A rebuilt root of packages changes only the layer of their database; users' files in the root
-// change none.
+// A rebuilt root of packages changes only the layer of their database. Users' files in the root
+// change no layer.
 func TestRebuildOfPackages(t *testing.T) {
 	root := copyRoot(t, rpmRoot(t))
 	if err := os.MkdirAll(root+"/usr/local", 0o755); err != nil {

@@ -83,7 +83,7 @@ func TestRegistriesConf(t *testing.T) {
 	}
 }
 
-// A push goes to where the image's name says, and so does all that is read for it.
+// A push goes to the place in the image's name, and everything that it reads comes from there.
 func TestRegistriesConfPush(t *testing.T) {
 	clients.Need(t, "skopeo", "docker-registry")
 	home := newHome(t)

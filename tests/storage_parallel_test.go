@@ -13,8 +13,8 @@ import (
 	"chunkah/tests/clients"
 )
 
-// Parallel builds share the layers that they add. Builds that are killed, interrupted or that fail
-// take no layer away from the others, and leave nothing behind.
+// Parallel builds share the layers that they add. Builds that are killed, interrupted or fail
+// remove no layer of the other builds, and leave nothing behind.
 func TestToStorageInParallel(t *testing.T) {
 	clients.Need(t, "root", "podman")
 	e := clients.NewEngine(t)

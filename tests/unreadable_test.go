@@ -13,8 +13,8 @@ import (
 	"chunkah/tests/mkroot"
 )
 
-// An ordinary user who cannot read all of a root gets every such path once, from the stage that
-// finds it, and no image.
+// If an ordinary user cannot read some files of a root, the stage that finds such a file reports
+// its path once, and there is no image.
 func TestUnreadablePathsOnce(t *testing.T) {
 	clients.Need(t, "root")
 	root := mkroot.Make(t, `

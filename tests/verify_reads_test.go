@@ -26,7 +26,7 @@ func readBytes(t *testing.T, command ...string) int64 {
 	return n
 }
 
-// build --verify costs at most one more reading of the source and of the output, and reads both.
+// build --verify reads the source and the output again, but only once.
 func TestBuildVerifyReadsOnce(t *testing.T) {
 	if testing.Short() {
 		t.Skip("reads some hundred megabytes")

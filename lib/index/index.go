@@ -1,4 +1,4 @@
-// Package index joins images for several platforms into one image index. Manifests, configs and
+// Package index combines images for several platforms into one index. Manifests, configs and
 // layers are verified and copied byte for byte. Shared blobs are copied once. The same sources in
 // the same order give the same bytes.
 package index

@@ -1,7 +1,7 @@
 //go:build linux && amd64
 
 // Package inject runs a command and makes one of its system calls fail, as with a failing or full
-// disk or a signal. It traces the command like a debugger, so it needs no support from it. It
+// disk or a signal. It traces the command like a debugger, so the command needs no changes. It
 // counts the calls of all threads together.
 package inject
 

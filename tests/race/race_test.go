@@ -75,8 +75,8 @@ func raceFolder(t *testing.T) (dir string) {
 	return dir
 }
 
-// race is the racer, a separate process. It makes f grow and shrink, and replaces it with something
-// else and back. It pauses now and then, so that some builds succeed.
+// race is the racer, a separate process. It makes f grow and shrink, replaces it with other types
+// of files, and restores it. It pauses now and then, so that some builds succeed.
 func race(dir string) error {
 	f := dir + "/root/f"
 	spares := []string{"file", "dir", "link", "fifo"}
@@ -112,7 +112,7 @@ func grow(name string) error {
 	return errors.Join(err, f.Close())
 }
 
-// pause is short, and as long as a build in one case of forty.
+// pause waits for a short time, and in one case of forty as long as a build takes.
 func pause() {
 	most := 200 * time.Microsecond
 	if rand.IntN(40) == 0 {
