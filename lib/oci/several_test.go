@@ -87,8 +87,8 @@ func (f failing) Commit() error {
 	return f.Destination.Commit()
 }
 
-// After an error the image is complete in the outputs before it, which the error lists, and nothing
-// of it is in the others.
+// After an error, the image is complete in the earlier outputs, which the error lists, and the
+// other outputs contain nothing of it.
 func TestSeveralFail(t *testing.T) {
 	why := errors.New("broken")
 	for name, test := range map[string]struct {

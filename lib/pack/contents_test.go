@@ -59,7 +59,8 @@ func (s *texts) open(context.Context, *format.Header) (Source, error) {
 	return s, nil
 }
 
-// datedRoot is a root with two components that no package bounds, and one of a package.
+// datedRoot is a root with two components whose times no package limits, and one component of a
+// package.
 func datedRoot() []format.Record {
 	at := func(path, component string, mtime int64) *format.File {
 		return with(file(path, component), func(f *format.File) { f.Size, f.MTime = 40, mtime })
@@ -120,8 +121,8 @@ func bodies(p *packed) (list []string) {
 	return list
 }
 
-// A component that no package bounds has one time: that of its newest regular file, or the source
-// date. A package has its own time, with any source date.
+// A component whose times no package limits has one time: the time of its newest regular file, or
+// the source date. A package has its own time, whatever the source date is.
 func TestOpenTimes(t *testing.T) {
 	for name, test := range map[string]struct {
 		records []format.Record
@@ -195,7 +196,7 @@ func TestTimesFollowContents(t *testing.T) {
 	}
 }
 
-// All builds of a chain have the first one's times, in any layers, split or whole.
+// All builds in a chain have the times of the first build, in any layers, split or whole.
 func TestTimesInChain(t *testing.T) {
 	records := []format.Record{&format.Header{Version: 1}, dir("/")}
 	for i := range 60 {
@@ -355,7 +356,8 @@ func TestCompiledPythonWithLinks(t *testing.T) {
 	}
 }
 
-// A source date before the sources of compiled Python does not stay in images without it.
+// If a source date is earlier than the sources of compiled Python, later images without a source
+// date do not keep it.
 func TestCompiledPythonAfterAnEarlySourceDate(t *testing.T) {
 	at := func(path string, mtime int64) *format.File {
 		return with(file(path, "app"), func(f *format.File) { f.Size, f.MTime = 16, mtime })
@@ -394,7 +396,7 @@ func TestRecordOfTimes(t *testing.T) {
 	}
 }
 
-// The clock of grouping is the newest update, with any source date.
+// Grouping uses the newest update as its clock, whatever the source date is.
 func TestGroupingHasItsOwnClock(t *testing.T) {
 	records, files := []format.Record{&format.Header{Version: 1}}, []format.Record{dir("/")}
 	for i := range 40 {

@@ -71,7 +71,7 @@ func mixedRoot() ([]format.Record, map[string]string) {
 	}, map[string]string{"/__pycache__/x.cpython-313.pyc": "\xf3\x0d\r\n\x00\x00\x00\x00\xd0\x07\x00\x00"}
 }
 
-// Layers that write completes have the same records as those of pack alone.
+// Layers that write completes have the same records as layers that pack completed itself.
 func TestIncompleteGivesTheSameRecords(t *testing.T) {
 	records, of := mixedRoot()
 	for name, opt := range map[string]Options{"": {}, "in two layers": {Max: 2}, "in parts": {MaxLayerSize: 30_000}, "one layer": {Max: 1}} {

@@ -51,7 +51,7 @@ func pycAt(time int) string {
 }
 
 // Unchanged files stay in kept layers, whatever their times. The source of compiled Python stays
-// only if that is still valid.
+// only if the compiled file is still valid.
 func TestPatch(t *testing.T) {
 	const pyc = "/py/__pycache__/m.cpython-311.pyc"
 	src := &texts{of: map[string]string{pyc: pycAt(1000)}}

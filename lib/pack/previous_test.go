@@ -132,7 +132,7 @@ func TestOneComponentMovesFewLayers(t *testing.T) {
 				if n := moved(before, after); n > limit/8 {
 					t.Errorf("%d of %d layers hold something else", n, limit)
 				}
-				// The second plan costs once, because the first lacked some knowledge.
+				// The second plan can change more layers, because the first plan lacked some data.
 				grow(records, "/c0200")
 				before, report = run(t, Options{Max: limit, Previous: layoutOf(report)}, clone(records)...)
 				after, _ = run(t, Options{Max: limit, Previous: layoutOf(report)}, tt.change(clone(records))...)
@@ -144,7 +144,7 @@ func TestOneComponentMovesFewLayers(t *testing.T) {
 	}
 }
 
-// A long fingerprint is in layers as its hash, and is compared so.
+// Layers contain the hash of a long fingerprint, and this hash is compared.
 func TestLongFingerprints(t *testing.T) {
 	records := func(long string) []format.Record {
 		return []format.Record{&format.Component{Name: "a", Fingerprint: long}, &format.Component{Name: "b", Fingerprint: "short"},

@@ -33,8 +33,8 @@ func FuzzRead(f *testing.F) {
 	})
 }
 
-// FuzzReadFiles: the files that are read have the digest under which they are found, and are read
-// again when they are written.
+// FuzzReadFiles checks that files have the digest under which they are found, and are read again
+// after they are written.
 func FuzzReadFiles(f *testing.F) {
 	records, files := filesOfLayers(f)
 	f.Add(filesOf(f, records, files))
@@ -60,8 +60,8 @@ func FuzzFromConfig(f *testing.F) {
 	})
 }
 
-// checkPlan: a plan is not larger than its text, is nil only with a note, and stays the same when
-// it is written and read again.
+// checkPlan checks that a plan is not larger than its text, is nil only with a note, and stays the
+// same when it is written and read again.
 func checkPlan(t *testing.T, prev *group.Previous, note string, size int) {
 	t.Helper()
 	if prev == nil && note == "" || strings.Contains(note, "\n") || note != "" && !strings.HasPrefix(note, "p") {

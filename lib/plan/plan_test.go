@@ -116,8 +116,8 @@ func TestReadTimes(t *testing.T) {
 	}
 }
 
-// What the last images showed of a component is that of its uppermost layer. Numbers beyond their
-// bounds end the plan, as any other damage does.
+// The learned data of a component comes from its uppermost layer. Numbers that are out of range end
+// the plan, as any other damage does.
 func TestReadLearned(t *testing.T) {
 	for in, want := range map[string]map[string]group.Learned{
 		`{"layer":{"components":["a","b","c"],"updated":[20000,0,0],"surprises":[0,5,0]}}`:                          {"a": {Updated: 20000}, "b": {Surprises: 5}},

@@ -6,8 +6,8 @@ import (
 	"chunkah/tests/bound"
 )
 
-// FuzzTime: the time in compiled Python is that of its header alone, and one that
-// such a header can hold.
+// FuzzTime checks that the time of compiled Python depends only on its header, and that a header
+// can store it.
 func FuzzTime(f *testing.F) {
 	f.Add([]byte("\x6f\x0d\r\n\x00\x00\x00\x00\x78\x56\x34\x12"))
 	f.Add([]byte("\x6f\x0d\r\n\x01\x00\x00\x00\x78\x56\x34\x12"))

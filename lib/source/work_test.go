@@ -63,8 +63,8 @@ func (c chain) Readlink(string) (string, error)  { return "", unix.EINVAL }
 func (c chain) Open(string) (io.ReaderAt, error) { return nil, rootfs.ErrNotRegular }
 func (c chain) Close() error                     { return nil }
 
-// Calls to sources with deep trees or many xattrs grow with the number of names and xattrs, and not
-// again with each directory above.
+// The number of calls to a source grows with the number of names and xattrs, but not also with the
+// depth of the tree.
 func TestDeepSources(t *testing.T) {
 	work := func(depth, xattrs int) int64 {
 		var asked atomic.Int64

@@ -272,7 +272,8 @@ func FuzzLayerTar(f *testing.F) {
 	})
 }
 
-// An image is written where it is read: by a configuration, a path, and in a user's own storage.
+// An image is written to the place from which it is read: a configured storage, a path, or a user's
+// own storage.
 func TestOptions(t *testing.T) {
 	home, system := t.TempDir(), t.TempDir()
 	t.Setenv("HOME", home)

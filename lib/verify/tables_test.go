@@ -43,8 +43,8 @@ func chunkedLayer(t *testing.T, text string) (tar, blob []byte, annotations map[
 	return plain.Bytes(), packed.Bytes(), z.Positions().Annotations()
 }
 
-// The tables of layers of zstd:chunked must describe the layers, and a layer without marks is not
-// asked for any.
+// The tables of zstd:chunked layers must describe the layers. A layer without marks needs no
+// tables.
 func TestTablesOfChunks(t *testing.T) {
 	tar, blob, annotations := chunkedLayer(t, "one")
 	_, other, ofOther := chunkedLayer(t, "two")
