@@ -1,5 +1,5 @@
-// Package names understands the names of sources and destinations as users type them. A name that
-// cannot be meant so is an error that suggests the right one.
+// Package names parses the names of sources and destinations as users type them. If a name is
+// probably a mistake, the error suggests the right one.
 package names
 
 import (
