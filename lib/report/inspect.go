@@ -37,7 +37,7 @@ func Layers(p *Printer, s *inspect.Summary) {
 	p.Linef("%s, %s%s", s.Digest, quote.Name(s.Platform), created)
 	p.Linef("")
 	t := p.table()
-	t.row("layer", "size", "compressed", "stability", "chain", "files", "  holds")
+	t.row("layer", "size", "compressed", "stability", "chain", "files", "  contents")
 	for _, l := range s.Layers {
 		t.row(l.Index, sizeText(l.Bytes), compressedText(l), stabilityText(l.Stability), stabilityText(l.ChainStability), count(l.Files), "  "+contentsText(l))
 	}
