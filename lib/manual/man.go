@@ -48,7 +48,7 @@ func manCommands(b *strings.Builder, c *Command) {
 	if len(c.Commands) == 0 {
 		return
 	}
-	b.WriteString(".SH COMMANDS\nEach has a page of its own.\n")
+	b.WriteString(".SH COMMANDS\nEach command has its own page.\n")
 	for _, sub := range c.Commands {
 		fmt.Fprintf(b, ".TP\n\\fB%s\\fR(1)\n%s\n", roff(sub.Page()), filled(roff(sub.Short)))
 	}
@@ -81,7 +81,7 @@ func manEnvironment(b *strings.Builder, c *Command) {
 		if o.Env == "" {
 			continue
 		}
-		fmt.Fprintf(b, "%s.TP\n\\fB%s\\fR\nstands in for \\fB%s\\fR.\n", head, roff(o.Env), roff("--"+o.Long))
+		fmt.Fprintf(b, "%s.TP\n\\fB%s\\fR\nis the default for \\fB%s\\fR.\n", head, roff(o.Env), roff("--"+o.Long))
 		head = ""
 	}
 }
