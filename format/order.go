@@ -49,7 +49,7 @@ func (o *order) layer(l *Layer) error {
 		return orderf("unexpected layer in a stream of stage %s", o.stage)
 	}
 	if o.layers == 0 && o.last != "" {
-		return orderf("layer after file %q, which is not in a layer", clip(o.last))
+		return orderf("a layer follows file %q, which is not in a layer", clip(o.last))
 	}
 	if l.Index != o.layers {
 		return orderf("layer %d is out of order: want layer %d", l.Index, o.layers)

@@ -241,7 +241,7 @@ func (c *buildCommand) build(ctx context.Context, env *Env, part *indexPart) err
 		env.reportVerify(b.verified)
 	}
 	if err := c.writeOthers(ctx, env, &b, &done); err != nil {
-		return fmt.Errorf("the image %s is complete, but an error followed: %w", done.written.Manifest, err)
+		return fmt.Errorf("the image %s is complete, but an error occurred afterwards: %w", done.written.Manifest, err)
 	}
 	made := c.result(c.Insecure, done.written, b.previous)
 	made.part = part != nil

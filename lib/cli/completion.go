@@ -28,7 +28,7 @@ func (c *completionCommand) run(ctx context.Context, env *Env) error {
 	case "":
 		return usagef("no shell given: want bash, zsh or fish")
 	default:
-		return usagef("shell %q is not one of bash, zsh and fish", c.Args.Shell)
+		return usagef("shell %q is not bash, zsh or fish", c.Args.Shell)
 	}
 	_, err := io.WriteString(env.writer(ctx), text)
 	return err

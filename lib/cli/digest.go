@@ -30,7 +30,7 @@ func (f *digestFlags) check(target image.Source) error {
 func (f *digestFlags) writeDigest(ctx context.Context, env *Env, digest string) error {
 	if f.DigestFile != "" {
 		if err := writeNamed(ctx, f.DigestFile, []byte(digest)); err != nil {
-			return fmt.Errorf("the image %s is complete, but an error followed: writing its digest: %w", digest, err)
+			return fmt.Errorf("the image %s is complete, but an error occurred afterwards: writing its digest: %w", digest, err)
 		}
 	}
 	if !f.PrintDigest {

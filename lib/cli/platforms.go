@@ -106,7 +106,7 @@ func (c *buildCommand) runAll(ctx context.Context, env *Env) (err error) {
 		env.say(slog.LevelInfo, "wrote %s, digest %s, for %s", made.place(), report.Digest, strings.Join(report.Platforms, ", "))
 	}
 	if err := c.deliverBills(ctx, env, all, parts); err != nil {
-		return fmt.Errorf("the index %s is complete, but an error followed: %w", report.Digest, err)
+		return fmt.Errorf("the index %s is complete, but an error occurred afterwards: %w", report.Digest, err)
 	}
 	return c.writeDigest(ctx, env, report.Digest)
 }

@@ -91,7 +91,7 @@ func openBDB(f *os.File) (*berkeley, error) {
 	size := meta.PageSize
 	switch {
 	case size < bdbMinPage || size > bdbMaxPage || size&(size-1) != 0:
-		return nil, fmt.Errorf("has pages of %d bytes", size)
+		return nil, fmt.Errorf("has the invalid page size %d", size)
 	case (int64(meta.LastPageNo)+1)*int64(size) > st.Size():
 		return nil, errShort
 	}
@@ -128,14 +128,14 @@ func (db *berkeley) page(n uint32, buf []byte) (*bdb.HashPage, error) {
 func (db *berkeley) walk(n uint32, page []byte, entries int, visit visit) error {
 	front := bdbPageHead + entries*bdbIndex
 	if entries%2 != 0 || front > len(page) {
-		return fmt.Errorf("page %d has %d items", n, entries)
+		return fmt.Errorf("page %d has the invalid number of items %d", n, entries)
 	}
 	end := len(page)
 	items := make([][]byte, 0, 2)
 	for i := range entries {
 		at := int(db.order.Uint16(page[bdbPageHead+i*bdbIndex:]))
 		if at < front || at >= end {
-			return fmt.Errorf("page %d has an item at %d", n, at)
+			return fmt.Errorf("page %d has an item at the invalid offset %d", n, at)
 		}
 		items = append(items, page[at:end])
 		end = at
@@ -182,14 +182,14 @@ func (db *berkeley) chain(item []byte) ([]byte, error) {
 		return nil, err
 	}
 	if int64(ref.Length) > int64(len(db.used))*int64(db.size) || ref.Length > maxHeader {
-		return nil, fmt.Errorf("has %d bytes, but the file is smaller", ref.Length)
+		return nil, fmt.Errorf("has the invalid size %d", ref.Length)
 	}
 	blob := make([]byte, 0, ref.Length)
 	page := make([]byte, db.size)
 	before := uint32(0)
 	for n := ref.PageNo; n != 0; {
 		if n > db.last || db.used[n] {
-			return nil, fmt.Errorf("leads to page %d", n)
+			return nil, fmt.Errorf("continues on the invalid page %d", n)
 		}
 		db.used[n] = true
 		head, err := db.page(n, page)
@@ -206,7 +206,7 @@ func (db *berkeley) chain(item []byte) ([]byte, error) {
 		before, n = n, head.NextPageNo
 	}
 	if len(blob) != int(ref.Length) {
-		return nil, fmt.Errorf("has %d of %d bytes", len(blob), ref.Length)
+		return nil, fmt.Errorf("has only %d of %d bytes", len(blob), ref.Length)
 	}
 	return blob, nil
 }

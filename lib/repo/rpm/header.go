@@ -91,9 +91,9 @@ func parseHeader(blob []byte) (*header, error) {
 	tags, size := binary.BigEndian.Uint32(blob), binary.BigEndian.Uint32(blob[4:])
 	switch want := 8 + entryBytes*uint64(tags) + uint64(size); {
 	case tags == 0 || tags > maxTags:
-		return nil, fmt.Errorf("header has %d tags", tags)
+		return nil, fmt.Errorf("header has the invalid number of tags %d", tags)
 	case size > maxHeader:
-		return nil, fmt.Errorf("header has %d bytes of data", size)
+		return nil, fmt.Errorf("header has the invalid size %d", size)
 	case want > uint64(len(blob)):
 		return nil, errCutShort
 	case want < uint64(len(blob)):
@@ -215,7 +215,7 @@ func (h *header) texts(tag uint32) (texts, error) {
 	case e.kind != typeString && e.kind != typeStringArray && e.kind != typeI18NString:
 		return texts{}, fmt.Errorf("tag %d has type %d, want text", tag, e.kind)
 	case e.count > maxFiles:
-		return texts{}, fmt.Errorf("tag %d has %d values", tag, e.count)
+		return texts{}, fmt.Errorf("tag %d has too many values: %d", tag, e.count)
 	}
 	return texts{rest: h.data[e.offset:], count: int(e.count)}, nil
 }

@@ -89,7 +89,7 @@ func readSlots(f io.ReaderAt, size int64) ([]slot, error) {
 	case string(head[:4]) != ndbMagic || binary.LittleEndian.Uint32(head[4:]) != 0:
 		return nil, errNotDatabase
 	case pages == 0 || pages > ndbMaxPages:
-		return nil, fmt.Errorf("has %d pages of slots", pages)
+		return nil, fmt.Errorf("has the invalid number of slot pages %d", pages)
 	case pages*ndbPage > size:
 		return nil, errShort
 	}

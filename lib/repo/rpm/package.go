@@ -221,7 +221,7 @@ func (l *fileList) readArrays(h *header) (err error) {
 			return err
 		}
 		if n.count != 0 && n.count != l.names.count {
-			return fmt.Errorf("has %s of %d of %d files", a.what, n.count, l.names.count)
+			return fmt.Errorf("has %s for %d of %d files", a.what, n.count, l.names.count)
 		}
 		if n.count != 0 {
 			*a.to = n
@@ -231,7 +231,7 @@ func (l *fileList) readArrays(h *header) (err error) {
 		return err
 	}
 	if l.digests.count != 0 && l.digests.count != l.names.count {
-		return fmt.Errorf("has digests of %d of %d files", l.digests.count, l.names.count)
+		return fmt.Errorf("has digests for %d of %d files", l.digests.count, l.names.count)
 	}
 	return nil
 }
@@ -282,7 +282,7 @@ func (l *fileList) describe(i int, f *listed) error {
 	if l.digests.count > 0 {
 		digest, ok := l.digests.next()
 		if !ok {
-			return fmt.Errorf("has digests of %d of %d files", i, l.digests.count)
+			return fmt.Errorf("has digests for %d of %d files", i, l.digests.count)
 		}
 		f.digest = digest
 	}
