@@ -170,7 +170,7 @@ func (c *assignCommand) run(ctx context.Context, env *Env) error {
 	if err != nil {
 		return err
 	}
-	env.reportAssign(outcome)
+	report.Assign(env.console(), outcome)
 	run.write(ctx, env)
 	if c.Explain != "" {
 		if err := report.Explain(env.writer(ctx), outcome); err != nil {
@@ -201,23 +201,4 @@ func (e *Env) stage(ctx context.Context, f *formatFlags, clock *clockFlags) (for
 	}
 	out, err := e.output(ctx, enc)
 	return clocked{in, clock}, out, err
-}
-
-// reportAssign reports what each repo found.
-func (e *Env) reportAssign(o *assign.Outcome) {
-	for _, w := range o.Warnings {
-		e.warn("%s", w)
-	}
-	var none []string
-	for _, s := range o.Summaries {
-		if !s.Found {
-			none = append(none, s.Repo)
-			continue
-		}
-		e.info("%s: %s, %s, %s, %s", s.Repo, plural(int64(s.Packages), "package"),
-			plural(int64(s.Components), "component"), plural(int64(s.Files), "file"), bytesText(s.Bytes))
-	}
-	if len(none) > 0 {
-		e.info("no packages found by: %s", strings.Join(none, ", "))
-	}
 }

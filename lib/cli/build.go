@@ -16,6 +16,7 @@ import (
 	"chunkah/lib/metrics"
 	"chunkah/lib/pack"
 	"chunkah/lib/pipeline"
+	"chunkah/lib/report"
 	"chunkah/lib/rootfs"
 	"chunkah/lib/scan"
 	"chunkah/lib/source"
@@ -231,104 +232,87 @@ func (c *buildCommand) build(ctx context.Context, env *Env, part *indexPart) err
 		return err
 	}
 	defer b.plan.discard()
-	var done reports
+	var done report.Stages
 	if err := c.runStages(ctx, env, &b, &done); err != nil {
 		return err
 	}
-	done.print(env)
-	c.warnEmpty(env, b.set.Root, done.scanned)
+	done.Print(env.console())
+	c.warnEmpty(env, b.set.Root, done.Scanned)
 	if b.verified != nil {
-		env.reportVerify(b.verified)
+		report.Verify(env.console(), b.verified)
 	}
 	if err := c.writeOthers(ctx, env, &b, &done); err != nil {
-		return fmt.Errorf("the image %s is complete, but an error occurred afterwards: %w", done.written.Manifest, err)
+		return fmt.Errorf("the image %s is complete, but an error occurred afterwards: %w", done.Written.Manifest, err)
 	}
-	made := c.result(c.Insecure, done.written, b.previous)
-	made.part = part != nil
-	done.summary(env, b.measured.Run, made)
+	made := c.written(c.Insecure, done.Written, b.previous)
+	made.Part = part != nil
+	done.Summary(env.console(), b.measured.Run, made)
 	b.measured.write(ctx, env)
-	return c.writeDigest(ctx, env, done.written.Manifest)
+	return c.writeDigest(ctx, env, done.Written.Manifest)
 }
 
 // writeOthers writes the other results of the build: the plan, and documents about the image.
-func (c *buildCommand) writeOthers(ctx context.Context, env *Env, b *building, done *reports) error {
-	if err := c.planned(ctx, env, c.place(), &b.plan, done.packed); err != nil {
+func (c *buildCommand) writeOthers(ctx context.Context, env *Env, b *building, done *report.Stages) error {
+	if err := c.planned(ctx, env, c.place(), &b.plan, done.Packed); err != nil {
 		return err
 	}
-	c.attachFiles(ctx, env, b.images, done.written)
+	c.attachFiles(ctx, env, b.images, done.Written)
 	if err := c.writeSBOM(ctx, env, b, done); err != nil {
 		return err
 	}
 	var contents []pack.Content
-	if done.packed != nil {
-		contents = done.packed.Contents
+	if done.Packed != nil {
+		contents = done.Packed.Contents
 	}
 	return c.rustFlags.write(ctx, contents)
 }
 
 // runStages runs the four stages and shows their progress.
-func (c *buildCommand) runStages(ctx context.Context, env *Env, b *building, done *reports) error {
-	told := &milestones{env: env, run: b.measured.Run, done: done, drawn: env.drawsBuild(c.Plan == "-")}
+func (c *buildCommand) runStages(ctx context.Context, env *Env, b *building, done *report.Stages) error {
+	draws := env.drawsBuild(c.Plan == "-")
+	var told *report.Milestones
+	if !draws { // a bar shows the milestones
+		told = &report.Milestones{Log: env.console(), Run: b.measured.Run, Done: done}
+	}
 	stages := []pipeline.Stage{
-		b.measured.stage(done.scan(env, b.set.Changed, b.header, b.scan), told, nil),
+		b.measured.stage(scanStage(env, done, b.set.Changed, b.header, b.scan), told, nil),
 		b.measured.stage(c.assignStage(env, done, b.assign), told, nil),
 		b.measured.stage(c.packStage(env, done, b), told, nil),
 		b.measured.stage(c.writeStage(env, b, done), told, func(m *metrics.Stage) {
-			m.Wrote(done.written.BlobBytes, done.written.ReusedBytes, done.written.Manifest)
+			m.Wrote(done.Written.BlobBytes, done.Written.ReusedBytes, done.Written.Manifest)
 		}),
 	}
 	b.write.Work = b.measured.Last().Work()
-	defer env.follow(b.measured.Run, told.drawn)()
+	defer report.Follow(env.console(), b.measured.Run, draws)()
 	return pipeline.Run(ctx, stages...)
 }
 
-// reports collects the reports of the stages, which run concurrently, so that they can be printed
-// in order.
-type reports struct {
-	scanned  *scan.Report
-	assigned *assign.Outcome
-	packed   *pack.Report
-	written  *write.Report
-}
-
-// print prints the reports, without the contents of the summary.
-func (r *reports) print(env *Env) {
-	env.reportWalk(r.scanned)
-	if r.assigned != nil {
-		env.reportAssign(r.assigned)
-	}
-	if r.packed != nil {
-		env.reportPack(r.packed)
-	}
-	env.warnWrite(r.written)
-}
-
-func (r *reports) scan(env *Env, root *rootfs.Root, header format.Header, opt scan.Options) pipeline.Stage {
+func scanStage(env *Env, done *report.Stages, root *rootfs.Root, header format.Header, opt scan.Options) pipeline.Stage {
 	return pipeline.Stage{Name: "scan", Run: func(ctx context.Context, _ format.Source, out format.Sink) (err error) {
-		if r.scanned, err = scan.Run(ctx, root, header, opt, out); err == nil {
-			env.warnUnmapped(r.scanned)
-			env.warnCostly(r.scanned) // before any file is read
+		if done.Scanned, err = scan.Run(ctx, root, header, opt, out); err == nil {
+			report.Unmapped(env.console(), done.Scanned)
+			report.Costly(env.console(), done.Scanned) // before any file is read
 		}
 		return err
 	}}
 }
 
-func (c *buildCommand) assignStage(env *Env, r *reports, opt assign.Options) pipeline.Stage {
+func (c *buildCommand) assignStage(env *Env, done *report.Stages, opt assign.Options) pipeline.Stage {
 	if c.Assign != "" {
 		return c.command(env, "assign", c.Assign)
 	}
 	return pipeline.Stage{Name: "assign", Run: func(ctx context.Context, in format.Source, out format.Sink) (err error) {
-		r.assigned, err = assign.Run(ctx, in, out, opt)
+		done.Assigned, err = assign.Run(ctx, in, out, opt)
 		return err
 	}}
 }
 
-func (c *buildCommand) packStage(env *Env, r *reports, b *building) pipeline.Stage {
+func (c *buildCommand) packStage(env *Env, done *report.Stages, b *building) pipeline.Stage {
 	if c.Pack != "" {
 		return c.command(env, "pack", c.Pack)
 	}
 	return pipeline.Stage{Name: "pack", Run: func(ctx context.Context, in format.Source, out format.Sink) (err error) {
-		r.packed, err = pack.Run(ctx, in, b.files.sink(out), b.pack)
+		done.Packed, err = pack.Run(ctx, in, b.files.sink(out), b.pack)
 		return err
 	}}
 }
@@ -350,7 +334,7 @@ func (c *buildCommand) command(env *Env, stage, line string) pipeline.Stage {
 }
 
 // writeStage writes the image. With --verify, the image appears only after it is verified.
-func (c *buildCommand) writeStage(env *Env, b *building, r *reports) pipeline.Stage {
+func (c *buildCommand) writeStage(env *Env, b *building, done *report.Stages) pipeline.Stage {
 	return pipeline.Stage{Name: "write", Run: func(ctx context.Context, in format.Source, _ format.Sink) error {
 		image, err := write.Run(ctx, in, b.write)
 		if err != nil {
@@ -361,7 +345,7 @@ func (c *buildCommand) writeStage(env *Env, b *building, r *reports) pipeline.St
 				return errors.Join(err, image.Discard())
 			}
 		}
-		r.written = image.Report
+		done.Written = image.Report
 		return image.Commit()
 	}}
 }

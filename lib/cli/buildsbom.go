@@ -12,6 +12,7 @@ import (
 	"chunkah/lib/image"
 	"chunkah/lib/index"
 	"chunkah/lib/quote"
+	"chunkah/lib/report"
 	"chunkah/lib/sbom"
 )
 
@@ -39,7 +40,7 @@ func (c *buildCommand) checkSBOM() error {
 }
 
 // writeSBOM writes the SBOM that --sbom requests.
-func (c *buildCommand) writeSBOM(ctx context.Context, env *Env, b *building, done *reports) error {
+func (c *buildCommand) writeSBOM(ctx context.Context, env *Env, b *building, done *report.Stages) error {
 	if c.SBOM == "" {
 		return nil
 	}
@@ -51,7 +52,7 @@ func (c *buildCommand) writeSBOM(ctx context.Context, env *Env, b *building, don
 		b.part.bill = doc // it is written when the index is complete
 		return nil
 	}
-	return c.deliverBill(ctx, env, doc, done.written.Manifests, c.SBOM)
+	return c.deliverBill(ctx, env, doc, done.Written.Manifests, c.SBOM)
 }
 
 // deliverBill writes an SBOM to a file, or attaches it to the image in all registries. digests are
@@ -99,7 +100,7 @@ func (c *buildCommand) deliverBills(ctx context.Context, env *Env, all *index.Co
 }
 
 // bill generates the SBOM of a finished image.
-func (c *buildCommand) bill(ctx context.Context, b *building, done *reports) (*sbom.Document, error) {
+func (c *buildCommand) bill(ctx context.Context, b *building, done *report.Stages) (*sbom.Document, error) {
 	names, err := c.sourceNames("", c.From, c.Rootfs)
 	if err != nil {
 		return nil, err
@@ -111,9 +112,9 @@ func (c *buildCommand) bill(ctx context.Context, b *building, done *reports) (*s
 	if err != nil {
 		return nil, err
 	}
-	doc.Subject.Digest = done.written.Manifests[0]
-	doc.Created = done.written.Created
-	packages, layers := done.assigned.Packages, done.written.In
+	doc.Subject.Digest = done.Written.Manifests[0]
+	doc.Created = done.Written.Created
+	packages, layers := done.Assigned.Packages, done.Written.In
 	if len(b.set.Kept) > 0 {
 		if packages, layers, err = c.withKept(ctx, b, layers); err != nil {
 			return nil, err

@@ -5,7 +5,6 @@ import (
 	"strconv"
 
 	"chunkah/lib/compress"
-	"chunkah/lib/write"
 )
 
 // chunkedName is the value of --compress for zstd:chunked.
@@ -55,18 +54,4 @@ func (f *writeFlags) level(s compress.Settings) (int, error) {
 		return 0, usagef("--level: %w", err)
 	}
 	return s.Level, nil
-}
-
-// warnUnmarked warns about layers that are not zstd:chunked.
-func (e *Env) warnUnmarked(list []write.Unmarked) {
-	if len(list) == 0 {
-		return
-	}
-	others := ""
-	if n := len(list) - 1; n > 0 {
-		others = "; " + plural(int64(n), "more layer") + " for similar reasons"
-	}
-	first := list[0]
-	e.warn("a layer is plain zstd instead of zstd:chunked, because podman cannot restore all files in the layer from chunks: the layer contains %s, for example %q%s",
-		first.Reason, first.Path, others)
 }

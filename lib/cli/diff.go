@@ -40,7 +40,7 @@ func (c *diffCommand) run(ctx context.Context, env *Env) error {
 
 func (c *diffCommand) compare(ctx context.Context, env *Env) (found []diff.Difference, err error) {
 	if len(c.Args.Sources) != 2 {
-		return nil, usagef("%s given: diff needs two, for example dir:root oci:image", plural(int64(len(c.Args.Sources)), "SOURCE"))
+		return nil, usagef("%s given: diff needs two, for example dir:root oci:image", plural(len(c.Args.Sources), "SOURCE"))
 	}
 	for _, s := range c.Args.Sources {
 		if _, err := names.Source(s, ""); err != nil {
@@ -78,8 +78,8 @@ func (c *diffCommand) compare(ctx context.Context, env *Env) (found []diff.Diffe
 	// A pattern is not reported as unmatched if it matches files in at least one source.
 	reports[0].Unmatched = slices.DeleteFunc(reports[0].Unmatched, func(p string) bool { return !slices.Contains(reports[1].Unmatched, p) })
 	reports[1].Unmatched = nil
-	env.reportScan(&reports[0])
-	env.reportScan(&reports[1])
+	report.Scan(env.console(), &reports[0])
+	report.Scan(env.console(), &reports[1])
 	return append(found, files...), nil
 }
 

@@ -109,7 +109,7 @@ func (c *doctorCommand) examine(ctx context.Context, env *Env) (_ []doctor.Findi
 	}
 	examiner.Sparse(scanned.Sparse)
 	scanned.Sparse, scanned.OSTree = nil, false // reported as findings instead
-	env.reportScan(scanned)
+	report.Scan(env.console(), scanned)
 	if faults != nil {
 		examiner.Faults(faults.Faults)
 	} else {
@@ -175,6 +175,6 @@ func (c *doctorCommand) print(ctx context.Context, env *Env, found []doctor.Find
 	if err := p.Flush(); err != nil {
 		return fmt.Errorf("writing the findings: %w", err)
 	}
-	env.info("%s", plural(int64(len(found)), "finding"))
+	env.info("%s", plural(len(found), "finding"))
 	return nil
 }

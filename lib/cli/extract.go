@@ -125,7 +125,7 @@ func (c *extractCommand) write(ctx context.Context, env *Env, to extractTarget, 
 // report prints what could not be restored.
 func (c *extractCommand) report(env *Env, r *extract.Report) {
 	if lines := r.Lines(env.Verbose > 0); len(lines) > 0 {
-		env.warnLines(lines)
+		env.console().WarnLines(lines)
 		if os.Geteuid() != 0 && c.Tar == "" {
 			env.warn("hint: run it as root, or under podman unshare, to restore more")
 		}

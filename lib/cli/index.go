@@ -68,7 +68,7 @@ func (c *indexCommand) run(ctx context.Context, env *Env) (err error) {
 		return err
 	}
 	env.info("%s: %s, %s, %s copied", report.Digest, strings.Join(report.Platforms, ", "),
-		plural(int64(report.Manifests), "manifest"), bytesText(report.Bytes))
+		plural(report.Manifests, "manifest"), bytesText(report.Bytes))
 	return c.writeDigest(ctx, env, report.Digest)
 }
 

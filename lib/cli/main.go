@@ -123,6 +123,7 @@ func (e *Env) applyCommonFlags(failed []string) error {
 	if f.Quiet {
 		e.Verbose = -1
 	}
+	e.console().Verbose = e.Verbose
 	// The error can come before --log, which sets the format of the error message.
 	at := slices.Index(failed, "--log")
 	if f.Log == "json" || slices.Contains(failed, "--log=json") || at >= 0 && at+1 < len(failed) && failed[at+1] == "json" {
@@ -147,37 +148,13 @@ func (e *Env) stderrOf(stage string) io.Writer {
 }
 
 // warn prints a warning, unless -q is given.
-func (e *Env) warn(format string, args ...any) {
-	if e.Verbose >= 0 {
-		e.say(slog.LevelWarn, format, args...)
-	}
-}
-
-// warnLines prints a warning with several lines. Lines after the first are indented.
-func (e *Env) warnLines(lines []string) {
-	if e.Verbose >= 0 {
-		e.console().Print(slog.LevelWarn, lines)
-	}
-}
+func (e *Env) warn(format string, args ...any) { e.console().Warn(format, args...) }
 
 // info prints a milestone with -v.
-func (e *Env) info(format string, args ...any) {
-	if e.Verbose >= 1 {
-		e.say(slog.LevelInfo, format, args...)
-	}
-}
+func (e *Env) info(format string, args ...any) { e.console().Info(format, args...) }
 
 // debug prints details with -vv.
-func (e *Env) debug(format string, args ...any) {
-	if e.Verbose >= 2 {
-		e.say(slog.LevelDebug, format, args...)
-	}
-}
-
-// say prints a message. An error with several lines is formatted with %w.
-func (e *Env) say(level slog.Level, format string, args ...any) {
-	e.console().Print(level, console.ErrorLines(fmt.Errorf(format, args...)))
-}
+func (e *Env) debug(format string, args ...any) { e.console().Debug(format, args...) }
 
 // Main runs the command with the given name and the arguments of the process. It returns the exit
 // status.
@@ -215,7 +192,7 @@ func (e *Env) fail(err error) int {
 		return statusOK
 	}
 	if stopped, ok := errors.AsType[*signalError](err); ok {
-		e.say(slog.LevelError, "%s", stopped)
+		e.console().Say(slog.LevelError, "%s", stopped)
 		return statusSignal + int(stopped.sig)
 	}
 	if answer, ok := errors.AsType[outcome](err); ok {
@@ -224,9 +201,9 @@ func (e *Env) fail(err error) int {
 	if e.isReaderGone(err) {
 		return statusSignal + int(syscall.SIGPIPE) // silently, like a process that SIGPIPE ends
 	}
-	e.say(slog.LevelError, "%w", err)
+	e.console().Say(slog.LevelError, "%w", err)
 	if advice := hint(err, os.Geteuid()); advice != "" {
-		e.say(slog.LevelError, "hint: %s", advice)
+		e.console().Say(slog.LevelError, "hint: %s", advice)
 	}
 	var usage *usageError
 	var trouble *troubleError

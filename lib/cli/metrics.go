@@ -9,6 +9,7 @@ import (
 	"chunkah/format"
 	"chunkah/lib/metrics"
 	"chunkah/lib/pipeline"
+	"chunkah/lib/report"
 )
 
 // metricsFlags are shared by all commands that process files.
@@ -76,7 +77,7 @@ func (m *measurement) write(ctx context.Context, env *Env) {
 		return
 	}
 	if err := m.WriteFile(ctx, m.file); err != nil {
-		env.say(slog.LevelWarn, "%w", err)
+		env.console().Say(slog.LevelWarn, "%w", err)
 	}
 }
 
@@ -92,18 +93,20 @@ func existingFile(name string) []os.FileInfo {
 	return []os.FileInfo{info}
 }
 
-// stage measures a stage of build. report adds metrics that cannot be read from the streams.
-func (m *measurement) stage(s pipeline.Stage, told *milestones, report func(*metrics.Stage)) pipeline.Stage {
+// stage measures a stage of build. add adds metrics that cannot be read from the streams.
+func (m *measurement) stage(s pipeline.Stage, told *report.Milestones, add func(*metrics.Stage)) pipeline.Stage {
 	measured := m.Stage(s.Name)
 	return pipeline.Stage{Name: s.Name, Run: func(ctx context.Context, in format.Source, out format.Sink) error {
 		if err := s.Run(ctx, measured.In(in), measured.Out(out)); err != nil {
 			return err
 		}
-		if report != nil {
-			report(measured)
+		if add != nil {
+			add(measured)
 		}
 		measured.Done()
-		told.report()
+		if told != nil {
+			told.Report()
+		}
 		return nil
 	}}
 }

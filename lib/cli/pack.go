@@ -2,15 +2,11 @@ package cli
 
 import (
 	"context"
-	"fmt"
 	"strconv"
-	"time"
 
-	"chunkah/lib/console"
 	"chunkah/lib/image"
 	"chunkah/lib/pack"
-	"chunkah/lib/quote"
-	"chunkah/lib/scan"
+	"chunkah/lib/report"
 )
 
 // packFlags are shared by pack and build. --max and --max-layers are the same option.
@@ -129,12 +125,12 @@ func (c *packCommand) run(ctx context.Context, env *Env) error {
 	if err != nil {
 		return err
 	}
-	report, err := pack.Run(ctx, measured.In(in), files.sink(measured.Out(out)), opt)
+	packed, err := pack.Run(ctx, measured.In(in), files.sink(measured.Out(out)), opt)
 	if err != nil {
 		return err
 	}
-	env.reportPack(report)
-	if err := c.planned(ctx, env, nil, &plan, report); err != nil {
+	report.Pack(env.console(), packed)
+	if err := c.planned(ctx, env, nil, &plan, packed); err != nil {
 		return err
 	}
 	run.write(ctx, env)
@@ -150,41 +146,4 @@ func (f *packFlags) planned(ctx context.Context, env *Env, output *image.Source,
 		return err
 	}
 	return f.explainPlan(ctx, env, output, r)
-}
-
-// reportPack reports the result of pack.
-func (e *Env) reportPack(r *pack.Report) {
-	for _, c := range scan.Counts(r.Stripped) {
-		e.info("dropping the xattr %s of %s", quote.Name(c.Name), plural(c.N, "file"))
-	}
-	if n := len(r.Oversized); n > 0 {
-		list := []string{fmt.Sprintf("%s larger than --max-layer-size, each in its own layer:", plural(int64(n), "file"))}
-		for _, o := range r.Oversized {
-			list = append(list, fmt.Sprintf("  %q: %s", o.Path, bytesText(o.Bytes)))
-		}
-		e.warnLines(list)
-	}
-	if r.NoSource {
-		e.warn("cannot read the source given in the stream, so unchanged files get different times than in the previous image: run chunkah-pack where the source can be read")
-	}
-	if r.Closed > 0 {
-		e.warn("not keeping the previous image's times of %s with files that this user cannot read", plural(int64(r.Closed), "component"))
-	}
-	if r.Odd > 0 {
-		e.warn("%s with a file dated before 1970 or after 2242: their files keep their own times, which change whenever the root is built again", plural(int64(r.Odd), "component"))
-	}
-	if r.Now > 0 {
-		e.info("grouping uses the updates up to %s, the time of the newest update", time.Unix(r.Now, 0).UTC().Format(time.RFC3339))
-	}
-	if r.Kept > 0 {
-		e.info("keeping the previous image's times for %d of %s whose times no package limits", r.Kept, plural(int64(r.Unbounded), "component"))
-	}
-	if p := r.Patch; p != nil {
-		e.info("keeping %d of %s of the previous image, with %s of stale files; %s of new files in %s", len(p.Kept), plural(int64(len(p.Layers)), "layer"),
-			bytesText(p.Stale), bytesText(p.NewBytes), plural(int64(p.New), "layer"))
-	}
-	for i, l := range r.Plan {
-		e.debug("layer %d: %s, stability %s: %s", r.Base+i, bytesText(l.Bytes), console.Percent(l.Record.StabilityPPM), quote.Names(l.Record.Components))
-	}
-	e.info("%s in %s, %s", plural(int64(r.Components), "component"), plural(int64(r.Layers), "layer"), bytesText(r.Bytes))
 }

@@ -16,6 +16,7 @@ import (
 	"chunkah/lib/patch"
 	"chunkah/lib/plan"
 	"chunkah/lib/proofs"
+	"chunkah/lib/report"
 )
 
 // lastFiles finds out which files the layers of the previous image contain.
@@ -69,7 +70,7 @@ func (f *packFlags) lastLayers(ctx context.Context, env *Env, images image.Optio
 			return nil, err
 		}
 	}
-	env.info("files of the previous image: %s", listText(l.said))
+	env.info("files of the previous image: %s", report.List(l.said))
 	return l.image, nil
 }
 

@@ -13,6 +13,7 @@ import (
 	"chunkah/lib/index"
 	"chunkah/lib/names"
 	"chunkah/lib/oci"
+	"chunkah/lib/report"
 	"chunkah/lib/sbom"
 )
 
@@ -88,7 +89,7 @@ func (c *buildCommand) runAll(ctx context.Context, env *Env) (err error) {
 	var parts []*indexPart
 	for _, e := range entries {
 		if env.Verbose >= 0 {
-			env.say(slog.LevelInfo, "%s:", image.PlatformName(e.Platform))
+			env.console().Say(slog.LevelInfo, "%s:", image.PlatformName(e.Platform))
 		}
 		one, part := c.forPlatform(src, e), partOf(all, src, e)
 		if err := one.build(ctx, env, part); err != nil {
@@ -97,18 +98,17 @@ func (c *buildCommand) runAll(ctx context.Context, env *Env) (err error) {
 		parts = append(parts, part)
 	}
 	ref, also := indexNames(outputs)
-	report, err := all.Commit(ctx, index.Options{Ref: ref, Also: also}, docker)
+	joined, err := all.Commit(ctx, index.Options{Ref: ref, Also: also}, docker)
 	if err != nil {
 		return err
 	}
 	if env.Verbose >= 0 {
-		made := result{outputs: outputs}
-		env.say(slog.LevelInfo, "wrote %s, digest %s, for %s", made.place(), report.Digest, strings.Join(report.Platforms, ", "))
+		env.console().Say(slog.LevelInfo, "wrote %s, digest %s, for %s", report.Places(reported(outputs)), joined.Digest, strings.Join(joined.Platforms, ", "))
 	}
 	if err := c.deliverBills(ctx, env, all, parts); err != nil {
-		return fmt.Errorf("the index %s is complete, but an error occurred afterwards: %w", report.Digest, err)
+		return fmt.Errorf("the index %s is complete, but an error occurred afterwards: %w", joined.Digest, err)
 	}
-	return c.writeDigest(ctx, env, report.Digest)
+	return c.writeDigest(ctx, env, joined.Digest)
 }
 
 // platforms lists the images in an index. Everything else is left out.
@@ -126,7 +126,7 @@ func (c *buildCommand) platforms(ctx context.Context, env *Env, src image.Source
 		}
 	}
 	if len(others) > 0 {
-		env.warn("leaving out %s of %q that are not for Linux: %s", plural(int64(len(others)), "manifest"), src, image.PlatformNames(others))
+		env.warn("leaving out %s of %q that are not for Linux: %s", plural(len(others), "manifest"), src, image.PlatformNames(others))
 	}
 	if len(l.Absent) > 0 {
 		env.warn("the index of %q lists missing manifests, which are left out of the new index: %s", src, image.PlatformNames(l.Absent))

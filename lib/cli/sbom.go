@@ -13,6 +13,7 @@ import (
 	"chunkah/lib/image"
 	"chunkah/lib/interrupt"
 	"chunkah/lib/pipeline"
+	"chunkah/lib/report"
 	"chunkah/lib/rootfs"
 	"chunkah/lib/sbom"
 	"chunkah/lib/scan"
@@ -80,7 +81,7 @@ func (e *Env) writeBill(ctx context.Context, name string, doc *sbom.Document, da
 	if err != nil {
 		return fmt.Errorf("writing the bill of materials: %w", err)
 	}
-	e.info("%s", plural(int64(len(doc.Packages)), "package"))
+	e.info("%s", plural(len(doc.Packages), "package"))
 	return nil
 }
 
@@ -132,7 +133,7 @@ func (c *sbomCommand) list(ctx context.Context, env *Env) (*sbom.Document, error
 		return nil, err
 	}
 	c.warnEmpty(env, set.Root, scanned)
-	env.reportAssign(assigned)
+	report.Assign(env.console(), assigned)
 	if doc.Created = where.Time(nil); set.Image != nil {
 		doc.Created = where.Time(set.Image.Created)
 	}

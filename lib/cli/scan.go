@@ -2,16 +2,14 @@ package cli
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"path"
-	"slices"
 	"strings"
 
 	"chunkah/format"
 	"chunkah/lib/digests"
 	"chunkah/lib/names"
-	"chunkah/lib/quote"
+	"chunkah/lib/report"
 	"chunkah/lib/rootfs"
 	"chunkah/lib/scan"
 	"chunkah/lib/write"
@@ -32,9 +30,6 @@ type scanFlags struct {
 type xattrFlags struct {
 	KeepXattrs []string `long:"keep-xattr" value-name:"NAME" unquote:"false" description:"keep an xattr that is dropped by default, such as security.selinux or user.component (repeatable)" brief:"keep an xattr dropped by default (repeatable)"`
 }
-
-// liveContents are paths in a running system that do not belong in an image.
-var liveContents = []string{"/tmp/", "/var/tmp/", "/proc/", "/sys/", "/dev/", "/run/"}
 
 func (f *scanFlags) options(env *Env, root *rootfs.Root, outputs []os.FileInfo) (scan.Options, error) {
 	opt := scan.Options{
@@ -60,8 +55,8 @@ func (f *scanFlags) options(env *Env, root *rootfs.Root, outputs []os.FileInfo) 
 		}
 	}
 	if root.Path() == "/" {
-		env.warn("the root is /: leaving out the contents of %s", strings.Join(liveContents, " "))
-		opt.Prune = append(append([]string(nil), f.Prune...), liveContents...)
+		env.warn("the root is /: leaving out the contents of %s", strings.Join(scan.LiveContents, " "))
+		opt.Prune = append(append([]string(nil), f.Prune...), scan.LiveContents...)
 	}
 	return opt, nil
 }
@@ -152,13 +147,13 @@ func (c *scanCommand) run(ctx context.Context, env *Env) error {
 		defer sink.Close()
 		to = sink
 	}
-	report, err := scan.Run(ctx, set.Changed, header, opt, to)
+	scanned, err := scan.Run(ctx, set.Changed, header, opt, to)
 	if err != nil {
 		return err
 	}
-	env.reportScan(report)
-	env.warnUnmapped(report)
-	c.warnEmpty(env, set.Root, report)
+	report.Scan(env.console(), scanned)
+	report.Unmapped(env.console(), scanned)
+	c.warnEmpty(env, set.Root, scanned)
 	run.write(ctx, env)
 	return nil
 }
@@ -170,66 +165,4 @@ func (f *sourceFlags) warnEmpty(env *Env, root *rootfs.Root, r *scan.Report) {
 	if r.Files <= 1 && f.KeepBase == "" {
 		env.warn("%q is empty, or everything in it is left out", root.Path())
 	}
-}
-
-// reportScan reports the scanned and skipped files.
-func (e *Env) reportScan(r *scan.Report) {
-	for _, c := range scan.Counts(r.Skipped) {
-		e.warn("leaving out %s: %s", plural(c.N, "file"), c.Name)
-	}
-	e.warnCostly(r)
-	e.reportWalk(r)
-}
-
-// warnUnmapped warns about files whose owners are not mapped in the user namespace.
-func (e *Env) warnUnmapped(r *scan.Report) {
-	if r.Unmapped > 0 {
-		e.warn("%s owned by nobody (65534): the real owners may be unmapped in this user namespace, and the image would contain nobody as the owner: run as root, or under podman unshare",
-			plural(r.Unmapped, "file"))
-	}
-}
-
-// reportWalk reports the scan without the excluded files.
-func (e *Env) reportWalk(r *scan.Report) {
-	for _, n := range r.Notes {
-		e.warn("leaving out %s %q", n.What, n.Path)
-	}
-	for _, c := range scan.Counts(r.Dropped) {
-		e.info("dropping the xattr %s of %s", quote.Name(c.Name), plural(c.N, "file"))
-	}
-	for _, p := range r.Unmatched {
-		if !slices.Contains(liveContents, p) {
-			e.warn("--prune %q matches nothing", p)
-		}
-	}
-	e.info("%s, %s", plural(r.Files, "record"), bytesText(r.Bytes))
-}
-
-// warnCostly warns about files that make the following stages slow or the image large.
-func (e *Env) warnCostly(r *scan.Report) {
-	e.warnSparse(r.Sparse)
-	if r.OSTree {
-		e.warn("/sysroot/ostree is an ostree repository, which contains a second copy of all files: leave it out with --prune /sysroot/")
-	}
-}
-
-// warnSparse warns about files that are much larger in an image than on disk.
-func (e *Env) warnSparse(list []scan.Sparse) {
-	if len(list) == 0 {
-		return
-	}
-	var holes int64
-	for _, s := range list {
-		holes += s.Holes
-	}
-	e.warn("%s with holes (%s in total), which are stored as zeros in the image and slow down the build: %q%s; use --prune to leave out a file",
-		plural(int64(len(list)), "file"), bytesText(holes), list[0].Path, andOthers(len(list)-1))
-}
-
-// andOthers formats the number of items in addition to the example.
-func andOthers(n int) string {
-	if n == 0 {
-		return ""
-	}
-	return fmt.Sprintf(" and %d more", n)
 }

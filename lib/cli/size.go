@@ -31,4 +31,4 @@ func parseBytes(s string) (int64, error) {
 func bytesText(n int64) string { return console.Bytes(n) }
 
 // plural formats a count with its noun.
-func plural(n int64, what string) string { return console.Plural(n, what) }
+func plural[N int | int64](n N, what string) string { return console.Plural(n, what) }

@@ -27,7 +27,7 @@ func (c *verifyCommand) run(ctx context.Context, env *Env) error {
 
 func (c *verifyCommand) verify(ctx context.Context, env *Env) (*verify.Report, error) {
 	if len(c.Args.Sources) != 1 {
-		return nil, usagef("%s given: verify needs one image, for example oci-archive:app.oci", plural(int64(len(c.Args.Sources)), "SOURCE"))
+		return nil, usagef("%s given: verify needs one image, for example oci-archive:app.oci", plural(len(c.Args.Sources), "SOURCE"))
 	}
 	src, err := parseImage(c.Args.Sources[0])
 	if err != nil {
@@ -51,17 +51,11 @@ func (c *verifyCommand) verify(ctx context.Context, env *Env) (*verify.Report, e
 	if err := printEach(ctx, env, r.Faults, c.JSON); err != nil {
 		return nil, fmt.Errorf("writing the faults: %w", err)
 	}
-	env.reportVerify(r)
+	report.Verify(env.console(), r)
 	for _, s := range r.Stale {
 		for _, line := range report.StaleLines(s.Layers, "") {
 			env.info("%s: %s", s.Where, line)
 		}
 	}
 	return r, nil
-}
-
-// reportVerify reports the result of a verification.
-func (e *Env) reportVerify(r *verify.Report) {
-	e.info("verified %s, %s, %s: %s", plural(int64(r.Images), "image"), plural(int64(r.Layers), "layer"),
-		bytesText(r.Bytes), plural(int64(len(r.Faults)), "fault"))
 }

@@ -78,7 +78,7 @@ func (c *buildCommand) verifyOutput(ctx context.Context, env *Env, b *building, 
 	}
 	if len(verified.Faults)+len(found) > 0 {
 		return fmt.Errorf("verifying %q: %s, %s from the source: the image is discarded", made.target,
-			plural(int64(len(verified.Faults)), "fault"), plural(int64(len(found)), "difference"))
+			plural(len(verified.Faults), "fault"), plural(len(found), "difference"))
 	}
 	b.verified = verified
 	return nil

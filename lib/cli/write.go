@@ -9,13 +9,13 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"chunkah/lib/cache"
 	"chunkah/lib/compress"
 	"chunkah/lib/image"
 	"chunkah/lib/oci"
 	"chunkah/lib/proofs"
+	"chunkah/lib/report"
 	"chunkah/lib/rootfs"
 	"chunkah/lib/temp"
 	"chunkah/lib/write"
@@ -95,7 +95,7 @@ func (c *writeCommand) run(ctx context.Context, env *Env) error {
 	if err := made.Commit(); err != nil {
 		return err
 	}
-	env.reportWrite(made.Report, c.result(c.Insecure, made.Report, previous))
+	report.Written(env.console(), c.written(c.Insecure, made.Report, previous))
 	c.attachFiles(ctx, env, images, made.Report)
 	measured.Wrote(made.Report.BlobBytes, made.Report.ReusedBytes, made.Report.Manifest)
 	run.write(ctx, env)
@@ -335,43 +335,22 @@ func (f *writeFlags) warnConfig(env *Env, given, source *oci.Config) {
 	}
 }
 
-// warnWrite prints warnings about problems found during writing.
-func (e *Env) warnWrite(r *write.Report) {
-	for _, p := range r.LeftOut {
-		e.warn("leaving out the output %q", p)
+// written describes the image that was written. previous is nil if there is none.
+func (f *writeFlags) written(insecure bool, w *write.Report, previous *image.Image) *report.Image {
+	outputs, _ := f.outputs() // checked before the build
+	made := &report.Image{Report: w, Outputs: reported(outputs)}
+	if insecure && outputs[0].Network {
+		made.Options = []string{"--insecure"}
 	}
-	if len(r.Dropped) > 0 {
-		e.warn("leaving out labels and annotations that describe the source's layers: %s (--keep-label NAME keeps one)", strings.Join(r.Dropped, ", "))
+	if previous != nil {
+		made.CompareWith(previous)
 	}
-	if len(r.Stale) > 0 {
-		e.warn("the config has labels or annotations that describe layers of another image: %s (--label NAME- removes one)", strings.Join(r.Stale, ", "))
-	}
-	if r.Duplicates > 0 {
-		e.info("leaving out %s with the contents of another layer", plural(int64(r.Duplicates), "layer"))
-	}
-	e.info("created %s, from %s", r.Created.Format(time.RFC3339), r.CreatedFrom)
-	e.warnUnmarked(r.Unmarked)
-	for _, why := range r.Refused {
-		e.warn("%s; compressing the layer again", why)
-	}
-	for _, why := range r.LostTables {
-		e.warn("%s; clients download the layer as a whole", why)
-	}
-	if r.ProofsFault != nil {
-		e.debug("recording the verified blobs: %s", r.ProofsFault)
-	}
-	if r.CacheFault != nil {
-		e.warn("%s", r.CacheFault)
-	}
-	if r.PlanLacks != "" {
-		e.warn("the plan in the image's history has no %s, because it would exceed 1 MiB: use --plan FILE for a complete plan, and --previous FILE in the next build", r.PlanLacks)
-	}
+	return made
 }
 
-// reportWrite reports these problems and the written image.
-func (e *Env) reportWrite(r *write.Report, result *result) {
-	e.warnWrite(r)
-	for _, line := range result.lines(r) {
-		e.info("%s", line)
+func reported(outputs []output) (list []report.Output) {
+	for _, o := range outputs {
+		list = append(list, report.Output{Source: o.Source, Also: o.also})
 	}
+	return list
 }

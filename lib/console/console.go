@@ -5,6 +5,7 @@ package console
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"log/slog"
 	"strings"
@@ -17,6 +18,9 @@ import (
 
 // Console writes to one standard error. Its methods can be called from any goroutine.
 type Console struct {
+	// Verbose is -1 to print only errors, 1 to print milestones too, 2 for details, otherwise 0.
+	Verbose int
+
 	name string
 	json *slog.Logger // nil for lines of text
 
@@ -32,6 +36,42 @@ func New(out io.Writer, name string) *Console { return &Console{out: out, name: 
 // attributes.
 func (c *Console) JSON() {
 	c.json = slog.New(slog.NewJSONHandler(lineWriter{c}, &slog.HandlerOptions{Level: slog.LevelDebug})).With("command", c.name)
+}
+
+// IsJSON reports whether messages are JSON objects.
+func (c *Console) IsJSON() bool { return c.json != nil }
+
+// Warn prints a warning, unless only errors are printed.
+func (c *Console) Warn(format string, args ...any) {
+	if c.Verbose >= 0 {
+		c.Say(slog.LevelWarn, format, args...)
+	}
+}
+
+// WarnLines prints a warning with several lines. Lines after the first are indented.
+func (c *Console) WarnLines(lines []string) {
+	if c.Verbose >= 0 {
+		c.Print(slog.LevelWarn, lines)
+	}
+}
+
+// Info prints a milestone if they are printed.
+func (c *Console) Info(format string, args ...any) {
+	if c.Verbose >= 1 {
+		c.Say(slog.LevelInfo, format, args...)
+	}
+}
+
+// Debug prints a detail if details are printed.
+func (c *Console) Debug(format string, args ...any) {
+	if c.Verbose >= 2 {
+		c.Say(slog.LevelDebug, format, args...)
+	}
+}
+
+// Say prints a message. An error with several lines is formatted with %w.
+func (c *Console) Say(level slog.Level, format string, args ...any) {
+	c.Print(level, ErrorLines(fmt.Errorf(format, args...)))
 }
 
 // Print prints a message of one or more lines. In text form, the command's name precedes each line

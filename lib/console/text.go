@@ -18,7 +18,7 @@ func Bytes(n int64) string {
 }
 
 // Plural formats a count and a noun, for example 1 layer or 2 layers.
-func Plural(n int64, what string) string {
+func Plural[N int | int64](n N, what string) string {
 	if n == 1 {
 		return "1 " + what
 	}

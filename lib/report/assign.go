@@ -65,7 +65,7 @@ func Repos(w io.Writer, o *assign.Outcome) error {
 	t.end()
 	if left := o.Summaries[len(o.Summaries)-1]; left.Files > 0 {
 		p.Linef("")
-		p.Linef("no repo claimed %s in %s", console.Bytes(left.Bytes), console.Plural(int64(left.Files), "file"))
+		p.Linef("no repo claimed %s in %s", console.Bytes(left.Bytes), console.Plural(left.Files, "file"))
 	}
 	for _, l := range o.UnclaimedTrees {
 		p.Linef("%12s  %s looks like %s", console.Bytes(l.Bytes), quote.Name(l.Dir), l.Kind)

@@ -41,7 +41,7 @@ func Finding(p *Printer, f *doctor.Finding) {
 		p.Linef("  %q: %s%s", place.Path, files, console.Bytes(place.Bytes))
 	}
 	if more := len(places) - maxPlaces; more > 0 {
-		p.Linef("  and %s more, which --json lists", console.Plural(int64(more), "place"))
+		p.Linef("  and %s more, which --json lists", console.Plural(more, "place"))
 	}
 	p.Linef("  what to do: %s", f.Advice)
 }

@@ -41,7 +41,7 @@ func Layers(p *Printer, s *inspect.Summary) {
 	for _, l := range s.Layers {
 		t.row(l.Index, sizeText(l.Bytes), compressedText(l), stabilityText(l.Stability), stabilityText(l.ChainStability), count(l.Files), "  "+contentsText(l))
 	}
-	t.row("total", sizeText(s.Bytes), console.Bytes(s.Compressed), "", "", "", "  in "+console.Plural(int64(len(s.Layers)), "layer")+chunkedText(s.Layers))
+	t.row("total", sizeText(s.Bytes), console.Bytes(s.Compressed), "", "", "", "  in "+console.Plural(len(s.Layers), "layer")+chunkedText(s.Layers))
 	t.end()
 	staleLines(p, s)
 }
@@ -176,7 +176,7 @@ func Components(p *Printer, s *inspect.Summary) {
 // layerNumbers lists the first few layers.
 func layerNumbers(list []int) string {
 	if len(list) > shownLayers {
-		return console.Plural(int64(len(list)), "layer")
+		return console.Plural(len(list), "layer")
 	}
 	return strings.Trim(strings.ReplaceAll(fmt.Sprint(list), " ", ","), "[]")
 }

@@ -60,7 +60,7 @@ func markdownTable(p *Printer, s *reuse.Step) {
 	}
 	if more := len(parts) - markdownParts; more > 0 {
 		p.Linef("")
-		p.Linef("and %s more", console.Plural(int64(more), "component"))
+		p.Linef("and %s more", console.Plural(more, "component"))
 	}
 }
 

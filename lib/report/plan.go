@@ -22,7 +22,7 @@ func PlanLines(x *pack.Explanation) []string {
 		linef("       %s", quote.Names(l.Components))
 	}
 	linef("total%12s%26s%26s  in %s (limit: %d)", console.Bytes(x.Bytes), console.Bytes(x.Expected), console.Bytes(x.ChainExpected),
-		console.Plural(int64(len(x.Layers)), "layer"), x.Max)
+		console.Plural(len(x.Layers), "layer"), x.Max)
 	if x.First > 0 {
 		of := "source"
 		if x.Patch != nil {
@@ -32,7 +32,7 @@ func PlanLines(x *pack.Explanation) []string {
 	}
 	linef("")
 	if kept := keptLayers(x.Layers); kept > 0 {
-		linef("Unchanged from the previous image: %d of %s.", kept, console.Plural(int64(len(x.Layers)), "layer"))
+		linef("Unchanged from the previous image: %d of %s.", kept, console.Plural(len(x.Layers), "layer"))
 	}
 	linef("Expected per week, before compression: podman and containerd download %s and unpack %s; docker (overlay2) downloads and unpacks %[2]s.",
 		console.Bytes(x.Expected), console.Bytes(x.ChainExpected))
@@ -43,7 +43,7 @@ func PlanLines(x *pack.Explanation) []string {
 			continue
 		}
 		linef("with --max %d: blobs %s per week (%s), chains %s (%s); %s of %d would differ", x.First+int64(c.Max), console.Bytes(c.Expected), signed(c.Expected-x.Expected),
-			console.Bytes(c.ChainExpected), signed(c.ChainExpected-x.ChainExpected), console.Plural(int64(c.Differ), "layer"), c.Layers)
+			console.Bytes(c.ChainExpected), signed(c.ChainExpected-x.ChainExpected), console.Plural(c.Differ, "layer"), c.Layers)
 	}
 	return lines
 }
@@ -64,7 +64,7 @@ func patchLines(w *pack.PatchWhy) (lines []string) {
 			lines = append(lines, "       "+quote.Names(l.Components))
 		}
 	}
-	return append(lines, fmt.Sprintf("kept %d of %s (%s); %s of new files; %s of stale files (%s of the image, limit: %s)", kept, console.Plural(int64(len(w.Layers)), "layer"),
+	return append(lines, fmt.Sprintf("kept %d of %s (%s); %s of new files; %s of stale files (%s of the image, limit: %s)", kept, console.Plural(len(w.Layers), "layer"),
 		console.Bytes(bytes), console.Bytes(w.New), console.Bytes(w.Stale), console.Percent(share(w.Stale, w.Bytes)), console.Percent(w.MaxStalePPM)))
 }
 
@@ -131,7 +131,7 @@ func reason(l pack.Why) string {
 	}
 	if n := len(l.Components); n > 1 {
 		why = append(why, fmt.Sprintf("%d components: separate layers would save %s and need %s more", n,
-			console.Bytes(max(l.Expected-l.Apart, 0)), console.Plural(int64(n-1), "layer")))
+			console.Bytes(max(l.Expected-l.Apart, 0)), console.Plural(n-1, "layer")))
 	}
 	return strings.Join(why, "; ")
 }

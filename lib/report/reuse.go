@@ -73,7 +73,7 @@ var clientTexts = map[reuse.Client]string{
 func partialText(s *reuse.Step) string {
 	c := s.Partial
 	text := fmt.Sprintf("podman with partial pulls downloads %s of %s, including %s of tables, in %s of %s", console.Bytes(c.Download),
-		console.Bytes(s.Bytes), console.Bytes(c.Tables), console.Plural(int64(c.Ranges), "piece"), console.Plural(int64(c.Layers), "layer"))
+		console.Bytes(s.Bytes), console.Bytes(c.Tables), console.Plural(c.Ranges, "piece"), console.Plural(c.Layers, "layer"))
 	if c.Whole > 0 {
 		text += fmt.Sprintf(", %d of them whole", c.Whole)
 	}
@@ -83,7 +83,7 @@ func partialText(s *reuse.Step) string {
 // unpackText formats how much a client unpacks. If the layers were not read, only the sizes of
 // their blobs are known.
 func unpackText(c reuse.Cost) string {
-	layers := console.Plural(int64(c.UnpackLayers), "layer")
+	layers := console.Plural(c.UnpackLayers, "layer")
 	if c.Unpack == nil {
 		return fmt.Sprintf("%s (%s compressed)", layers, console.Bytes(c.UnpackBlobs))
 	}
@@ -96,13 +96,13 @@ func printStep(p *Printer, s *reuse.Step, chosen reuse.Client, title string) {
 	for _, client := range shownClients(chosen) {
 		cost := s.Cost(client)
 		p.Linef("%s downloads %s of %s, in %d of %s, and unpacks %s", clientTexts[client], console.Bytes(cost.Download), console.Bytes(s.Bytes),
-			cost.DownloadLayers, console.Plural(int64(s.Layers), "layer"), unpackText(cost))
+			cost.DownloadLayers, console.Plural(s.Layers, "layer"), unpackText(cost))
 	}
 	if s.Partial != nil {
 		p.Linef("%s", partialText(s))
 	}
 	if s.SameTarLayers > 0 {
-		p.Linef("%s of the downloads, in %s, have the same contents as before and differ only in compression", console.Bytes(s.SameTar), console.Plural(int64(s.SameTarLayers), "layer"))
+		p.Linef("%s of the downloads, in %s, have the same contents as before and differ only in compression", console.Bytes(s.SameTar), console.Plural(s.SameTarLayers, "layer"))
 	}
 	for _, line := range StaleLines(s.StaleLayers, "of the new image ") {
 		p.Linef("%s", line)

@@ -24,6 +24,9 @@ const (
 	SpecialKeep
 )
 
+// LiveContents are paths in a running system that do not belong in an image.
+var LiveContents = []string{"/tmp/", "/var/tmp/", "/proc/", "/sys/", "/dev/", "/run/"}
+
 // Options configure a scan. The zero value includes everything, but refuses special files.
 type Options struct {
 	// Prune lists physical paths to leave out, with or without a leading slash. For a path with a

@@ -1,41 +1,29 @@
-package cli
+package report
 
 import (
-	"os"
-	"path/filepath"
+	"bytes"
 	"regexp"
 	"testing"
 	"time"
 
+	"chunkah/lib/console"
 	"chunkah/lib/metrics"
 )
 
-// said returns an environment, and a function that returns the messages so far.
-func said(t *testing.T) (*Env, func() string) {
-	t.Helper()
-	name := filepath.Join(t.TempDir(), "stderr")
-	f, err := os.Create(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = f.Close() })
-	return &Env{Name: "chunkah", Stderr: f, common: &commonFlags{}}, func() string {
-		data, err := os.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return string(data)
-	}
+// said returns a console, and its messages so far.
+func said() (*console.Console, *bytes.Buffer) {
+	var text bytes.Buffer
+	return console.New(&text, "chunkah"), &text
 }
 
 // A run must print its progress at each tick, and nothing after its end.
 func TestBeat(t *testing.T) {
-	env, text := said(t)
+	log, text := said()
 	run := metrics.Start("chunkah build")
 	scan, write := run.Stage("scan"), run.Stage("write")
 	ticks, quit, ended := make(chan time.Time), make(chan struct{}), make(chan struct{})
 	go func() {
-		env.logProgress(run, ticks, quit)
+		logProgress(log, run, ticks, quit)
 		close(ended)
 	}()
 	ticks <- time.Time{}
@@ -49,29 +37,29 @@ func TestBeat(t *testing.T) {
 	want := regexp.MustCompile(`^chunkah: scan: 0 files, 0 bytes so far\n` +
 		`chunkah: (scan: 0 files, 0 bytes|write: \d+%, \d.\d MB of 4.0 MB) so far\n` +
 		`chunkah: write: 25%, 1.0 MB of 4.0 MB so far\n$`)
-	if got := text(); !want.MatchString(got) {
+	if got := text.String(); !want.MatchString(got) {
 		t.Errorf("got %q", got)
 	}
 }
 
 // Stages that end out of order must be reported in order, once each.
 func TestMilestones(t *testing.T) {
-	env, text := said(t)
+	log, text := said()
 	run := metrics.Start("chunkah build")
-	m := &milestones{env: env, run: run, done: &reports{}}
+	m := &Milestones{Log: log, Run: run, Done: &Stages{}}
 	scan, assign, pack := run.Stage("scan"), run.Stage("assign"), run.Stage("pack")
 	assign.Done()
-	m.report()
-	if got := text(); got != "" {
+	m.Report()
+	if got := text.String(); got != "" {
 		t.Errorf("too early: %q", got)
 	}
 	scan.Done()
-	m.report()
-	m.report()
+	m.Report()
+	m.Report()
 	pack.Done()
-	m.report()
+	m.Report()
 	want := regexp.MustCompile(`^chunkah: scan: 0 files, 0 bytes\nchunkah: assign: 0 files, 0 bytes\nchunkah: pack: 0 files, 0 bytes\n$`)
-	if got := text(); !want.MatchString(got) {
+	if got := text.String(); !want.MatchString(got) {
 		t.Errorf("got %q", got)
 	}
 }
@@ -82,10 +70,10 @@ func TestTexts(t *testing.T) {
 			t.Errorf("%g: got %q, want %q", seconds, got, want)
 		}
 	}
-	if got := listText(nil); got != "" {
+	if got := List(nil); got != "" {
 		t.Errorf("got %q", got)
 	}
-	if got := listText([]string{"a", "b", "c", "d", "e", "f", "g"}); got != "a, b, c, d, e, and 2 more" {
+	if got := List([]string{"a", "b", "c", "d", "e", "f", "g"}); got != "a, b, c, d, e, and 2 more" {
 		t.Errorf("got %q", got)
 	}
 }
