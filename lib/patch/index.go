@@ -13,12 +13,12 @@ import (
 // index contains all entries of the previous image and all records of the root, by path.
 type index struct {
 	root []*format.File
-	// slots are the paths, in the order of a walk.
-	slots []slot
+	// paths are all paths, in the order of a walk.
+	paths []pathEntries
 	// entries are the entries of all layers, sorted by path and, per path, from the bottom layer
 	// up.
 	entries []entry
-	groups  []group
+	inodes  []inode
 	// bytes is, per layer, the size of its entries without directories. units is, per layer, its
 	// number of files; an inode with several names counts once.
 	bytes     []int64
@@ -26,28 +26,28 @@ type index struct {
 	rootBytes int64
 }
 
-// slot is one path.
-type slot struct {
+// pathEntries are the entries of all layers at one path.
+type pathEntries struct {
 	path        string
-	first, last int32 // its entries: first <= i < last
-	root        int32 // its record in the root, -1 if it has none
-	parent      int32 // the nearest slot above, -1 at the top
+	first, last int32 // the indexes of the entries: first <= i < last
+	root        int32 // the record in the root, -1 if there is none
+	parent      int32 // the index of the nearest path above, -1 at the top
 }
 
 // entry is one entry of a layer.
 type entry struct {
 	file  *format.File
 	layer int32
-	group int32 // the group of hard links, -1 if the inode has one name
-	first bool  // the first name of its inode
+	inode int32 // the inode of a hard link, -1 if the file has one name
+	first bool  // the first name of the inode
 	same  bool  // equal to the root's record
 	bytes int64 // in the tar; 0 for a directory
 }
 
-// group contains the names of one inode in a layer.
-type group struct {
-	first string // its first name
-	names int32
+// inode is a file with several names (hard links) in a layer.
+type inode struct {
+	first string  // the first name
+	names int32   // the number of names
 	roots []int32 // the root's records at these paths, -1 for a missing record
 	same  bool    // in the root, exactly these names share an inode
 }
@@ -67,8 +67,8 @@ func newIndex(root []*format.File, layers []Layer, fits func(now, was *format.Fi
 	for _, l := range layers {
 		entries += len(l.Files)
 	}
-	x.slots, x.entries = make([]slot, 0, max(paths, entries)), make([]entry, 0, entries)
-	x.addSlots(merged(root, layers))
+	x.paths, x.entries = make([]pathEntries, 0, max(paths, entries)), make([]entry, 0, entries)
+	x.addPaths(merged(root, layers))
 	x.compare(fits)
 	for _, f := range root {
 		x.rootBytes += layer.EntrySize(f)
@@ -131,24 +131,24 @@ func merged(root []*format.File, layers []Layer) iter.Seq[item] {
 	}
 }
 
-// addSlots creates slots from sorted items. Equal paths and digests of records share memory.
-func (x *index) addSlots(items iter.Seq[item]) {
-	groups := make(map[[2]int64]int32)
+// addPaths adds sorted items to the index. Equal paths and digests of records share memory.
+func (x *index) addPaths(items iter.Seq[item]) {
+	inodes := make(map[[2]int64]int32)
 	var above []int32
 	for it := range items {
 		path := it.file.Path
-		if n := len(x.slots); n == 0 || x.slots[n-1].path != path {
-			for len(above) > 0 && !isBelow(path, x.slots[above[len(above)-1]].path) {
+		if n := len(x.paths); n == 0 || x.paths[n-1].path != path {
+			for len(above) > 0 && !isBelow(path, x.paths[above[len(above)-1]].path) {
 				above = above[:len(above)-1]
 			}
-			s := slot{path: path, first: int32(len(x.entries)), last: int32(len(x.entries)), root: -1, parent: -1}
+			s := pathEntries{path: path, first: int32(len(x.entries)), last: int32(len(x.entries)), root: -1, parent: -1}
 			if len(above) > 0 {
 				s.parent = above[len(above)-1]
 			}
 			above = append(above, int32(n))
-			x.slots = append(x.slots, s)
+			x.paths = append(x.paths, s)
 		}
-		s := &x.slots[len(x.slots)-1]
+		s := &x.paths[len(x.paths)-1]
 		if it.layer < 0 {
 			s.root = it.at
 			continue
@@ -157,25 +157,25 @@ func (x *index) addSlots(items iter.Seq[item]) {
 		if s.root >= 0 && it.file.Digest == x.root[s.root].Digest {
 			it.file.Digest = x.root[s.root].Digest
 		}
-		x.entries = append(x.entries, x.entry(it, s.root, groups))
+		x.entries = append(x.entries, x.entry(it, s.root, inodes))
 		s.last++
 	}
 }
 
-// entry creates the entry for an item and adds it to its group.
-func (x *index) entry(it item, root int32, groups map[[2]int64]int32) entry {
-	e := entry{file: it.file, layer: it.layer, group: -1, first: true}
+// entry creates the entry for an item and adds it to its inode.
+func (x *index) entry(it item, root int32, inodes map[[2]int64]int32) entry {
+	e := entry{file: it.file, layer: it.layer, inode: -1, first: true}
 	if f := it.file; f.Hardlink != 0 {
 		key := [2]int64{int64(it.layer), f.Hardlink}
-		g, known := groups[key]
+		n, known := inodes[key]
 		if !known {
-			g = int32(len(x.groups))
-			groups[key] = g
-			x.groups = append(x.groups, group{first: f.Path})
+			n = int32(len(x.inodes))
+			inodes[key] = n
+			x.inodes = append(x.inodes, inode{first: f.Path})
 		}
-		e.group, e.first = g, !known
-		x.groups[g].names++
-		x.groups[g].roots = append(x.groups[g].roots, root)
+		e.inode, e.first = n, !known
+		x.inodes[n].names++
+		x.inodes[n].roots = append(x.inodes[n].roots, root)
 	}
 	switch {
 	case isDirectory(it.file):
@@ -184,7 +184,7 @@ func (x *index) entry(it item, root int32, groups map[[2]int64]int32) entry {
 		e.bytes = layer.EntrySize(it.file)
 		x.units[it.layer]++
 	default:
-		e.bytes = layer.LinkSize(it.file, x.groups[e.group].first)
+		e.bytes = layer.LinkSize(it.file, x.inodes[e.inode].first)
 	}
 	x.bytes[it.layer] += e.bytes
 	return e
@@ -192,17 +192,17 @@ func (x *index) entry(it item, root int32, groups map[[2]int64]int32) entry {
 
 // compare compares all entries with the records of the root.
 func (x *index) compare(fits func(now, was *format.File) bool) {
-	names := x.rootGroups()
-	for i := range x.groups {
-		g := &x.groups[i]
-		first := g.roots[0]
-		if g.names == 1 || first < 0 {
+	names := x.rootInodes()
+	for i := range x.inodes {
+		n := &x.inodes[i]
+		first := n.roots[0]
+		if n.names == 1 || first < 0 {
 			continue
 		}
-		g.same = slices.Equal(names[x.root[first].Hardlink], g.roots) && x.root[first].Hardlink != 0
+		n.same = slices.Equal(names[x.root[first].Hardlink], n.roots) && x.root[first].Hardlink != 0
 	}
-	for i := range x.slots {
-		s := &x.slots[i]
+	for i := range x.paths {
+		s := &x.paths[i]
 		if s.root < 0 {
 			continue
 		}
@@ -210,21 +210,21 @@ func (x *index) compare(fits func(now, was *format.File) bool) {
 		linked := len(names[now.Hardlink]) > 1
 		for j := s.first; j < s.last; j++ {
 			e := &x.entries[j]
-			if e.group >= 0 && x.groups[e.group].names == 1 {
-				e.group = -1 // its other names are in other layers
+			if e.inode >= 0 && x.inodes[e.inode].names == 1 {
+				e.inode = -1 // its other names are in other layers
 			}
 			switch {
-			case e.group >= 0 && !x.groups[e.group].same, linked && e.group < 0:
+			case e.inode >= 0 && !x.inodes[e.inode].same, linked && e.inode < 0:
 			default:
 				e.same = (!e.first || same(now, e.file)) && (fits == nil || fits(now, e.file))
 			}
 		}
 	}
-	x.joinGroups()
+	x.joinInodes()
 }
 
-// rootGroups returns, for each inode with several names, the root's records.
-func (x *index) rootGroups() map[int64][]int32 {
+// rootInodes returns, for each inode with several names, the root's records.
+func (x *index) rootInodes() map[int64][]int32 {
 	names := make(map[int64][]int32)
 	for i, f := range x.root {
 		if f.Hardlink != 0 {
@@ -234,16 +234,16 @@ func (x *index) rootGroups() map[int64][]int32 {
 	return names
 }
 
-// joinGroups sets same for either all names of an inode or none of them.
-func (x *index) joinGroups() {
+// joinInodes sets same for either all names of an inode or none of them.
+func (x *index) joinInodes() {
 	for i := range x.entries {
-		if e := &x.entries[i]; e.group >= 0 && !e.same {
-			x.groups[e.group].same = false
+		if e := &x.entries[i]; e.inode >= 0 && !e.same {
+			x.inodes[e.inode].same = false
 		}
 	}
 	for i := range x.entries {
-		if e := &x.entries[i]; e.group >= 0 {
-			e.same = x.groups[e.group].same
+		if e := &x.entries[i]; e.inode >= 0 {
+			e.same = x.inodes[e.inode].same
 		}
 	}
 }

@@ -52,8 +52,8 @@ func Shadows(layers []Layer) []Shadow {
 	}
 	x := newIndex(nil, marked, nil)
 	s := &shadows{
-		x: x, layers: layers, keep: keep, shown: make([]int32, len(x.slots)),
-		used: make(map[int32]bool), groups: make([]bool, len(x.groups)),
+		x: x, layers: layers, keep: keep, shown: make([]int32, len(x.paths)),
+		used: make(map[int32]bool), inodes: make(map[int32]bool),
 	}
 	return s.find()
 }
@@ -107,11 +107,11 @@ type shadows struct {
 	x      *index
 	layers []Layer
 	keep   []bool
-	shown  []int32 // by slot: the visible entry, -1 if nothing is visible
+	shown  []int32 // by path: the visible entry, -1 if nothing is visible
 	// used contains the entries whose contents are visible, at their own path or through a hard
-	// link in another layer. groups contains the groups with a visible name.
+	// link in another layer. inodes contains the inodes with a visible name.
 	used   map[int32]bool
-	groups []bool
+	inodes map[int32]bool
 }
 
 func (s *shadows) find() []Shadow {
@@ -119,101 +119,114 @@ func (s *shadows) find() []Shadow {
 	for i := range list {
 		list[i] = Shadow{Bytes: s.x.bytes[i], HiddenBy: make(map[int]int64)}
 	}
-	below := make([]int32, len(s.x.slots))
-	for i := range s.x.slots {
-		floor := int32(0)
-		if p := s.x.slots[i].parent; p >= 0 {
-			floor = below[p]
-		}
-		v := s.x.visible(i, floor, int32(len(s.layers)), s.keep)
-		s.shown[i], below[i] = v.shown, v.below
-	}
-	for i, j := range s.shown {
-		if j < 0 {
-			continue
-		}
-		if at := s.inode(i, j); at >= 0 {
-			s.used[at] = true
-			if g := s.x.entries[at].group; g >= 0 {
-				s.groups[g] = true
-			}
+	s.findShown()
+	for path, shown := range s.shown {
+		if shown >= 0 {
+			s.use(s.contents(path, shown))
 		}
 	}
-	for i := range s.x.slots {
-		for j := s.x.slots[i].first; j < s.x.slots[i].last; j++ {
-			if e := &s.x.entries[j]; j != s.shown[i] && !isDirectory(e.file) && e.file.Type != format.TypeWhiteout {
-				s.hidden(&list[e.layer], i, j)
+	for path, at := range s.x.paths {
+		for i := at.first; i < at.last; i++ {
+			if e := &s.x.entries[i]; i != s.shown[path] && !isDirectory(e.file) && e.file.Type != format.TypeWhiteout {
+				s.hidden(&list[e.layer], path, i)
 			}
 		}
 	}
 	return list
 }
 
-// hidden counts an entry that is not visible at its path.
-func (s *shadows) hidden(to *Shadow, slot int, at int32) {
-	e := &s.x.entries[at]
-	inode := s.inode(slot, at)
-	used := inode >= 0 && (s.used[inode] || s.x.entries[inode].group >= 0 && s.groups[s.x.entries[inode].group])
-	if !used || inode != at || !e.first {
-		to.Stale += e.bytes
-		to.HiddenBy[s.hider(slot, at)] += e.bytes
+// findShown finds the visible entry of each path.
+func (s *shadows) findShown() {
+	inside := make([]int32, len(s.x.paths))
+	for path := range s.x.paths {
+		lowest := int32(0)
+		if parent := s.x.paths[path].parent; parent >= 0 {
+			lowest = inside[parent]
+		}
+		v := s.x.visible(path, lowest, int32(len(s.layers)), s.keep)
+		s.shown[path], inside[path] = v.shown, v.inside
 	}
-	shown := s.shown[slot]
+}
+
+// use marks the contents of an entry as visible. The entry can be -1.
+func (s *shadows) use(entry int32) {
+	if entry < 0 {
+		return
+	}
+	s.used[entry] = true
+	if n := s.x.entries[entry].inode; n >= 0 {
+		s.inodes[n] = true
+	}
+}
+
+// isUsed reports whether the contents of an entry are visible. The entry can be -1.
+func (s *shadows) isUsed(entry int32) bool {
+	return entry >= 0 && (s.used[entry] || s.inodes[s.x.entries[entry].inode])
+}
+
+// hidden counts an entry that is not visible at its path.
+func (s *shadows) hidden(to *Shadow, path int, entry int32) {
+	e := &s.x.entries[entry]
+	contents := s.contents(path, entry)
+	used := s.isUsed(contents)
+	if !used || contents != entry || !e.first {
+		to.Stale += e.bytes
+		to.HiddenBy[s.hider(path, entry)] += e.bytes
+	}
+	shown := s.shown[path]
 	isFile := shown >= 0 && s.x.entries[shown].file.Type == format.TypeFile
-	if !used && !isFile && inode >= 0 && s.x.entries[inode].file.Size > 0 {
+	if !used && !isFile && contents >= 0 && s.x.entries[contents].file.Size > 0 {
 		to.Removed = append(to.Removed, e.file)
 	}
 }
 
-// inode returns the entry that contains the contents of an entry. For a hard link to a file in
-// another layer this is that file's entry, or -1 if the file does not exist.
-func (s *shadows) inode(slot int, at int32) int32 {
-	layer, path := s.x.entries[at].layer, s.x.slots[slot].path
-	for range len(s.x.slots) { // hard links to hard links
-		target, linked := s.layers[layer].Links[path]
+// contents returns the entry with the contents of an entry. This is the entry itself, unless it is
+// a hard link to a file in another layer. It returns -1 if that file does not exist.
+func (s *shadows) contents(path int, entry int32) int32 {
+	layer, name := s.x.entries[entry].layer, s.x.paths[path].path
+	for range len(s.x.paths) { // a link can lead to another link, but not for ever
+		target, linked := s.layers[layer].Links[name]
 		if !linked {
-			return at
+			return entry
 		}
-		if path = target; s.layers[layer].Links[path] != "" {
+		if name = target; s.layers[layer].Links[name] != "" {
 			continue
 		}
-		if at = s.visibleBelow(path, layer); at < 0 {
+		if entry = s.visibleUnder(name, layer); entry < 0 {
 			return -1
 		}
-		layer = s.x.entries[at].layer
+		layer = s.x.entries[entry].layer
 	}
 	return -1
 }
 
-// visibleBelow returns the entry that is visible at a path if only the layers below the given one
-// are used, or -1.
-func (s *shadows) visibleBelow(path string, layer int32) int32 {
-	i, found := slices.BinarySearchFunc(s.x.slots, path, func(at slot, path string) int { return format.ComparePaths(at.path, path) })
+// visibleUnder returns the entry that the layers under the given one show at a path, or -1.
+func (s *shadows) visibleUnder(name string, layer int32) int32 {
+	path, found := slices.BinarySearchFunc(s.x.paths, name, func(at pathEntries, name string) int { return format.ComparePaths(at.path, name) })
 	if !found {
 		return -1
 	}
-	return s.x.visible(i, s.floor(i, layer), layer, s.keep).shown
+	return s.viewUnder(path, layer).shown
 }
 
-// floor returns the lowest layer whose files are visible at a path if only the layers below the
-// given one are used.
-func (s *shadows) floor(slot int, layer int32) int32 {
-	p := s.x.slots[slot].parent
-	if p < 0 {
-		return 0
+// viewUnder returns what the layers under the given one show at a path.
+func (s *shadows) viewUnder(path int, layer int32) view {
+	lowest := int32(0)
+	if parent := s.x.paths[path].parent; parent >= 0 {
+		lowest = s.viewUnder(int(parent), layer).inside
 	}
-	return s.x.visible(int(p), s.floor(int(p), layer), layer, s.keep).below
+	return s.x.visible(path, lowest, layer, s.keep)
 }
 
 // hider returns the lowest layer that hides an entry.
-func (s *shadows) hider(slot int, at int32) int {
-	layer, by := s.x.entries[at].layer, int32(len(s.layers))
-	if at+1 < s.x.slots[slot].last {
-		by = s.x.entries[at+1].layer
+func (s *shadows) hider(path int, entry int32) int {
+	layer, by := s.x.entries[entry].layer, int32(len(s.layers))
+	if entry+1 < s.x.paths[path].last {
+		by = s.x.entries[entry+1].layer
 	}
-	for p := s.x.slots[slot].parent; p >= 0; p = s.x.slots[p].parent {
-		for j := s.x.slots[p].first; j < s.x.slots[p].last; j++ {
-			e := &s.x.entries[j]
+	for p := s.x.paths[path].parent; p >= 0; p = s.x.paths[p].parent {
+		for i := s.x.paths[p].first; i < s.x.paths[p].last; i++ {
+			e := &s.x.entries[i]
 			if e.layer > layer && e.layer < by && (e.file.Type == typeOpaque || !isDirectory(e.file)) {
 				by = e.layer
 			}

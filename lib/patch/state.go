@@ -20,82 +20,95 @@ type state struct {
 	components map[string]bool
 	otherWork  bool
 
-	below   []int32 // by slot: the lowest layer whose files are visible below it
-	covered []bool  // by slot: everything below it is replaced or deleted
-	seen    []int32 // by group: number of visible names
+	inside  []int32 // by path: view.inside
+	covered []bool  // by path: everything below it is replaced or deleted
+	seen    []int32 // by inode: number of visible names
 }
 
 // compareKept flattens the kept layers and compares the result with the root.
 func (x *index) compareKept(keep []bool) *state {
 	s := &state{
 		x: x, live: make([]int64, len(keep)), needed: make([]bool, len(keep)), components: make(map[string]bool),
-		below: make([]int32, len(x.slots)), covered: make([]bool, len(x.slots)), seen: make([]int32, len(x.groups)),
+		inside: make([]int32, len(x.paths)), covered: make([]bool, len(x.paths)), seen: make([]int32, len(x.inodes)),
 	}
-	views := make([]view, len(x.slots))
-	for i := range x.slots {
+	views := make([]view, len(x.paths))
+	for i := range x.paths {
 		views[i] = s.flatten(i, keep)
 	}
-	for i := range x.slots {
+	for i := range x.paths {
 		s.compare(i, views[i])
 	}
 	return s
 }
 
-// view describes what a set of layers shows at a path.
+// view describes what a set of layers shows at one path.
 type view struct {
-	shown int32 // the visible entry, -1 if nothing is visible
-	// hider is the entry that hides a deleted path or the contents of a directory; -1 if no entry
-	// does. base is the lowest of the entries that set the attributes of a directory.
-	hider, base int32
-	below       int32 // the lowest layer whose files are visible below the path
+	// shown is the visible entry, -1 if nothing is visible.
+	shown int32
+	// hider is the entry that hides a deleted path or the earlier contents of a directory, -1 if no
+	// entry does.
+	hider int32
+	// base is the lowest of the entries that set the visible attributes of a directory.
+	base int32
+	// inside is the lowest layer whose files are visible below the path.
+	inside int32
 }
 
-// visible returns what the kept layers with floor <= index < limit show at a path.
-func (x *index) visible(i int, floor, limit int32, keep []bool) view {
-	at := &x.slots[i]
-	v := view{-1, -1, -1, floor}
-	for j := at.first; j < at.last; j++ {
-		e := &x.entries[j]
-		if e.layer < floor || e.layer >= limit || !keep[e.layer] {
-			continue
-		}
-		switch e.file.Type {
-		case format.TypeWhiteout:
-			if v.shown >= 0 {
-				v.hider = j
-			}
-			v.shown, v.below = -1, e.layer
-		case format.TypeDir:
-			if v.shown < 0 || !x.entries[v.shown].same || x.entries[v.shown].file.Type != format.TypeDir {
-				v.base = j
-			}
-			v.shown = j
-		case typeImplied, typeOpaque:
-			if v.shown < 0 || !isDirectory(x.entries[v.shown].file) {
-				v.shown = j
-			}
-			if e.file.Type == typeOpaque {
-				v.below = e.layer
-			}
-		default:
-			v.shown, v.hider, v.below = j, -1, e.layer
+// visible applies, from the bottom up, the kept layers with lowest <= index < limit, and returns
+// what they show at a path. lowest is the parent directory's view.inside.
+func (x *index) visible(path int, lowest, limit int32, keep []bool) view {
+	at := &x.paths[path]
+	v := view{shown: -1, hider: -1, base: -1, inside: lowest}
+	for i := at.first; i < at.last; i++ {
+		if n := x.entries[i].layer; lowest <= n && n < limit && keep[n] {
+			x.apply(&v, i)
 		}
 	}
 	return v
 }
 
-// flatten returns the result of the kept layers at a path. Call it for parents first.
-func (s *state) flatten(i int, keep []bool) view {
-	floor := int32(0)
-	if parent := s.x.slots[i].parent; parent >= 0 {
-		floor = s.below[parent]
+// apply puts an entry on top of what a path shows.
+func (x *index) apply(v *view, top int32) {
+	e := &x.entries[top]
+	var lower *entry // the entry that was visible so far
+	if v.shown >= 0 {
+		lower = &x.entries[v.shown]
 	}
-	v := s.x.visible(i, floor, int32(len(keep)), keep)
-	s.below[i] = v.below
+	switch e.file.Type {
+	case format.TypeWhiteout:
+		if lower != nil {
+			v.hider = top
+		}
+		v.shown, v.inside = -1, e.layer
+	case format.TypeDir: // the files of lower layers stay visible in it
+		if lower == nil || !lower.same || lower.file.Type != format.TypeDir {
+			v.base = top
+		}
+		v.shown = top
+	case typeImplied, typeOpaque: // a directory of a lower layer keeps its attributes
+		if lower == nil || !isDirectory(lower.file) {
+			v.shown = top
+		}
+		if e.file.Type == typeOpaque {
+			v.inside = e.layer
+		}
+	default: // a file hides a whole directory of lower layers
+		v.shown, v.hider, v.inside = top, -1, e.layer
+	}
+}
+
+// flatten returns what the kept layers show at a path. Call it for parents first.
+func (s *state) flatten(path int, keep []bool) view {
+	lowest := int32(0)
+	if parent := s.x.paths[path].parent; parent >= 0 {
+		lowest = s.inside[parent]
+	}
+	v := s.x.visible(path, lowest, int32(len(keep)), keep)
+	s.inside[path] = v.inside
 	if v.shown >= 0 {
 		e := &s.x.entries[v.shown]
-		if e.group >= 0 {
-			s.seen[e.group]++
+		if e.inode >= 0 {
+			s.seen[e.inode]++
 		}
 		if e.same && e.file.Type == format.TypeDir {
 			s.needed[s.x.entries[v.base].layer] = true
@@ -106,7 +119,7 @@ func (s *state) flatten(i int, keep []bool) view {
 
 // compare compares the visible entry of a path with the root's record.
 func (s *state) compare(i int, v view) {
-	at, shown := &s.x.slots[i], v.shown
+	at, shown := &s.x.paths[i], v.shown
 	covered := at.parent >= 0 && s.covered[at.parent]
 	s.compareHider(at, v, covered)
 	if at.root < 0 {
@@ -121,7 +134,7 @@ func (s *state) compare(i int, v view) {
 	s.covered[i] = now.Type != format.TypeDir
 	if shown >= 0 {
 		e := &s.x.entries[shown]
-		if e.same && (e.group < 0 || s.seen[e.group] == s.x.groups[e.group].names) {
+		if e.same && (e.inode < 0 || s.seen[e.inode] == s.x.inodes[e.inode].names) {
 			if now.Type != format.TypeDir {
 				s.live[e.layer] += e.bytes
 				s.needed[e.layer] = true
@@ -139,7 +152,7 @@ func (s *state) compare(i int, v view) {
 
 // compareHider counts the entry that hides something, unless new layers hide the same: with a file
 // or a whiteout at this path or above. Otherwise the next image would not keep it.
-func (s *state) compareHider(at *slot, v view, covered bool) {
+func (s *state) compareHider(at *pathEntries, v view, covered bool) {
 	isDir := at.root >= 0 && s.x.root[at.root].Type == format.TypeDir
 	isGone := at.root < 0 && v.shown < 0
 	if v.hider >= 0 && !covered && (isDir || isGone) {

@@ -28,9 +28,9 @@ func Visible(layers []Layer) iter.Seq[*format.File] {
 				}
 				at = place{path: path}
 				if len(above) > 0 {
-					at.floor = above[len(above)-1].below
+					at.lowest = above[len(above)-1].inside
 				}
-				at.below = at.floor
+				at.inside = at.lowest
 			}
 			at.add(it)
 		}
@@ -42,19 +42,19 @@ func Visible(layers []Layer) iter.Seq[*format.File] {
 type place struct {
 	path  string
 	shown *format.File // nil if nothing is visible
-	// floor is the lowest layer whose files are visible at the path, below the lowest whose files
-	// are visible below the path.
-	floor, below int32
+	// lowest is the lowest layer whose files are visible at the path. inside is the lowest layer
+	// whose files are visible below the path.
+	lowest, inside int32
 }
 
 func (p *place) add(it item) {
 	switch {
-	case it.layer < p.floor:
+	case it.layer < p.lowest:
 	case it.file.Type == format.TypeWhiteout:
-		p.shown, p.below = nil, it.layer
+		p.shown, p.inside = nil, it.layer
 	case it.file.Type == format.TypeDir:
 		p.shown = it.file
 	default:
-		p.shown, p.below = it.file, it.layer
+		p.shown, p.inside = it.file, it.layer
 	}
 }
