@@ -64,35 +64,41 @@ func (w *writer) reserve(order []int) error {
 	return nil
 }
 
-// digest makes the first pass over layer i. It is the only pass if it also writes the blob.
+// digest makes the first pass over layer i: it finds the layer's blob among the blobs of earlier
+// builds, or makes it. It is the only pass over the contents if it also stores or writes the blob.
 func (w *writer) digest(ctx context.Context, pool *compress.Pool, i int) (*blob, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
-	l := &w.img.layers[i]
-	b := &blob{tar: l.size}
-	inPlace := w.access == oci.BlobFiles
-	found, err := w.reuse(ctx, l, b)
-	switch {
-	case err != nil || found:
-	case w.entries != nil:
-		b.entry = w.entries[i]
-		err = w.digestInto(ctx, pool, b.entry, l, b)
-	case w.compressed() && w.opt.Cache != nil:
-		err = w.digestToCache(ctx, pool, l, b)
-	case w.compressed() && !inPlace:
-		b.spool = l.spool
-		err = w.digestInto(ctx, pool, l.spool, l, b)
-	case inPlace:
-		err = w.digestInPlace(ctx, pool, l, b)
-	default:
-		err = w.digestOnly(ctx, l, b)
+	b := &blob{tar: w.img.layers[i].size}
+	found, err := w.reuse(ctx, &w.img.layers[i], b)
+	if err == nil && !found {
+		err = w.makeBlob(ctx, pool, i, b)
 	}
 	if err != nil {
 		b.close()
 		return nil, err
 	}
 	return b, nil
+}
+
+// makeBlob makes the blob of layer i and computes its digests. The settings decide where the bytes
+// go meanwhile.
+func (w *writer) makeBlob(ctx context.Context, pool *compress.Pool, i int, b *blob) error {
+	l := &w.img.layers[i]
+	switch {
+	case w.entries != nil: // into the space that is reserved in the archive
+		b.entry = w.entries[i]
+		return w.digestInto(ctx, pool, b.entry, l, b)
+	case !w.compressed() && w.access != oci.BlobFiles: // nowhere: place reads the files again
+		return w.digestOnly(ctx, l, b)
+	case w.compressed() && w.opt.Cache != nil:
+		return w.digestToCache(ctx, pool, l, b)
+	case w.access == oci.BlobFiles:
+		return w.digestInPlace(ctx, pool, l, b)
+	}
+	b.spool = l.spool
+	return w.digestInto(ctx, pool, b.spool, l, b)
 }
 
 func (w *writer) compressed() bool { return w.opt.Compression.Algorithm != compress.None }
@@ -212,42 +218,50 @@ func (w *writer) writeTar(ctx context.Context, out io.Writer, l *layerFiles, c l
 	return buffered.Flush()
 }
 
-// place makes the second pass: it writes the blob to the output if the first pass did not.
+// place makes the second pass over layer i: it writes the blob to the output, or completes the blob
+// that the first pass wrote there.
 func (w *writer) place(ctx context.Context, i int, b *blob) error {
 	defer b.close()
-	found := b.spool != nil || b.previous != nil
-	switch {
-	case b.entry != nil:
-		return b.entry.Commit(b.digest, b.size)
-	case b.spool != nil && b.spool.entry != nil:
-		return b.spool.entry.Commit(b.digest, b.size)
-	case w.access == oci.BlobFiles && !found:
-		return nil
+	entry := b.entry
+	if entry == nil && b.spool != nil {
+		entry = b.spool.entry
 	}
-	counts := w.access == oci.Network || !found
+	if entry != nil {
+		return entry.Commit(b.digest, b.size)
+	}
+	stored := b.spool != nil || b.previous != nil // else only the layer's files contain the blob
+	if !stored && w.access == oci.BlobFiles {
+		return nil // the first pass wrote the blob to a file of the output
+	}
+	counts := w.access == oci.Network || !stored // copying a stored blob is no noticeable work
 	sends := &sending{work: w.opt.Work, size: b.size, worth: b.tar}
 	err := w.dest.Blob(w.descriptor(b), oci.Hint{Image: b.from, DiffID: b.diffID}, func(out io.Writer) error {
 		if counts {
 			out = sends.to(out)
 		}
-		if b.previous != nil {
-			return w.copyBlob(ctx, out, *b.previous)
-		}
-		if b.spool != nil {
-			return b.spool.copy(ctx, out)
-		}
-		c := w.newContents()
-		defer c.close()
-		return w.writeTar(ctx, out, &w.img.layers[i], c)
+		return w.sendBlob(ctx, out, i, b)
 	})
 	if err == nil && counts {
 		sends.count(b.size) // the whole blob, even if the destination already had it
 	}
-	if !found && errors.Is(err, oci.ErrDigest) {
+	if !stored && errors.Is(err, oci.ErrDigest) {
 		// A write through a shared mapping does not change the file's times.
 		err = fmt.Errorf("reading the files of layer %d again: %w: %w", i, errChanged, err)
 	}
 	return err
+}
+
+// sendBlob writes the blob of layer i from the place that stores it, or else from the layer's files.
+func (w *writer) sendBlob(ctx context.Context, out io.Writer, i int, b *blob) error {
+	switch {
+	case b.previous != nil:
+		return w.copyBlob(ctx, out, *b.previous)
+	case b.spool != nil:
+		return b.spool.copy(ctx, out)
+	}
+	c := w.newContents()
+	defer c.close()
+	return w.writeTar(ctx, out, &w.img.layers[i], c)
 }
 
 // tee hashes and counts the bytes that it passes on.
