@@ -137,9 +137,9 @@ func (c *buildCommand) withKept(ctx context.Context, b *building, written map[st
 	for i, l := range b.set.Kept {
 		where.Digests[i] = l.Descriptor.Digest // only kept layers are in the new image
 	}
-	p := &placing{root: b.set.Root, header: b.header, scan: b.scan, assign: assigning, where: where}
-	p.header.KeepLayers, p.scan.Whiteouts = 0, false
-	_, assigned, err := p.run(ctx)
+	x := &examination{header: b.header, scan: b.scan, assign: assigning}
+	x.header.KeepLayers, x.scan.Whiteouts = 0, false
+	_, assigned, err := x.run(ctx, b.set.Root, "sbom", where.Read, nil)
 	if err != nil {
 		return nil, nil, err
 	}

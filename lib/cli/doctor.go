@@ -2,18 +2,15 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"chunkah/format"
-	"chunkah/lib/assign"
 	"chunkah/lib/chain"
 	"chunkah/lib/doctor"
 	"chunkah/lib/inspect"
 	"chunkah/lib/oci"
-	"chunkah/lib/pipeline"
 	"chunkah/lib/plan"
 	"chunkah/lib/report"
 	"chunkah/lib/scan"
@@ -21,10 +18,7 @@ import (
 )
 
 type doctorCommand struct {
-	sourceFlags
-	scanFlags
-	assignFlags
-	clockFlags
+	examineFlags
 	Ignore []string `long:"ignore" value-name:"ID" unquote:"false" description:"skip the check with this ID (repeatable)" brief:"skip the check with this ID (repeatable)"`
 	JSON   bool     `long:"json" description:"print one JSON object per finding, with all paths"`
 	Args   struct {
@@ -33,51 +27,28 @@ type doctorCommand struct {
 }
 
 func (c *doctorCommand) run(ctx context.Context, env *Env) error {
-	found, err := c.examine(ctx, env)
+	found, err := c.findings(ctx, env)
 	if err == nil {
 		err = c.print(ctx, env, found)
 	}
 	return comparisonResult(len(found), err)
 }
 
-// examine checks the sources for problems that a build would run into.
-func (c *doctorCommand) examine(ctx context.Context, env *Env) (_ []doctor.Finding, err error) {
-	var header format.Header
-	if err := c.clockFlags.apply(&header); err != nil {
-		return nil, err
-	}
+// findings checks the sources for problems that a build would run into.
+func (c *doctorCommand) findings(ctx context.Context, env *Env) ([]doctor.Finding, error) {
 	ignore, err := c.ignored()
-	if err != nil {
-		return nil, err
-	}
-	assigning, err := c.assignFlags.options(ctx)
-	if err != nil {
-		return nil, err
-	}
-	names, err := c.sourceNames("SOURCE", c.Args.Sources, "")
 	if err != nil {
 		return nil, err
 	}
 	opening := c.sourceOptions(c.imageOptions(env))
 	opening.Removed = true
-	set, err := env.openSources(ctx, names, opening, env.drawsProgress())
+	x, err := c.examine(ctx, env, c.Args.Sources, opening)
 	if err != nil {
 		return nil, err
 	}
+	set := x.set
 	defer set.Close() // opened only for reading
-	scanning, err := c.scanFlags.options(env, set.Root, env.stdoutInfo())
-	if err != nil {
-		return nil, err
-	}
-	special := scanning.Special
-	if scanning, err = withSources(scanning, set, &header); err != nil {
-		return nil, err
-	}
-	scanning.Special = special // otherwise withSources would allow special files in an image
-	assigning.Root = set.Root
-	passLayers(assigning.Repos, set)
-	looking := doctor.Options{Root: set.Root, Dir: dirOf(set), Layers: layersOf(set), Ignore: ignore}
-	looking.Removed = set.Removed
+	looking := doctor.Options{Root: set.Root, Dir: dirOf(set), Layers: layersOf(set), Ignore: ignore, Removed: set.Removed}
 	if set.Image != nil {
 		if looking.Config, err = oci.ParseConfig(set.Image.Config.Data); err != nil {
 			return nil, fmt.Errorf("reading the config of %q: %w", set.Image.Source, err) // the same message as in build
@@ -87,23 +58,9 @@ func (c *doctorCommand) examine(ctx context.Context, env *Env) (_ []doctor.Findi
 		}
 	}
 	examiner := doctor.New(looking)
-	var scanned *scan.Report
-	var faults *scan.FaultsError
-	err = pipeline.Run(ctx,
-		pipeline.Stage{Name: "scan", Run: func(ctx context.Context, _ format.Source, out format.Sink) (err error) {
-			if scanned, err = scan.Run(ctx, set.Changed, header, scanning, out); errors.As(err, &faults) {
-				return out.Finish() // the rest of the output is complete
-			}
-			return err
-		}},
-		pipeline.Stage{Name: "assign", Run: func(ctx context.Context, in format.Source, out format.Sink) error {
-			_, err := assign.Run(ctx, in, out, assigning)
-			return err
-		}},
-		pipeline.Stage{Name: "doctor", Run: func(ctx context.Context, in format.Source, _ format.Sink) error {
-			return examiner.Run(ctx, in)
-		}},
-	)
+	var faults []scan.Fault
+	x.scan.Special = x.special // special files in an image are findings
+	scanned, _, err := x.run(ctx, set.Changed, "doctor", examiner.Run, func(found []scan.Fault) { faults = found })
 	if err != nil {
 		return nil, err
 	}
@@ -111,7 +68,7 @@ func (c *doctorCommand) examine(ctx context.Context, env *Env) (_ []doctor.Findi
 	scanned.Sparse, scanned.OSTree = nil, false // reported as findings instead
 	report.Scan(env.console(), scanned)
 	if faults != nil {
-		examiner.Faults(faults.Faults)
+		examiner.Faults(faults)
 	} else {
 		c.warnEmpty(env, set.Root, scanned)
 	}

@@ -8,13 +8,9 @@ import (
 	"runtime/debug"
 	"strings"
 
-	"chunkah/format"
-	"chunkah/lib/assign"
 	"chunkah/lib/image"
 	"chunkah/lib/interrupt"
-	"chunkah/lib/pipeline"
 	"chunkah/lib/report"
-	"chunkah/lib/rootfs"
 	"chunkah/lib/sbom"
 	"chunkah/lib/scan"
 	"chunkah/lib/source"
@@ -23,10 +19,7 @@ import (
 )
 
 type sbomCommand struct {
-	sourceFlags
-	scanFlags
-	assignFlags
-	clockFlags
+	examineFlags
 	Format string `long:"format" value-name:"spdx|cyclonedx" unquote:"false" description:"SPDX 2.3 or CycloneDX 1.6, both in JSON (default: spdx)" section:"Output" brief:"SPDX 2.3 or CycloneDX 1.6 (default: spdx)"`
 	Output string `short:"o" long:"output" value-name:"FILE" unquote:"false" description:"write the document to FILE (default: standard output)" brief:"write to FILE (default: standard output)"`
 	Attach string `long:"attach" value-name:"IMAGE" unquote:"false" description:"attach the document to IMAGE in a registry (docker://REF), as an OCI referrer, instead of printing it" brief:"attach to docker://REF, as an OCI referrer"`
@@ -91,44 +84,23 @@ const sbomGC = 40
 
 // list lists the packages of the sources.
 func (c *sbomCommand) list(ctx context.Context, env *Env) (*sbom.Document, error) {
-	var header format.Header
-	if err := c.clockFlags.apply(&header); err != nil {
-		return nil, err
-	}
-	assigning, err := c.assignFlags.options(ctx)
+	x, err := c.examine(ctx, env, c.Args.Sources, c.sourceOptions(c.imageOptions(env)))
 	if err != nil {
 		return nil, err
 	}
-	names, err := c.sourceNames("SOURCE", c.Args.Sources, "")
-	if err != nil {
-		return nil, err
-	}
-	set, err := env.openSources(ctx, names, c.sourceOptions(c.imageOptions(env)), env.drawsProgress())
-	if err != nil {
-		return nil, err
-	}
+	set := x.set
 	defer set.Close() // opened only for reading
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(sbomGC)
 	}
-	scanning, err := c.scanFlags.options(env, set.Root, env.stdoutInfo())
+	if x.scan.Special == scan.SpecialRefuse {
+		x.scan.Special = scan.SpecialKeep // packages do not contain special files
+	}
+	doc, where, err := describeSource(set, x.names)
 	if err != nil {
 		return nil, err
 	}
-	if scanning, err = withSources(scanning, set, &header); err != nil {
-		return nil, err
-	}
-	if scanning.Special == scan.SpecialRefuse {
-		scanning.Special = scan.SpecialKeep // packages do not contain special files
-	}
-	assigning.Root = set.Root
-	passLayers(assigning.Repos, set)
-	doc, where, err := describeSource(set, names)
-	if err != nil {
-		return nil, err
-	}
-	p := &placing{root: set.Changed, header: header, scan: scanning, assign: assigning, where: where}
-	scanned, assigned, err := p.run(ctx)
+	scanned, assigned, err := x.run(ctx, set.Changed, "sbom", where.Read, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -139,32 +111,6 @@ func (c *sbomCommand) list(ctx context.Context, env *Env) (*sbom.Document, error
 	}
 	doc.Packages = sbom.Packages(assigned.Packages, where.Layers())
 	return doc, nil
-}
-
-// placing finds the packages in a root, and the layers of their components.
-type placing struct {
-	root   *rootfs.Root
-	header format.Header
-	scan   scan.Options
-	assign assign.Options
-	where  *sbom.Placement
-}
-
-func (p *placing) run(ctx context.Context) (scanned *scan.Report, assigned *assign.Outcome, err error) {
-	err = pipeline.Run(ctx,
-		pipeline.Stage{Name: "scan", Run: func(ctx context.Context, _ format.Source, out format.Sink) (err error) {
-			scanned, err = scan.Run(ctx, p.root, p.header, p.scan, out)
-			return err
-		}},
-		pipeline.Stage{Name: "assign", Run: func(ctx context.Context, in format.Source, out format.Sink) (err error) {
-			assigned, err = assign.Run(ctx, in, out, p.assign)
-			return err
-		}},
-		pipeline.Stage{Name: "sbom", Run: func(ctx context.Context, in format.Source, _ format.Sink) error {
-			return p.where.Read(ctx, in)
-		}},
-	)
-	return scanned, assigned, err
 }
 
 // describeSource returns the subject of an SBOM. If the source is one image, packages are located
