@@ -12,6 +12,7 @@ import (
 
 	"github.com/jessevdk/go-flags"
 
+	"chunkah/lib/previous"
 	"chunkah/lib/quote"
 )
 
@@ -157,7 +158,7 @@ func (c *buildCommand) packWords(ctx context.Context, env *Env) ([]string, error
 	if place == nil {
 		return nil, errNoPlace()
 	}
-	prev, note, err := readPrevious(ctx, *place, c.imageOptions(env))
+	prev, note, err := previous.Layout(ctx, *place, c.imageOptions(env))
 	switch {
 	case ctx.Err() != nil:
 		return nil, context.Cause(ctx)

@@ -7,8 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
-	"syscall"
 
 	"chunkah/format"
 	"chunkah/lib/group"
@@ -16,6 +14,7 @@ import (
 	"chunkah/lib/interrupt"
 	"chunkah/lib/pack"
 	"chunkah/lib/plan"
+	"chunkah/lib/previous"
 	"chunkah/lib/temp"
 	"chunkah/lib/transport"
 )
@@ -63,7 +62,7 @@ func (f *planFlags) previous(ctx context.Context, env *Env, opt image.Options, o
 	if err != nil {
 		return nil, &usageError{err}
 	}
-	prev, note, err := readPrevious(ctx, src, opt)
+	prev, note, err := previous.Layout(ctx, src, opt)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("reading the previous layout: %w (for a first build leave out --previous, or give it an empty file)", err)
 	}
@@ -83,7 +82,7 @@ func previousOutput(ctx context.Context, env *Env, opt image.Options, output *im
 		return nil, errNoPlace()
 	}
 	opt.Direct = true
-	prev, note, err := readPrevious(ctx, *output, opt)
+	prev, note, err := previous.Layout(ctx, *output, opt)
 	switch {
 	case ctx.Err() != nil:
 		return nil, context.Cause(ctx)
@@ -97,50 +96,6 @@ func previousOutput(ctx context.Context, env *Env, opt image.Options, output *im
 		env.warn("previous layout: %w", note)
 	}
 	return prev, nil
-}
-
-// readPrevious reads a layout from a plan or an image. An error means that reading failed. Invalid
-// contents are reported in a note.
-func readPrevious(ctx context.Context, src image.Source, opt image.Options) (prev *group.Previous, note, err error) {
-	if src, err = previousSource(src); err != nil {
-		return nil, nil, err
-	}
-	if src.IsImage() {
-		return readImage(ctx, src, opt)
-	}
-	f, err := interrupt.Open(ctx, src.Path, image.OpenFile)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer f.Close()
-	prev, text, err := plan.Read(interrupt.NewStream(ctx, f), strconv.Quote(src.Path))
-	return prev, noteOf(text), err
-}
-
-// noteOf returns a text as a note, or nil if it is empty.
-func noteOf(text string) error {
-	if text == "" {
-		return nil
-	}
-	return errors.New(text)
-}
-
-// readImage reads the layout of an image. It returns an error only if the system or registry cannot
-// provide the manifest. A damaged image is used as far as it can be read.
-func readImage(ctx context.Context, src image.Source, opt image.Options) (prev *group.Previous, note, err error) {
-	img, err := image.Open(ctx, src, opt)
-	var refused syscall.Errno
-	var part *image.PartError
-	switch {
-	case errors.As(err, &part) && ctx.Err() == nil:
-		return nil, fmt.Errorf("%w: planning without the previous layout", err), nil
-	case err != nil && (src.Network || ctx.Err() != nil || errors.As(err, &refused)):
-		return nil, nil, err
-	case err != nil:
-		return nil, fmt.Errorf("%w: planning without the previous layout", err), nil
-	}
-	prev, text := plan.FromConfig(img.Config.Data, strconv.Quote(src.String()))
-	return prev, noteOf(text), img.Close()
 }
 
 // planFile returns the plan of a previous run, which scan must exclude from the root.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"strings"
 
 	"github.com/opencontainers/go-digest"
@@ -14,7 +13,7 @@ import (
 	"chunkah/lib/compress"
 	"chunkah/lib/image"
 	"chunkah/lib/oci"
-	"chunkah/lib/plan"
+	"chunkah/lib/previous"
 	"chunkah/lib/transport"
 	"chunkah/lib/write"
 )
@@ -69,7 +68,7 @@ func previousImage(name string, output *image.Source) (*image.Source, error) {
 	if err != nil {
 		return nil, &usageError{err}
 	}
-	src, err = previousSource(src)
+	src, err = previous.Resolve(src)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("opening the previous image: %w", err)
 	}
@@ -77,42 +76,4 @@ func previousImage(name string, output *image.Source) (*image.Source, error) {
 		return nil, err
 	}
 	return &src, nil
-}
-
-// previousSource detects what a path without a transport is: a layout directory, an archive, or a
-// plan. A plan can be a pipe and is not an image.
-func previousSource(src image.Source) (image.Source, error) {
-	if src.IsImage() {
-		return src, nil
-	}
-	info, err := os.Stat(src.Path)
-	if err != nil {
-		return src, err
-	}
-	if info.IsDir() {
-		src.Transport = transport.Layout
-	} else if info.Mode().IsRegular() {
-		first, err := firstByte(src.Path)
-		if err != nil {
-			return src, err
-		}
-		if !plan.Starts(first) {
-			src.Transport = transport.Archive
-		}
-	}
-	return src, nil
-}
-
-// firstByte returns the first byte of a file, or a space if the file is empty.
-func firstByte(path string) (byte, error) {
-	in, err := image.OpenFile(path)
-	if err != nil {
-		return 0, err
-	}
-	defer in.Close()
-	first := []byte{' '}
-	if _, err := in.Read(first); err != nil && err != io.EOF {
-		return 0, err
-	}
-	return first[0], nil
 }
