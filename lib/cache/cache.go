@@ -28,9 +28,9 @@ import (
 	"chunkah/lib/temp"
 )
 
-// DefaultSize is the default limit of a cache, in bytes. It is enough for a few operating-system
+// defaultSize is the default limit of a cache, in bytes. It is enough for a few operating-system
 // images.
-const DefaultSize = 10 << 30
+const defaultSize = 10 << 30
 
 // A cache contains files named KEY/DIFFID-DIGEST, where both digests are 64 hexadecimal digits of
 // SHA-256. Unfinished files are in the same directories.
@@ -53,10 +53,10 @@ type Cache struct {
 }
 
 // Open opens the cache in dir, and creates dir if it does not exist. Trim limits the cache to size
-// bytes, where 0 means DefaultSize. Open refuses a directory that contains other files.
+// bytes, where 0 means 10 GiB. Open refuses a directory that contains other files.
 func Open(dir string, size int64) (*Cache, error) {
 	if size <= 0 {
-		size = DefaultSize
+		size = defaultSize
 	}
 	info, err := os.Lstat(dir)
 	if err == nil && info.Mode()&fs.ModeSymlink != 0 {

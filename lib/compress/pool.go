@@ -9,8 +9,8 @@ import (
 	"sync"
 )
 
-// ErrPoolClosed is the error from writers whose pool was closed.
-var ErrPoolClosed = errors.New("compressor pool is closed")
+// errPoolClosed is the error from writers whose pool was closed.
+var errPoolClosed = errors.New("compressor pool is closed")
 
 // A Pool limits the number of blocks that all writers in a process compress in parallel.
 //
@@ -80,7 +80,7 @@ func idlePool(workers int) *Pool {
 }
 
 // Close ends the workers and waits for them. Writers that are not closed yet fail with
-// [ErrPoolClosed] when they need a worker. Close can be called twice.
+// [errPoolClosed] when they need a worker. Close can be called twice.
 func (p *Pool) Close() {
 	p.mu.Lock()
 	if !p.closed {

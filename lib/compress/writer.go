@@ -194,7 +194,7 @@ func (z *Writer) queue(j *job) error {
 		case <-z.ctx.Done():
 			return z.check()
 		case <-z.pool.quit:
-			z.err = ErrPoolClosed
+			z.err = errPoolClosed
 			return z.err
 		}
 	}
@@ -218,7 +218,7 @@ func (z *Writer) writeOldest() error {
 		return z.check()
 	case <-z.pool.quit:
 		if !j.finished() {
-			z.err = ErrPoolClosed
+			z.err = errPoolClosed
 			return z.err
 		}
 	}

@@ -200,8 +200,8 @@ func TestPoolClosed(t *testing.T) {
 	}
 	p.Close()
 	p.Close()
-	if err := z.Close(); !errors.Is(err, ErrPoolClosed) {
-		t.Errorf("Close: got %v, want %v", err, ErrPoolClosed)
+	if err := z.Close(); !errors.Is(err, errPoolClosed) {
+		t.Errorf("Close: got %v, want %v", err, errPoolClosed)
 	}
 }
 

@@ -71,7 +71,7 @@ func (c *Console) Debug(format string, args ...any) {
 
 // Say prints a message. An error with several lines is formatted with %w.
 func (c *Console) Say(level slog.Level, format string, args ...any) {
-	c.Print(level, ErrorLines(fmt.Errorf(format, args...)))
+	c.Print(level, errorLines(fmt.Errorf(format, args...)))
 }
 
 // Print prints a message of one or more lines. In text form, the command's name precedes each line

@@ -9,9 +9,9 @@ import (
 // lister is an error with several lines. Its text consists of the lines joined by newlines.
 type lister interface{ Lines() []string }
 
-// ErrorLines returns the lines of an error's text. Only an error with a method Lines has several
+// errorLines returns the lines of an error's text. Only an error with a method Lines has several
 // lines. Any other newline comes from a name or from an external message, and is quoted.
-func ErrorLines(err error) []string {
+func errorLines(err error) []string {
 	lines := split(err)
 	for i, line := range lines {
 		lines[i] = quote.Line(line)

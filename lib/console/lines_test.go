@@ -31,7 +31,7 @@ func TestErrorLines(t *testing.T) {
 		{fmt.Errorf("%w in %w", forged, list), []string{`a\nb in 2 faults`, `  one\nforged`, "  two"}},
 		{fmt.Errorf("x: %w", errors.Join(forged, list)), []string{`x: a\nb`, "2 faults", `  one\nforged`, "  two"}},
 	} {
-		if got := ErrorLines(tt.err); !slices.Equal(got, tt.want) {
+		if got := errorLines(tt.err); !slices.Equal(got, tt.want) {
 			t.Errorf("%q: got %q, want %q", tt.err, got, tt.want)
 		}
 	}

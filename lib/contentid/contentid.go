@@ -23,18 +23,18 @@ import (
 	"github.com/zeebo/xxh3"
 )
 
-// Size is the number of bytes in a hash. A hash is only compared with the hash of the same
+// size is the number of bytes in a hash. A hash is only compared with the hash of the same
 // component in the last image, so 64 bits are enough. A component that changes daily would be
 // mistaken for an unchanged one once in 10^16 years. It would then keep its times, but no file
 // would be wrong.
-const Size = 8
+const size = 8
 
 // Attributes are a hash over everything in the entries of a component's tar except times.
-type Attributes [Size]byte
+type Attributes [size]byte
 
 // shownAttributes is the number of attribute bytes in an ID. If these bytes differ, the contents
 // differ, and no file need be read.
-const shownAttributes = Size / 2
+const shownAttributes = size / 2
 
 // incomplete ends the ID of a component whose files are not hashed yet. It is also the fingerprint
 // of such a component.
@@ -52,7 +52,7 @@ func (a Attributes) CanBe(id string) bool {
 // parse returns the attributes in an incomplete ID.
 func parse(id string) (a Attributes, ok bool) {
 	digits, ok := strings.CutSuffix(id, incomplete)
-	if !ok || len(digits) != 2*Size {
+	if !ok || len(digits) != 2*size {
 		return a, false
 	}
 	_, err := hex.Decode(a[:], []byte(digits))
@@ -79,7 +79,7 @@ func (c *Component) Add(sum uint64) {
 
 // ID returns the ID.
 func (c *Component) ID() string {
-	return hex.EncodeToString(c.attributes[:shownAttributes]) + hex.EncodeToString(c.files.Sum(nil)[:Size])
+	return hex.EncodeToString(c.attributes[:shownAttributes]) + hex.EncodeToString(c.files.Sum(nil)[:size])
 }
 
 // Fingerprint returns the fingerprint for a component's time and contents. An incomplete ID gives
@@ -91,7 +91,7 @@ func Fingerprint(time int64, id string) string {
 	buf := binary.AppendVarint(nil, time)
 	buf = append(binary.AppendUvarint(buf, uint64(len(id))), id...)
 	sum := sha256.Sum256(buf)
-	return hex.EncodeToString(sum[:Size])
+	return hex.EncodeToString(sum[:size])
 }
 
 // File hashes one file after another while they are written elsewhere.

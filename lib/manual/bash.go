@@ -93,9 +93,9 @@ func Bash(programs []*Command, transports []string) string {
 		for _, o := range c.Options {
 			words = append(words, o.names()...)
 		}
-		fmt.Fprintf(&b, "    %s) options=%s operand=%s", ShellQuote(c.Name), ShellQuote(strings.Join(words, " ")), ShellQuote(bashKind(c.Operand)))
+		fmt.Fprintf(&b, "    %s) options=%s operand=%s", shellQuote(c.Name), shellQuote(strings.Join(words, " ")), shellQuote(bashKind(c.Operand)))
 		if len(c.Commands) > 0 {
-			fmt.Fprintf(&b, " subcommands=%s", ShellQuote(strings.Join(subcommandWords(c), " ")))
+			fmt.Fprintf(&b, " subcommands=%s", shellQuote(strings.Join(subcommandWords(c), " ")))
 		}
 		b.WriteString(" ;;\n")
 	}
@@ -107,9 +107,9 @@ func Bash(programs []*Command, transports []string) string {
 			}
 			var patterns []string
 			for _, n := range o.names() {
-				patterns = append(patterns, ShellQuote(c.Name+" "+n))
+				patterns = append(patterns, shellQuote(c.Name+" "+n))
 			}
-			fmt.Fprintf(&b, "    %s) kind=%s ;;\n", strings.Join(patterns, " | "), ShellQuote(bashKind(o.Value)))
+			fmt.Fprintf(&b, "    %s) kind=%s ;;\n", strings.Join(patterns, " | "), shellQuote(bashKind(o.Value)))
 		}
 	}
 	b.WriteString("    esac\n}\n\n" + bashLogic + "\ncomplete -F _chunkah")
@@ -155,7 +155,7 @@ func subcommandWords(c *Command) []string {
 	return words
 }
 
-// ShellQuote quotes a word for sh, bash and zsh.
-func ShellQuote(word string) string {
+// shellQuote quotes a word for sh, bash and zsh.
+func shellQuote(word string) string {
 	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }

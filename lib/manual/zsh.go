@@ -47,7 +47,7 @@ func zshCommand(b *strings.Builder, c *Command) {
 	fmt.Fprintf(b, "%s() {\n  local curcontext=\"$curcontext\" state line\n  typeset -A opt_args\n  _arguments -C -s -S", zshFunction(c))
 	for _, o := range c.Options {
 		for _, n := range o.names() {
-			fmt.Fprintf(b, " \\\n    %s", ShellQuote(zshOption(o, n)))
+			fmt.Fprintf(b, " \\\n    %s", shellQuote(zshOption(o, n)))
 		}
 	}
 	switch {
@@ -55,7 +55,7 @@ func zshCommand(b *strings.Builder, c *Command) {
 		b.WriteString(" \\\n    '1:command:->command' '*::argument:->argument'\n")
 		zshSubcommands(b, c)
 	case c.Operand != "":
-		fmt.Fprintf(b, " \\\n    %s\n", ShellQuote("*:"+c.Operand+":"+zshAction(c.Operand)))
+		fmt.Fprintf(b, " \\\n    %s\n", shellQuote("*:"+c.Operand+":"+zshAction(c.Operand)))
 	default:
 		b.WriteString("\n")
 	}
@@ -65,7 +65,7 @@ func zshCommand(b *strings.Builder, c *Command) {
 func zshSubcommands(b *strings.Builder, c *Command) {
 	b.WriteString("  case $state in\n  command)\n    local -a commands=(\n")
 	for _, sub := range c.Commands {
-		fmt.Fprintf(b, "      %s\n", ShellQuote(sub.word()+":"+sub.Short))
+		fmt.Fprintf(b, "      %s\n", shellQuote(sub.word()+":"+sub.Short))
 	}
 	b.WriteString("    )\n    _describe command commands\n    ;;\n  argument)\n    case $words[1] in\n")
 	for _, sub := range c.Commands {

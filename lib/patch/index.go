@@ -251,12 +251,12 @@ func (x *index) joinInodes() {
 // same reports whether an entry has the attributes and contents of a record. Additional names of an
 // inode have the same attributes and contents as the first name.
 func same(now, was *format.File) bool {
-	return SameAttributes(now, was) && (now.Type != format.TypeFile || now.Size >= 0 && now.Digest != "" && now.Digest == was.Digest)
+	return sameAttributes(now, was) && (now.Type != format.TypeFile || now.Size >= 0 && now.Digest != "" && now.Digest == was.Digest)
 }
 
-// SameAttributes compares everything except times and contents. It ignores xattrs without a value,
+// sameAttributes compares everything except times and contents. It ignores xattrs without a value,
 // because clients do not read them from layers.
-func SameAttributes(a, b *format.File) bool {
+func sameAttributes(a, b *format.File) bool {
 	return a.Type == b.Type && a.Mode == b.Mode && a.UID == b.UID && a.GID == b.GID && a.Size == b.Size &&
 		a.Target == b.Target && a.DevMajor == b.DevMajor && a.DevMinor == b.DevMinor && sameXattrs(a.Xattrs, b.Xattrs)
 }

@@ -86,8 +86,8 @@ type Format struct {
 	Write func(*Document) ([]byte, error)
 }
 
-// Formats lists all formats. The first is the default.
-var Formats = []Format{
+// formats lists all formats. The first is the default.
+var formats = []Format{
 	{"spdx", "application/spdx+json", "sbom.spdx.json", (*Document).spdx},
 	{"cyclonedx", "application/vnd.cyclonedx+json", "sbom.cdx.json", (*Document).cycloneDX},
 }
@@ -95,9 +95,9 @@ var Formats = []Format{
 // ParseFormat returns the format with the given name. An empty name stands for the default.
 func ParseFormat(name string) (Format, error) {
 	if name == "" {
-		return Formats[0], nil
+		return formats[0], nil
 	}
-	for _, f := range Formats {
+	for _, f := range formats {
 		if f.Name == name {
 			return f, nil
 		}

@@ -114,7 +114,7 @@ func document() *Document {
 }
 
 func TestDocuments(t *testing.T) {
-	for _, f := range Formats {
+	for _, f := range formats {
 		data, err := f.Write(document())
 		if err != nil {
 			t.Fatal(err)

@@ -194,7 +194,7 @@ func (r *reading) addPath(d *rootfs.Dir, name, path string, st rootfs.Stat) erro
 		f.Type = format.TypeDir
 	case unix.S_IFREG:
 		f.Type, f.Size, f.Stamp = format.TypeFile, st.Size, st.Stamp()
-		if st.Holes > LargeHoles && !mounted {
+		if st.Holes > largeHoles && !mounted {
 			r.report.Sparse = append(r.report.Sparse, Sparse{path, st.Holes})
 		}
 	case unix.S_IFLNK:

@@ -80,7 +80,7 @@ type Report struct {
 	Notes []Note
 	// Unmapped counts files whose owner may be outside the process's user namespace.
 	Unmapped int64
-	// Sparse lists the files with holes of more than LargeHoles, in order.
+	// Sparse lists the files with holes of more than 1 GB, in order.
 	Sparse []Sparse
 	// OSTree is set if an ostree repository was included.
 	OSTree bool
@@ -88,9 +88,9 @@ type Report struct {
 	Unmatched []string
 }
 
-// LargeHoles is the size in bytes above which a file's holes are reported. A layer stores holes as
+// largeHoles is the size in bytes above which a file's holes are reported. A layer stores holes as
 // zeros, which have to be read, hashed and compressed.
-const LargeHoles = 1_000_000_000
+const largeHoles = 1_000_000_000
 
 // Sparse is a file that is much larger in an image than on disk.
 type Sparse struct {

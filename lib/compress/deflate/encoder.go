@@ -58,7 +58,7 @@ func NewEncoder(n int) *Encoder { return &Encoder{level: levels[n-First]} }
 
 // Append compresses buf[from:] and appends the result to dst. Matches can refer to buf[:from]. The
 // output ends on a byte boundary, so that another piece can follow. buf must not be longer than
-// MaxPiece.
+// maxPiece.
 func (e *Encoder) Append(dst, buf []byte, from int) []byte {
 	e.finder.reset(buf)
 	e.finder.skip(max(0, from-window), min(from, window))

@@ -77,7 +77,7 @@ func TestRoundTrip(t *testing.T) {
 
 // TestLargest compresses a piece of the maximum size.
 func TestLargest(t *testing.T) {
-	data := bytes.Repeat(kinds()["mixed"], 7)[:MaxPiece]
+	data := bytes.Repeat(kinds()["mixed"], 7)[:maxPiece]
 	piece := NewEncoder(First).Append(nil, data, window)
 	if got := inflate(t, piece, data[:window]); !bytes.Equal(got, data[window:]) {
 		t.Error("other bytes came back")
@@ -150,7 +150,7 @@ func FuzzAppend(f *testing.F) {
 	encoder := NewEncoder(First)
 	f.Fuzz(func(t *testing.T, data []byte, from, times uint16) {
 		data = bytes.Repeat(data, 1+int(times)%50)
-		data = data[:min(len(data), MaxPiece)]
+		data = data[:min(len(data), maxPiece)]
 		bound.Memory(t, 1<<21+32*len(data))
 		n := min(int(from), len(data))
 		if got := inflate(t, encoder.Append(nil, data, n), data[:n]); !bytes.Equal(got, data[n:]) {

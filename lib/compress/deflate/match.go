@@ -21,22 +21,22 @@ const (
 	shortHashBits = 12
 )
 
-// MaxPiece is the maximum size of buf in Append, in bytes.
-const MaxPiece = 1 << 21
+// maxPiece is the maximum size of buf in Append, in bytes.
+const maxPiece = 1 << 21
 
 // A text is a buffer with a fixed size, so that accesses need no bounds check. That saves one
 // eighth of the time.
-type text [MaxPiece + 8]byte
+type text [maxPiece + 8]byte
 
 // load returns the four bytes at i.
 func (t *text) load(i int) uint32 {
-	i &= MaxPiece - 1
+	i &= maxPiece - 1
 	return binary.LittleEndian.Uint32(t[i : i+4])
 }
 
 // load8 returns the eight bytes at i.
 func (t *text) load8(i int) uint64 {
-	i &= MaxPiece - 1
+	i &= maxPiece - 1
 	return binary.LittleEndian.Uint64(t[i : i+8])
 }
 
@@ -53,7 +53,7 @@ type finder struct {
 }
 
 func (f *finder) reset(buf []byte) {
-	f.size = copy(f.text[:MaxPiece], buf)
+	f.size = copy(f.text[:maxPiece], buf)
 	clear(f.head[:])
 	clear(f.short[:])
 }
