@@ -20,6 +20,7 @@ import (
 	"chunkah/lib/oci"
 	"chunkah/lib/pack"
 	"chunkah/lib/plan"
+	"chunkah/lib/previous"
 	"chunkah/lib/registry"
 	"chunkah/lib/temp"
 	"chunkah/lib/transport"
@@ -95,7 +96,7 @@ func (f *packFlags) lastImage(ctx context.Context, env *Env, images image.Option
 	}
 	setImageGC()
 	last := &lastImage{img}
-	if opt.Image, err = f.lastLayers(ctx, env, images, img); err != nil {
+	if opt.Image, err = previous.Files(ctx, img, previous.Options{Image: images, Plan: f.Plan, Trust: f.TrustPrevious, Log: env.console()}); err != nil {
 		last.close()
 		return nil, err
 	}

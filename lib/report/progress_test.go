@@ -70,10 +70,10 @@ func TestTexts(t *testing.T) {
 			t.Errorf("%g: got %q, want %q", seconds, got, want)
 		}
 	}
-	if got := List(nil); got != "" {
+	if got := console.List(nil); got != "" {
 		t.Errorf("got %q", got)
 	}
-	if got := List([]string{"a", "b", "c", "d", "e", "f", "g"}); got != "a, b, c, d, e, and 2 more" {
+	if got := console.List([]string{"a", "b", "c", "d", "e", "f", "g"}); got != "a, b, c, d, e, and 2 more" {
 		t.Errorf("got %q", got)
 	}
 }

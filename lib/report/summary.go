@@ -191,7 +191,7 @@ func (s *Stages) Summary(log *console.Console, run *metrics.Run, made *Image) {
 	}
 	lines := made.lines()
 	if parts := s.skipped(); len(parts) > 0 {
-		lines = append(lines, "skipped: "+List(parts))
+		lines = append(lines, "skipped: "+console.List(parts))
 	}
 	total := 0.0
 	var took []string
@@ -258,16 +258,4 @@ func skippedText(c scan.Count) string {
 		return console.Plural(c.N, kind)
 	}
 	return fmt.Sprintf("%s (%s)", console.Plural(c.N, kind), quote.Name(why))
-}
-
-// longestList is the largest number of items in a list in the summary. With -v the whole list is
-// printed.
-const longestList = 5
-
-// List joins the items of a list. Items after the first few are only counted.
-func List(parts []string) string {
-	if len(parts) > longestList {
-		parts = append(parts[:longestList:longestList], fmt.Sprintf("and %d more", len(parts)-longestList))
-	}
-	return strings.Join(parts, ", ")
 }

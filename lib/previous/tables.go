@@ -1,4 +1,4 @@
-package cli
+package previous
 
 import (
 	"context"
@@ -13,23 +13,22 @@ import (
 	"chunkah/lib/plan"
 )
 
-// tableFiles reads the files of the wanted layers from the layers' zstd:chunked tables of contents.
-// The wanted layers and the result are indexed by the digest of the layer's entries. Only the
-// tables are downloaded. Layers whose tables cannot be read are left out with a warning. Layers
-// whose tables do not match the history are left out, too.
-func tableFiles(ctx context.Context, env *Env, img *image.Image, want map[string][]int) (map[string][]*format.File, error) {
+// readTables reads the files of the wanted layers from the layers' zstd:chunked tables of contents.
+// Only the tables are downloaded. Layers whose tables cannot be read are left out with a warning.
+// Layers whose tables do not match the history are left out, too.
+func (s *search) readTables(ctx context.Context) (map[string][]*format.File, error) {
 	found := make(map[string][]*format.File)
-	for entries, i := range inOrder(want) {
-		l := img.Layers[i]
+	for entries, i := range inOrder(s.want) {
+		l := s.img.Layers[i]
 		if !chunked.Marked(l.Descriptor.Annotations) {
 			continue
 		}
-		files, err := readTable(ctx, img, l)
+		files, err := readTable(ctx, s.img, l)
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
 		if err != nil {
-			env.warn("reading the tables of layer %d of the previous image: %w; reading the layer instead", i, err)
+			s.log.Warn("reading the tables of layer %d of the previous image: %w; reading the layer instead", i, err)
 			continue
 		}
 		got, err := plan.EntriesOf(files)
