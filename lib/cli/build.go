@@ -102,7 +102,6 @@ type building struct {
 	set      *source.Set
 	previous *image.Image // nil if there is none
 	last     *lastImage
-	files    *planFiles
 	verified *verify.Report // set after a successful --verify
 }
 
@@ -149,9 +148,6 @@ func (c *buildCommand) open(ctx context.Context, env *Env, b *building) (err err
 		return err
 	}
 	if b.last, err = c.lastImage(ctx, env, b.images, c.place(), &b.pack); err != nil {
-		return err
-	}
-	if b.files, err = c.filesOf(ctx, env, &b.plan, b.pack.MaxStale); err != nil {
 		return err
 	}
 	b.pack.KeepXattrs = c.KeepXattrs
@@ -312,7 +308,9 @@ func (c *buildCommand) packStage(env *Env, done *report.Stages, b *building) pip
 		return c.command(env, "pack", c.Pack)
 	}
 	return pipeline.Stage{Name: "pack", Run: func(ctx context.Context, in format.Source, out format.Sink) (err error) {
-		done.Packed, err = pack.Run(ctx, in, b.files.sink(out), b.pack)
+		if out, err = c.planFiles(ctx, env, &b.plan, b.pack.MaxStale, out); err == nil {
+			done.Packed, err = pack.Run(ctx, in, out, b.pack)
+		}
 		return err
 	}}
 }

@@ -121,11 +121,11 @@ func (c *packCommand) run(ctx context.Context, env *Env) error {
 		return err
 	}
 	defer plan.discard()
-	files, err := c.filesOf(ctx, env, &plan, opt.MaxStale)
+	sink, err := c.planFiles(ctx, env, &plan, opt.MaxStale, measured.Out(out))
 	if err != nil {
 		return err
 	}
-	packed, err := pack.Run(ctx, measured.In(in), files.sink(measured.Out(out)), opt)
+	packed, err := pack.Run(ctx, measured.In(in), sink, opt)
 	if err != nil {
 		return err
 	}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -16,13 +15,11 @@ import (
 
 	"chunkah/format"
 	"chunkah/lib/image"
-	"chunkah/lib/interrupt"
 	"chunkah/lib/oci"
 	"chunkah/lib/pack"
 	"chunkah/lib/plan"
 	"chunkah/lib/previous"
 	"chunkah/lib/registry"
-	"chunkah/lib/temp"
 	"chunkah/lib/transport"
 	"chunkah/lib/write"
 )
@@ -107,109 +104,56 @@ func (f *packFlags) lastImage(ctx context.Context, env *Env, images image.Option
 // image if it is already open.
 func (f *outputFlags) openPrevious(images image.Options, last *lastImage) func(context.Context, string) (map[digest.Digest]write.Kept, io.Closer, error) {
 	return func(ctx context.Context, name string) (map[digest.Digest]write.Kept, io.Closer, error) {
-		outputs, err := f.outputs()
+		if last != nil {
+			layers, err := f.keptLayers(last.Image)
+			return layers, io.NopCloser(nil), err
+		}
+		src, err := transport.ParseSource(name)
 		if err != nil {
 			return nil, nil, err
 		}
-		var closer io.Closer = io.NopCloser(nil)
-		img := (*image.Image)(nil)
-		if last != nil {
-			img = last.Image
-		} else {
-			src, err := transport.ParseSource(name)
-			if err != nil {
-				return nil, nil, err
-			}
-			again := images
-			again.Again = true
-			if img, err = image.Open(ctx, src, again); err != nil {
-				return nil, nil, err
-			}
-			closer = img
+		again := images
+		again.Again = true
+		img, err := image.Open(ctx, src, again)
+		if err != nil {
+			return nil, nil, err
 		}
-		docker := slices.ContainsFunc(outputs, func(o output) bool { return o.DockerFormat })
-		layers := make(map[digest.Digest]write.Kept)
-		for _, l := range img.Layers {
-			if docker {
-				if err := oci.CheckDockerLayer(l.Descriptor); err != nil {
-					return nil, nil, errors.Join(fmt.Errorf("keeping layers of the previous image: %w (oci-archive: allows them)", err), closer.Close())
-				}
-			}
-			layers[l.DiffID] = write.Kept{
-				Layer: oci.Layer{Descriptor: l.Descriptor, DiffID: l.DiffID, History: l.History},
-				Image: img.Source.InRegistry(),
-				Open:  func(ctx context.Context) (io.ReadCloser, error) { return img.Blob(ctx, l.Descriptor) },
-			}
+		layers, err := f.keptLayers(img)
+		if err != nil {
+			return nil, nil, errors.Join(err, img.Close())
 		}
-		return layers, closer, nil
+		return layers, img, nil
 	}
 }
 
-// planFiles writes the plan of an image with patch layers while the image's stream passes. It can
-// be nil.
-type planFiles struct {
-	files *plan.FilesWriter
-	data  bytes.Buffer
-	done  func([]byte) error
+// keptLayers returns the layers of an image by their diffIDs, if all outputs can contain them.
+func (f *outputFlags) keptLayers(img *image.Image) (map[digest.Digest]write.Kept, error) {
+	layers := make(map[digest.Digest]write.Kept)
+	for _, l := range img.Layers {
+		if err := f.checkLayer(l.Descriptor); err != nil {
+			return nil, fmt.Errorf("keeping layers of the previous image: %w (oci-archive: allows them)", err)
+		}
+		layers[l.DiffID] = keptLayer(img, l)
+	}
+	return layers, nil
 }
 
-// filesOf returns the writer for --plan, or nil if it is not needed.
-func (f *packFlags) filesOf(ctx context.Context, env *Env, to *pendingPlan, maxStale int64) (*planFiles, error) {
+// keptLayer returns a layer of an image whose blob is copied.
+func keptLayer(img *image.Image, l image.Layer) write.Kept {
+	return write.Kept{
+		Layer: oci.Layer{Descriptor: l.Descriptor, DiffID: l.DiffID, History: l.History},
+		Image: img.Source.InRegistry(),
+		Open:  func(ctx context.Context) (io.ReadCloser, error) { return img.Blob(ctx, l.Descriptor) },
+	}
+}
+
+// planFiles returns a sink that writes the plan of an image with patch layers while the stream
+// passes, if it is wanted.
+func (f *packFlags) planFiles(ctx context.Context, env *Env, to *pendingPlan, maxStale int64, out format.Sink) (format.Sink, error) {
 	if f.Plan == "" || maxStale == 0 {
-		return nil, nil
+		return out, nil
 	}
-	p := &planFiles{done: func(data []byte) (err error) {
-		if f.Plan == "-" {
-			_, err = env.writer(ctx).Write(data)
-		} else {
-			to.file, err = interrupt.Open(ctx, f.Plan, func(name string) (*temp.Pending, error) { return temp.Prepare(name, data) })
-		}
-		return planError(err)
-	}}
-	var err error
-	p.files, err = plan.NewFilesWriter(&p.data)
-	return p, err
-}
-
-// sink returns a sink that passes all records on.
-func (p *planFiles) sink(out format.Sink) format.Sink {
-	if p == nil {
-		return out
-	}
-	return &filesSink{out, p}
-}
-
-type filesSink struct {
-	format.Sink
-	to *planFiles
-}
-
-// Write implements format.Sink. It writes the record to the plan first, because afterwards the
-// record belongs to the next stage.
-func (s *filesSink) Write(rec format.Record) error {
-	var err error
-	switch rec := rec.(type) {
-	case *format.Layer:
-		err = s.to.files.Layer(rec)
-	case *format.File:
-		err = s.to.files.File(rec)
-	}
-	if err != nil {
-		return planError(err)
-	}
-	return s.Sink.Write(rec)
-}
-
-// Finish implements format.Sink. An error from the plan is returned before the stream is complete.
-func (s *filesSink) Finish() error {
-	err := s.to.files.Close()
-	if err == nil {
-		err = s.to.done(s.to.data.Bytes())
-	}
-	if err != nil {
-		return planError(err)
-	}
-	return s.Sink.Finish()
+	return plan.NewFilesSink(out, func(data []byte) error { return f.writePlan(ctx, env, to, data) })
 }
 
 // attachFiles attaches the list of an image's files to the image in its registries, so that the

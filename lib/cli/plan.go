@@ -120,15 +120,21 @@ func (f *planFlags) preparePlan(ctx context.Context, env *Env, to *pendingPlan) 
 			records[i] = l.Record
 		}
 		data, err := plan.Marshal(records)
-		switch {
-		case err != nil:
-		case f.Plan == "-":
-			_, err = env.writer(ctx).Write(data)
-		default:
-			to.file, err = interrupt.Open(ctx, f.Plan, func(name string) (*temp.Pending, error) { return temp.Prepare(name, data) })
+		if err != nil {
+			return planError(err)
 		}
-		return planError(err)
+		return f.writePlan(ctx, env, to, data)
 	}
+}
+
+// writePlan writes the plan to standard output, or to a file under a temporary name.
+func (f *planFlags) writePlan(ctx context.Context, env *Env, to *pendingPlan, data []byte) (err error) {
+	if f.Plan == "-" {
+		_, err = env.writer(ctx).Write(data)
+	} else {
+		to.file, err = interrupt.Open(ctx, f.Plan, func(name string) (*temp.Pending, error) { return temp.Prepare(name, data) })
+	}
+	return planError(err)
 }
 
 func planError(err error) error {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"strings"
 
@@ -12,7 +11,6 @@ import (
 
 	"chunkah/lib/compress"
 	"chunkah/lib/image"
-	"chunkah/lib/oci"
 	"chunkah/lib/previous"
 	"chunkah/lib/transport"
 	"chunkah/lib/write"
@@ -47,11 +45,7 @@ func previousLayers(ctx context.Context, env *Env, images image.Options, name st
 		if !strings.HasSuffix(l.Descriptor.MediaType, string(algorithm)) {
 			continue
 		}
-		layers[l.DiffID] = write.Kept{
-			Layer: oci.Layer{Descriptor: l.Descriptor, DiffID: l.DiffID},
-			Image: src.InRegistry(),
-			Open:  func(ctx context.Context) (io.ReadCloser, error) { return img.Blob(ctx, l.Descriptor) },
-		}
+		layers[l.DiffID] = keptLayer(img, l)
 	}
 	return layers, img, nil
 }

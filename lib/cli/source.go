@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
 	"chunkah/format"
 	"chunkah/lib/assign"
 	"chunkah/lib/image"
@@ -173,16 +175,21 @@ func (c *writeCommand) openContents(images image.Options) func(context.Context, 
 
 // checkKept refuses to keep layers that the output format cannot contain, before anything is read.
 func (f *outputFlags) checkKept(set *source.Set) error {
-	outputs, err := f.outputs()
-	if err != nil || !slices.ContainsFunc(outputs, func(o output) bool { return o.DockerFormat }) {
-		return err
-	}
 	for i, l := range set.Kept {
-		if err := oci.CheckDockerLayer(l.Descriptor); err != nil {
+		if err := f.checkLayer(l.Descriptor); err != nil {
 			return usagef("keeping layer %d: %w (oci-archive: allows it)", i, err)
 		}
 	}
 	return nil
+}
+
+// checkLayer refuses the blob of a layer that an output cannot contain.
+func (f *outputFlags) checkLayer(blob v1.Descriptor) error {
+	outputs, err := f.outputs()
+	if err != nil || !slices.ContainsFunc(outputs, func(o output) bool { return o.DockerFormat }) {
+		return err
+	}
+	return oci.CheckDockerLayer(blob)
 }
 
 func openHeaderRoot(h *format.Header) (*rootfs.Root, error) {
@@ -208,12 +215,8 @@ func (f *imageFlags) openDatabases(env *Env, repos []assign.Repo) func(context.C
 // contents converts a set to a source for write.
 func contents(set *source.Set) *write.Source {
 	s := &write.Source{Root: set.Root, Config: set.Config, Closer: set}
-	for i, l := range set.Kept {
-		s.Kept = append(s.Kept, write.Kept{
-			Layer: oci.Layer{Descriptor: l.Descriptor, DiffID: l.DiffID, History: l.History},
-			Image: set.Image.Source.InRegistry(),
-			Open:  set.OpenLayer(i),
-		})
+	for _, l := range set.Kept {
+		s.Kept = append(s.Kept, keptLayer(set.Image, l))
 	}
 	return s
 }

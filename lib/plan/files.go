@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -153,6 +154,50 @@ func (w *FilesWriter) File(f *format.File) error {
 
 // Close completes the file list.
 func (w *FilesWriter) Close() error { return errors.Join(w.out.Finish(), w.z.Close()) }
+
+// filesSink writes the file list of a stream that passes through it.
+type filesSink struct {
+	format.Sink
+	list *FilesWriter
+	data bytes.Buffer
+	done func(data []byte) error
+}
+
+// NewFilesSink returns a sink that passes records on to out. It passes the file list of the records
+// to done before it finishes out.
+func NewFilesSink(out format.Sink, done func(data []byte) error) (format.Sink, error) {
+	s := &filesSink{Sink: out, done: done}
+	var err error
+	s.list, err = NewFilesWriter(&s.data)
+	return s, err
+}
+
+// Write implements format.Sink. It writes the record to the list first, because afterwards the
+// record belongs to the next stage.
+func (s *filesSink) Write(rec format.Record) error {
+	var err error
+	switch rec := rec.(type) {
+	case *format.Layer:
+		err = s.list.Layer(rec)
+	case *format.File:
+		err = s.list.File(rec)
+	}
+	if err != nil {
+		return fmt.Errorf("listing the files of the image: %w", err)
+	}
+	return s.Sink.Write(rec)
+}
+
+// Finish implements format.Sink.
+func (s *filesSink) Finish() error {
+	if err := s.list.Close(); err != nil {
+		return fmt.Errorf("listing the files of the image: %w", err)
+	}
+	if err := s.done(s.data.Bytes()); err != nil {
+		return err
+	}
+	return s.Sink.Finish()
+}
 
 // zstdMagic is the first byte of every zstd frame.
 const zstdMagic = 0x28

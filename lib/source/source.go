@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -260,9 +259,4 @@ func (s *Set) Components(f *format.File) ([]string, error) {
 		}
 	}
 	return list, nil
-}
-
-// OpenLayer returns a function that opens the blob of a kept layer.
-func (s *Set) OpenLayer(i int) func(context.Context) (io.ReadCloser, error) {
-	return func(ctx context.Context) (io.ReadCloser, error) { return s.Image.Blob(ctx, s.Kept[i].Descriptor) }
 }
