@@ -233,7 +233,7 @@ func (w *writer) place(ctx context.Context, i int, b *blob) error {
 	if !stored && w.access == oci.BlobFiles {
 		return nil // the first pass wrote the blob to a file of the output
 	}
-	counts := w.access == oci.Network || !stored // copying a stored blob is no noticeable work
+	counts := w.access == oci.Network || !stored // copying a stored blob takes little time
 	sends := &sending{work: w.opt.Work, size: b.size, worth: b.tar}
 	err := w.dest.Blob(w.descriptor(b), oci.Hint{Image: b.from, DiffID: b.diffID}, func(out io.Writer) error {
 		if counts {
@@ -251,7 +251,7 @@ func (w *writer) place(ctx context.Context, i int, b *blob) error {
 	return err
 }
 
-// sendBlob writes the blob of layer i from the place that stores it, or else from the layer's files.
+// sendBlob writes the blob of layer i from where it is stored, or else from the layer's files.
 func (w *writer) sendBlob(ctx context.Context, out io.Writer, i int, b *blob) error {
 	switch {
 	case b.previous != nil:
