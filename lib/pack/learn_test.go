@@ -1,11 +1,13 @@
 package pack
 
 import (
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"testing"
 
 	"chunkah/format"
+	"chunkah/lib/group"
 )
 
 // A component that changes in every image although its history has no update ends in a layer that
@@ -52,4 +54,72 @@ func TestLearn(t *testing.T) {
 	if again.listing() != p.listing() {
 		t.Error("an image that is built again differs")
 	}
+}
+
+// statesOf returns what a plan records about each component, or, where a component is in several
+// layers, the uppermost record.
+func statesOf(r *Report) map[string]group.Learned {
+	states := layoutOf(r).Learned
+	delete(states, format.Deletions)
+	return states
+}
+
+// In a chain of images with patch layers, most records belong to kept layers. The plan still
+// records the same about each component as a chain of images without patch layers.
+func TestLearnWithPatchLayers(t *testing.T) {
+	records := slices.Concat([]format.Record{dir("/")}, manyComponents(rand.New(rand.NewPCG(6, 6)), 60), []format.Record{
+		file("/several/1", "several"), file("/several/2", "several"), file("/shrinks/1", "shrinks"), file("/shrinks/2", "shrinks"),
+		&format.Component{Name: "retimed", MtimeClamp: 2000, HasMtimeClamp: true}, file("/retimed", "retimed"),
+	}, []format.Record{dir("/several"), dir("/shrinks")})
+	src := &texts{}
+	ordinary := Options{Open: src.open, Max: 24}
+	patches := ordinary
+	patches.MaxStale = 100_000
+	_, before := run(t, ordinary, records...)
+	p, after := run(t, patches, records...)
+	for image := range 20 {
+		grow(records, "/c0007")
+		if image%2 == 0 {
+			grow(records, "/several/2")
+		}
+		switch image {
+		case 2, 3: // two surprises, which age
+			grow(records, "/c0011")
+		case 5: // no new layer contains what has changed
+			records = altered(records, "/shrinks/2", nil)
+			recordOf(records, "retimed").MtimeClamp = 3000
+		case 8:
+			records = altered(records, "/c0020", nil)
+		case 9: // it comes back with other contents
+			records = append(records, with(file("/c0020", "c0020"), func(f *format.File) { f.Size = 99 }))
+		case 12: // an explained change
+			recordOf(records, "retimed").Updates = []int64{1_750_000_000}
+			grow(records, "/retimed")
+		}
+		ordinary.Previous, patches.Previous, patches.Image = layoutOf(before), layoutOf(after), imageOf(p)
+		_, before = run(t, ordinary, records...)
+		p, after = run(t, patches, records...)
+		if after.Patch == nil || len(after.Patch.Kept) == 0 {
+			t.Fatalf("image %d keeps no layer", image)
+		}
+		want, got := statesOf(before), statesOf(after)
+		for _, name := range slices.Sorted(maps.Keys(want)) {
+			if got[name] != want[name] {
+				t.Errorf("image %d: %q has %+v, and %+v without patch layers", image, name, got[name], want[name])
+			}
+		}
+
+		patches.Previous, patches.Image = layoutOf(after), imageOf(p)
+		if again, _ := run(t, patches, records...); again.listing() != p.listing() {
+			t.Fatalf("image %d: an image that is built again differs", image)
+		}
+	}
+}
+
+func recordOf(records []format.Record, name string) *format.Component {
+	i := slices.IndexFunc(records, func(rec format.Record) bool {
+		c, ok := rec.(*format.Component)
+		return ok && c.Name == name
+	})
+	return records[i].(*format.Component)
 }

@@ -251,17 +251,11 @@ func (t *tree) record(index int64, l group.Layer) *format.Layer {
 		rec.Components = append(rec.Components, t.components[m].record.Name)
 	}
 	slices.Sort(rec.Components)
-	known := false
-	for _, name := range rec.Components {
-		c := t.byName[name]
-		rec.Fingerprints = append(rec.Fingerprints, short(c.record.Fingerprint))
-		rec.Times, rec.Contents = append(rec.Times, c.clamp), append(rec.Contents, c.contents)
-		known = known || c.contents != ""
+	states := make([]state, len(rec.Components))
+	for i, name := range rec.Components {
+		states[i] = t.state(name)
 	}
-	if !known {
-		rec.Times, rec.Contents = nil, nil
-	}
-	t.addLearned(rec)
+	setStates(rec, states)
 	return rec
 }
 

@@ -144,6 +144,7 @@ func (t *tree) patch(opt *group.Options, all *Options, report *Report) (*content
 		l.bytes = p.Fates[i].Bytes
 		out.kept = append(out.kept, l)
 	}
+	t.refresh(out)
 	report.Patch.New = len(out.layers)
 	for _, c := range out.above.components {
 		report.Patch.NewBytes += c.size

@@ -219,47 +219,61 @@ func (l *layerFiles) components() string { return strings.Join(l.record.Componen
 // MiB, and JSON writes each quote as two bytes. 10,000 packages need half of maxPlan.
 const maxPlan = 1 << 20
 
-// comments returns each layer's history comment. Together the comments are the plan, which the next
-// build reads. If the plan is too large, comments leaves out the times, then also what the last
-// images showed, and finally everything except the components' names. lacks describes what was left
-// out, and is empty if nothing was.
-func (img *image) comments() (lines []string, lacks string, err error) {
-	for _, lacks = range []string{"", lacksTimes, lacksLearned} {
-		lines, total, err := img.plan(lacks)
-		if err != nil || total <= maxPlan {
-			return lines, lacks, err
+// comments returns each layer's history comment, from the bottom up. Together the comments are the
+// plan, which the next build reads. A layer that is kept from the previous image gets a new comment
+// if the stream's record outdates the old one. If the plan is too large, comments leaves out the
+// times, then also what the last images showed, and finally everything except the components'
+// names. lacks describes what was left out, and is empty if nothing was.
+func (img *image) comments(kept []Kept) (lines []string, lacks string, err error) {
+	records := make([]*format.Layer, 0, len(kept)+len(img.layers))
+	for i, k := range kept {
+		rec := img.kept[i].record
+		if !outdates(rec, k.History) {
+			rec = nil
+		}
+		records = append(records, rec)
+	}
+	for i := range img.layers {
+		records = append(records, img.layers[i].record)
+	}
+	for _, lacks = range []string{"", lacksTimes, lacksLearned, lacksStates} {
+		lines, total := make([]string, len(records)), 0
+		for i, rec := range records {
+			if rec == nil {
+				lines[i] = kept[i].History.Comment
+			} else if lines[i], err = comment(rec, lacks); err != nil {
+				return nil, "", err
+			}
+			total += len(lines[i])
+		}
+		if total <= maxPlan || lacks == lacksStates {
+			return lines, lacks, nil
 		}
 	}
-	lines = make([]string, len(img.layers))
-	for i := range img.layers {
-		lines[i] = img.layers[i].components()
-	}
-	return lines, "times and fingerprints", nil
+	return nil, "", nil
 }
 
 // Parts of a plan that are left out if it is too large.
 const (
 	lacksTimes   = "times"
 	lacksLearned = "times and surprises"
+	lacksStates  = "times and fingerprints"
 )
 
-// plan formats the plan, one line per layer, and counts its bytes.
-func (img *image) plan(lacks string) (lines []string, total int, err error) {
-	for i := range img.layers {
-		rec := *img.layers[i].record
-		if lacks != "" {
-			rec.Times, rec.Contents = nil, nil
-		}
-		if lacks == lacksLearned {
-			rec.Updated, rec.Surprises = nil, nil
-		}
-		line, err := plan.Comment(&rec)
-		if err != nil {
-			return nil, 0, err
-		}
-		lines, total = append(lines, line), total+len(line)
+// comment returns a record as a line of the plan.
+func comment(l *format.Layer, lacks string) (string, error) {
+	rec := *l
+	rec.DiffID = "" // it marks a kept layer in the stream
+	switch lacks {
+	case lacksStates:
+		return strings.Join(rec.Components, ", "), nil
+	case lacksLearned:
+		rec.Updated, rec.Surprises = nil, nil
+		fallthrough
+	case lacksTimes:
+		rec.Times, rec.Contents = nil, nil
 	}
-	return lines, total, nil
+	return plan.Comment(&rec)
 }
 
 // created returns the image's creation time: the source date, or the time in the config, or the

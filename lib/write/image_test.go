@@ -6,7 +6,11 @@ import (
 	"strings"
 	"testing"
 
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
 	"chunkah/format"
+	"chunkah/lib/oci"
+	"chunkah/lib/plan"
 )
 
 // A plan that is too large for the history loses its times first, and the report says what was left
@@ -26,7 +30,7 @@ func TestPlanTooLarge(t *testing.T) {
 		rec.Updated = slices.Repeat([]int64{20_000}, test.components)
 		rec.Surprises = slices.Repeat([]int64{0}, test.components)
 		img := &image{layers: []layerFiles{{record: rec}}}
-		lines, lacks, err := img.comments()
+		lines, lacks, err := img.comments(nil)
 		if err != nil || lacks != test.want || len(lines) != 1 {
 			t.Fatalf("%d components: lacks %q, %v, want %q", test.components, lacks, err, test.want)
 		}
@@ -38,6 +42,50 @@ func TestPlanTooLarge(t *testing.T) {
 		}
 		if got := strings.HasPrefix(lines[0], `{"layer"`); got != (lacks != "times and fingerprints") {
 			t.Errorf("%d components: a record: %t", test.components, got)
+		}
+	}
+}
+
+// A kept layer's comment says what the stream says about its components, or about its entries. If
+// the comment is not a record, or one of other components, it stays.
+func TestCommentsOfKeptLayers(t *testing.T) {
+	record := func(surprises int64, components ...string) *format.Layer {
+		l := &format.Layer{Components: components}
+		for range components {
+			l.Fingerprints, l.Surprises = append(l.Fingerprints, "1"), append(l.Surprises, surprises)
+		}
+		return l
+	}
+	text := func(l *format.Layer) string {
+		line, err := plan.Comment(l)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return line
+	}
+	now := record(5, "a", "b")
+	now.DiffID = "sha256:" + strings.Repeat("1", 64)
+	renewed := text(record(5, "a", "b"))
+	wrong := record(4, "a")
+	wrong.Entries = "sha256:" + strings.Repeat("0", 64)
+	names := strings.Repeat("x", maxPlan)
+	for was, want := range map[string]string{
+		text(record(4, "a", "b")): renewed,
+		renewed:                   renewed,
+		text(record(4, "a")):      text(record(4, "a")),
+		text(wrong):               renewed,
+		"a, b":                    "a, b",
+		"made by hand":            "made by hand",
+		names:                     names,
+	} {
+		img := &image{kept: []layerFiles{{record: now}}, layers: []layerFiles{{record: record(1, "c")}}}
+		kept := []Kept{{Layer: oci.Layer{History: v1.History{CreatedBy: plan.Author, Comment: was}}}}
+		lines, lacks, err := img.comments(kept)
+		if err != nil || len(lines) != 2 || lines[0] != want {
+			t.Errorf("%.50q: %.100q, %v", was, lines, err)
+		}
+		if large := was == names; large != (lacks != "") || large == (lines[1] == text(record(1, "c"))) {
+			t.Errorf("%.50q: lacks %q, and the new layer has %q", was, lacks, lines[1])
 		}
 	}
 }

@@ -37,24 +37,16 @@ func (o *Options) keptPrevious(ctx context.Context, img *image) ([]Kept, io.Clos
 		if !found {
 			return nil, none, errors.Join(fmt.Errorf("layer %d: the previous image %q contains no layer with the diffID %q", l.record.Index, name, l.record.DiffID), closer.Close())
 		}
-		if k.History.Comment, err = corrected(k.History, l.record); err != nil {
-			return nil, none, errors.Join(err, closer.Close())
-		}
 		kept = append(kept, k)
 	}
 	return kept, closer, nil
 }
 
-// corrected returns the comment for a kept layer. It differs from the comment in the previous image
-// if that comment contains the wrong digest of the layer's entries.
-func corrected(h v1.History, rec *format.Layer) (string, error) {
-	was, _ := plan.FromHistory(h)
-	if was == nil || was.Entries == rec.Entries {
-		return h.Comment, nil
-	}
-	now := *rec
-	now.DiffID = "" // only marks a kept layer in a stream
-	return plan.Comment(&now)
+// outdates reports whether a record of the stream replaces a kept layer's record in the history: it
+// says how the same components are in this image, or corrects a wrong digest of the entries.
+func outdates(rec *format.Layer, h v1.History) bool {
+	was, whole := plan.FromHistory(h)
+	return was != nil && (was.Entries != rec.Entries || whole && slices.Equal(was.Components, rec.Components))
 }
 
 // countKept counts a layer that is kept from the previous image.

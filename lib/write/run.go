@@ -197,7 +197,8 @@ func (w *writer) describe(blobs []*blob) (*oci.Image, error) {
 			return nil, err
 		}
 	}
-	comments, lacks, err := w.img.comments()
+	previous := w.kept[len(w.kept)-len(w.img.kept):]
+	comments, lacks, err := w.img.comments(previous)
 	if err != nil {
 		return nil, err
 	}
@@ -209,12 +210,15 @@ func (w *writer) describe(blobs []*blob) (*oci.Image, error) {
 	image := &oci.Image{Config: w.config, Created: &w.report.Created, Ref: w.opt.Ref, Also: w.opt.Also, Docker: w.opt.Docker}
 	w.report.KeptPrevious = len(w.img.kept)
 	w.report.Kept, w.report.In = len(w.kept)-w.report.KeptPrevious, make(map[string][]digest.Digest)
-	for i, k := range w.kept {
+	for _, k := range w.kept[:w.report.Kept] {
 		image.Layers = append(image.Layers, k.layer())
-		if i >= w.report.Kept {
-			w.countKept(&w.img.kept[i-w.report.Kept], k)
-		}
 	}
+	for i, k := range previous {
+		k.History.Comment = comments[i]
+		image.Layers = append(image.Layers, k.layer())
+		w.countKept(&w.img.kept[i], k)
+	}
+	comments = comments[len(previous):]
 	for i, b := range blobs {
 		w.count(&w.img.layers[i], b)
 		image.Layers = append(image.Layers, w.layer(&w.img.layers[i], b, v1.History{
