@@ -117,8 +117,8 @@ func product(a, b *odds, i int) (sum uint64) {
 	return sum >> oneBits
 }
 
-// outlook returns a component's chance to stay unchanged in each scenario, from its own history
-// alone.
+// outlook returns a component's chance to stay unchanged in each scenario, only from its own
+// history.
 func outlook(h *history, p uint64) (o odds) {
 	n := 0
 	for s := range scenarios {

@@ -44,7 +44,7 @@ type Option struct {
 	Value string
 	// Section is the heading under which the option is listed.
 	Section string
-	// Brief fits on one line, Text is the complete description. Brief may be empty.
+	// Brief fits on one line, and Text is the complete description. Brief can be empty.
 	Brief, Text string
 	// Env is the environment variable with the same effect.
 	Env string

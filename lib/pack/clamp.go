@@ -116,11 +116,10 @@ func (t *tree) bound(mtime int64) int64 {
 	return mtime
 }
 
-// controlXattrs only tell chunkah the component of a file.
+// controlXattrs only say which component a file has.
 var controlXattrs = map[string]bool{"user.component": true, "user.update-interval": true}
 
-// DropsXattr reports whether an xattr only tells chunkah the component of a file, and is not in
-// keep.
+// DropsXattr reports whether an xattr only says which component a file has, and is not in keep.
 func DropsXattr(name string, keep []string) bool {
 	return (controlXattrs[name] || strings.HasPrefix(name, "user.chunkah.")) && !slices.Contains(keep, name)
 }

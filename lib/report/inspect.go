@@ -63,7 +63,7 @@ func staleLines(p *Printer, s *inspect.Summary) {
 	}
 }
 
-// StaleLines returns lines that tell how many bytes of an image are hidden by upper layers, and in
+// StaleLines returns lines that say how many bytes of an image are hidden by upper layers, and in
 // which layers. whose follows "lower layers", and is empty if there is only one image.
 func StaleLines(layers []patch.StaleLayer, whose string) (lines []string) {
 	sum := int64(0)
@@ -77,7 +77,7 @@ func StaleLines(layers []patch.StaleLayer, whose string) (lines []string) {
 	return lines
 }
 
-// chunkedText tells how many layers are zstd:chunked. It returns "" if there are none.
+// chunkedText says how many layers are zstd:chunked. It returns "" if there are none.
 func chunkedText(layers []inspect.LayerSummary) string {
 	n := 0
 	for _, l := range layers {

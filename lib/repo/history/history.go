@@ -1,9 +1,9 @@
 // Package history restores the components of a source image that chunkah made. The image's history
 // lists the components of each layer.
 //
-// Other repos find most components again in the image's files and databases. Some components they
-// cannot find, because xattrs with component names are usually not in the image, and the path map
-// or assigner of the original build may not be available.
+// Other repos find most components again in the image's files and databases. They cannot find some
+// components, because xattrs with component names are usually not in the image, and the path map or
+// assigner of the original build may not be available.
 package history
 
 import (

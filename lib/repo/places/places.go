@@ -31,7 +31,7 @@ const (
 	ownInterval = 1
 )
 
-// maxWarnings is the largest number of warnings of one repo. The last warning tells how many were
+// maxWarnings is the largest number of warnings of one repo. The last warning says how many were
 // omitted.
 const maxWarnings = 100
 

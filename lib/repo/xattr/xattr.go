@@ -3,7 +3,7 @@
 //   - user.component on a file names the file's component. On a directory, it names the component
 //     of everything below the directory, unless a nearer directory or the file itself sets
 //     user.component.
-//   - user.update-interval tells how often that component changes: a number of days, or daily,
+//   - user.update-interval says how often that component changes: a number of days, or daily,
 //     weekly, biweekly, monthly, quarterly or yearly. On a file without user.component, it applies
 //     to the file's package.
 //
