@@ -226,6 +226,9 @@ func TestToStorageOfPodman5(t *testing.T) {
 	if got, err := os.ReadFile(written.Mount("localhost/app:1") + "/etc/debian_version"); err != nil || !strings.HasPrefix(string(got), "12") {
 		t.Errorf("the mounted image says %q, %v", got, err)
 	}
+	if got := written.Run("localhost/app:1", "cat", "/etc/debian_version"); !strings.HasPrefix(got, "12") {
+		t.Errorf("the container says %q", got)
+	}
 	small := smallRoot(t)
 	written.Load(build(t, small, "--config-str", "{}", "-t", "localhost/small:1"))
 	killed := exec.Command("chunkah", "build", "--skip-special-files", "--rootfs", root, "--config-str", "{}", "--max", "20", "-o", written.Place("killed:1"))

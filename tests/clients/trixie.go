@@ -138,10 +138,20 @@ func (e *Trixie) Load(archive string) {
 	Run(e.t, cmd)
 }
 
-// Run runs a command in a new container of the image and returns its standard output.
+// Run runs a command in a new container of the image and returns its standard output. The runtime
+// is this machine's runc, because Debian 13's crun needs a system with cgroup v2 alone.
 func (e *Trixie) Run(image string, command ...string) string {
 	e.t.Helper()
-	return e.Podman(slices.Concat([]string{"run", "--rm", image}, command)...)
+	Need(e.t, "runc", "cp")
+	runc, err := exec.LookPath("runc")
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	Run(e.t, exec.Command("cp", runc, e.root+"/usr/sbin/runc"))
+	return e.Podman(slices.Concat([]string{
+		"--runtime", "runc", "run", "--rm", "--network", "none",
+		"--ulimit", "nofile=1024:1024", "--ulimit", "nproc=4096:4096", image,
+	}, command)...)
 }
 
 // Mount mounts the image until the test ends, and returns the tree.
