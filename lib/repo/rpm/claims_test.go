@@ -5,6 +5,7 @@ import (
 	"crypto/md5"
 	"crypto/sha256"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -193,6 +194,22 @@ func TestSourceName(t *testing.T) {
 	} {
 		if got := sourceName(file); got != want {
 			t.Errorf("%q: got %q, want %q", file, got, want)
+		}
+	}
+}
+
+// The files of a Berkeley DB or ndb database belong together, so that leaving out some of them can
+// be noticed. A sqlite database is one file, and its log has its own warning.
+func TestNeededFiles(t *testing.T) {
+	for name, want := range map[string][]string{
+		"centos7-plain/Packages": {"/var/lib/rpm/Name", "/var/lib/rpm/Packages"},
+		"sle15-bci/Packages.db":  {"/var/lib/rpm/Name", "/var/lib/rpm/Packages.db"},
+		"fedora35/rpmdb.sqlite":  nil,
+	} {
+		db := newTree(t).file("/var/lib/rpm/"+filepath.Base(name), string(readFile(t, testdata(t, name)))).
+			file("/var/lib/rpm/Name", "an index").file("/var/lib/rpm/__db.001", "").file("/var/lib/rpm/.rpm.lock", "")
+		if got := db.mustLoad().Database; !slices.Equal(got, want) {
+			t.Errorf("%s: got %q, want %q", name, got, want)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package rpm
 
 import (
+	"path"
 	"slices"
 	"strings"
 
@@ -48,6 +49,24 @@ func (l *loader) claimDirs(dbs []database) error {
 	for _, log := range logs {
 		l.out.Warn("found %q: some packages may be only in this log, so keep it while the database is open; close the database in the root: sqlite3 %q 'PRAGMA journal_mode = DELETE'",
 			log, strings.TrimSuffix(log, "-wal"))
+	}
+	return nil
+}
+
+// needs lists the files of a database that consists of several files: Packages and its indexes, whose
+// names begin with a capital letter in both forms.
+func (l *loader) needs(db *database) error {
+	if name := path.Base(db.path); name != "Packages" && name != "Packages.db" {
+		return nil
+	}
+	names, err := l.tree.Root.ReadDir(db.dir)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if name[0] >= 'A' && name[0] <= 'Z' {
+			l.out.Needs(db.dir, name)
+		}
 	}
 	return nil
 }

@@ -73,6 +73,9 @@ func (r Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) 
 		return nil, err
 	}
 	l.warnPruned(&dbs[chosen])
+	if err := l.needs(&dbs[chosen]); err != nil {
+		return nil, err
+	}
 	return l.result(), nil
 }
 
