@@ -165,7 +165,11 @@ func TestHarmlessDeviations(t *testing.T) {
 		"a variable without a value":   {parts{config: set([]any{"A=1", "B"}, "Env", "config")}, `Env[1] is "B"`},
 		"another variant":              {parts{config: set("v6", "variant"), index: set("v7", "variant", "manifests", 0, "platform")}, `variant is "v6", but the index says "v7"`},
 		"no time":                      {parts{config: set("", "created")}, ""},
-		"unknown keys":                 {parts{config: set("x", "moby.buildkit.buildinfo.v1"), manifest: set("x", "artifactType")}, ""},
+		"nulls, as Nix writes them": {parts{
+			config:   others(func(m document) { m["config"], m["history"], m["created"], m["author"] = nil, nil, nil, nil }),
+			manifest: set(nil, "annotations"), index: set(nil, "annotations"),
+		}, ""},
+		"unknown keys": {parts{config: set("x", "moby.buildkit.buildinfo.v1"), manifest: set("x", "artifactType")}, ""},
 	} {
 		r := verify(t, test.p)
 		if len(r.Faults) > 0 {

@@ -83,6 +83,7 @@ func checkObject(name string, data json.RawMessage, keys map[string]field) (errs
 		case value == nil && f.required:
 			errs = append(errs, fmt.Errorf("%s is missing", at))
 		case value == nil:
+		case string(value) == "null" && !f.required: // clients treat it as missing; Nix writes "config": null
 		case string(value) == "null":
 			errs = append(errs, fmt.Errorf("%s is null: want %s", at, f.kind))
 		default:
