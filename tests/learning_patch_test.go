@@ -99,7 +99,7 @@ func TestLearningWithPatchLayers(t *testing.T) {
 	clients.Run(t, exec.Command("chunkah", "diff", "--ignore-mtime", root, "oci-archive:"+patches))
 }
 
-// keptLayers counts the layers of an image that the next one has too.
+// keptLayers counts the layers of an image that the next image contains, too.
 func keptLayers(t *testing.T, last, next string) (n int) {
 	t.Helper()
 	before := clients.ReadImage(t, last).Config.RootFS.DiffIDs

@@ -91,8 +91,8 @@ func statesIn(rec *format.Layer) []state {
 
 // refresh brings the records of kept layers up to date. Most components are only in kept layers,
 // and the next build compares the root with what the plan says about them. So the uppermost layer
-// with a component gets its state in this image. The records of layers below keep what the layers
-// were made of.
+// with a component gets its state in this image. The records of layers below keep the state with
+// which these layers were made.
 func (t *tree) refresh(out *contentsOfLayers) {
 	seen := map[string]bool{format.Deletions: true}
 	for _, l := range out.layers {

@@ -41,9 +41,9 @@ type search struct {
 // Options say where Files looks for the files of layers.
 type Options struct {
 	Image image.Options
-	// Plan is the plan of the previous build. It is not used if it is empty, "-", or no file.
+	// Plan is the plan of the previous build. It is not used if it is empty, "-", or not a file.
 	Plan string
-	// Trust means that the image is believed about the files in its layers.
+	// Trust means that the image's claims about the files in its layers are trusted.
 	Trust bool
 	// Log receives messages.
 	Log *console.Console

@@ -1,4 +1,4 @@
-// Package previous reads what the previous build has left: a plan, or its image.
+// Package previous reads the plan or the image of the previous build.
 package previous
 
 import (

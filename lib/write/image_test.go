@@ -46,8 +46,8 @@ func TestPlanTooLarge(t *testing.T) {
 	}
 }
 
-// A kept layer's comment says what the stream says about its components, or about its entries. If
-// the comment is not a record, or one of other components, it stays.
+// The stream's record of a kept layer's components or entries replaces the layer's comment. A
+// comment that is not a record, or that lists other components, stays.
 func TestCommentsOfKeptLayers(t *testing.T) {
 	record := func(surprises int64, components ...string) *format.Layer {
 		l := &format.Layer{Components: components}
