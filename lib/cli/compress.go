@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"chunkah/lib/compress"
+	"chunkah/lib/names"
 )
 
 // chunkedName is the value of --compress for zstd:chunked.
@@ -12,7 +13,7 @@ const chunkedName = "zstd:chunked"
 
 // compression returns the compression settings, and whether layers are zstd:chunked. The default
 // for registries is gzip, because clients do not compress downloaded layers.
-func (f *writeFlags) compression(outputs []output) (s compress.Settings, chunked bool, err error) {
+func (f *writeFlags) compression(outputs []names.Output) (s compress.Settings, chunked bool, err error) {
 	s.Algorithm = compress.None
 	switch {
 	case f.Compress == chunkedName:
@@ -21,7 +22,7 @@ func (f *writeFlags) compression(outputs []output) (s compress.Settings, chunked
 		if s.Algorithm, err = compress.ParseAlgorithm(f.Compress); err != nil {
 			return s, false, usagef("--compress: unknown compression %q: want none, gzip, zstd or %s", f.Compress, chunkedName)
 		}
-	case slices.ContainsFunc(outputs, func(o output) bool { return o.Network }):
+	case slices.ContainsFunc(outputs, func(o names.Output) bool { return o.Network }):
 		s.Algorithm = compress.Gzip
 	}
 	for _, o := range outputs {

@@ -7,6 +7,7 @@ import (
 
 	"chunkah/lib/image"
 	"chunkah/lib/index"
+	"chunkah/lib/names"
 	"chunkah/lib/oci"
 )
 
@@ -32,7 +33,7 @@ func (c *indexCommand) run(ctx context.Context, env *Env) (err error) {
 			return err
 		}
 	}
-	ref, also := indexNames(outputs)
+	ref, also := names.IndexNames(outputs)
 	var config oci.Config
 	if err := config.EditAnnotations(c.Annotation); err != nil {
 		return usagef("--annotation: %w", err)

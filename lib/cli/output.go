@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"time"
 
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
@@ -18,9 +17,7 @@ import (
 	"chunkah/lib/names"
 	"chunkah/lib/oci"
 	"chunkah/lib/plan"
-	"chunkah/lib/regular"
 	"chunkah/lib/temp"
-	"chunkah/lib/transport"
 )
 
 // outputFlags are the location of an image and its name at that location.
@@ -29,12 +26,6 @@ type outputFlags struct {
 	Tag     []string `short:"t" long:"tag" value-name:"NAME[:TAG]" unquote:"false" description:"name of the image in the output (repeatable)"`
 	KeepOld bool     `long:"keep-old" description:"in a layout directory, keep the blobs of the image that is replaced (default: delete those that chunkah made)" brief:"keep the blobs of the image that is replaced"`
 	digestFlags
-}
-
-// output is one -o option with the names of the image in that output.
-type output struct {
-	image.Source
-	also []string // names in addition to Ref
 }
 
 // target returns the first output.
@@ -46,117 +37,13 @@ func (f *outputFlags) target() (image.Source, error) {
 	return outputs[0].Source, nil
 }
 
-// outputs parses -o and -t. A tag applies to the registry output with the same repository, or else
-// to all outputs outside registries.
-func (f *outputFlags) outputs() ([]output, error) {
-	var outputs []output
-	for _, name := range f.Output {
-		target, err := names.Destination(name)
-		if err != nil {
-			return nil, &usageError{err}
-		}
-		outputs = append(outputs, output{Source: target})
-	}
-	if len(outputs) == 0 {
-		stdout, err := transport.ParseDestination("-")
-		if err != nil {
-			return nil, err
-		}
-		outputs = []output{{Source: stdout}}
-	}
-	if err := checkDistinct(outputs); err != nil {
-		return nil, err
-	}
-	names := make([][]string, len(outputs))
-	for _, tag := range f.Tag {
-		if err := addName(outputs, names, tag); err != nil {
-			return nil, err
-		}
-	}
-	for i := range outputs {
-		outputs[i].also = names[i]
-		if len(names[i]) > 0 && outputs[i].Syntax != image.RefOnly {
-			outputs[i].Ref, outputs[i].also = names[i][0], names[i][1:]
-		}
+// outputs parses -o and -t.
+func (f *outputFlags) outputs() ([]names.Output, error) {
+	outputs, err := names.Outputs(f.Output, f.Tag)
+	if err != nil {
+		return nil, &usageError{err}
 	}
 	return outputs, nil
-}
-
-// addName adds a tag to the names of outputs. Registries take precedence.
-func addName(outputs []output, names [][]string, tag string) error {
-	var refused error
-	for _, registry := range []bool{true, false} {
-		taken := false
-		for i, o := range outputs {
-			if (o.Tag != nil) != registry {
-				continue
-			}
-			name, err := o.name(tag)
-			if err != nil {
-				refused = err
-				continue
-			}
-			taken = true
-			if !slices.Contains(names[i], name) && (o.Syntax != image.RefOnly || name != o.Ref) {
-				names[i] = append(names[i], name)
-			}
-		}
-		if taken {
-			return nil
-		}
-	}
-	return &usageError{refused}
-}
-
-// name returns the name of the image in an output for a tag.
-func (o output) name(tag string) (string, error) {
-	if o.Tag != nil {
-		return o.Tag(o.Ref, tag)
-	}
-	if err := oci.CheckTag(tag); err != nil {
-		return "", err
-	}
-	if o.Syntax != image.RefOnly && o.Ref != "" && o.Ref != tag {
-		return "", fmt.Errorf("-o names the image %q, but --tag names the image %q: use only one of the two options", o.Ref, tag)
-	}
-	return tag, nil
-}
-
-// checkDistinct refuses two outputs in one place, because one would replace the other or wait for
-// it.
-func checkDistinct(outputs []output) error {
-	at := map[string]output{}
-	for _, o := range outputs {
-		place := o.realPlace()
-		if before, twice := at[place]; twice {
-			return usagef("-o %q and -o %q are the same output: use --tag to give the image more names", before, o)
-		}
-		at[place] = o
-	}
-	return nil
-}
-
-// realPlace returns the same text for all names of the file or directory that is written. It
-// follows symlinks in the same way as the outputs.
-func (o output) realPlace() string {
-	path := o.Path
-	switch {
-	case o.IsStdout():
-		path = "/dev/stdout"
-	case path == "":
-		return o.String()
-	}
-	target, _, err := regular.Resolve(path)
-	if err != nil {
-		return o.Absolute().Path // opening it reports the error
-	}
-	if dir, err := filepath.EvalSymlinks(filepath.Dir(target)); err == nil {
-		target = filepath.Join(dir, filepath.Base(target))
-	}
-	if target, err = filepath.Abs(target); err != nil {
-		return o.String()
-	}
-	return target
 }
 
 // useOutputForTemp uses the output's directory for temporary files if no other directory on disk is
@@ -197,7 +84,7 @@ func (f *outputFlags) create(ctx context.Context, env *Env, images image.Options
 	for _, o := range outputs {
 		dest, err := o.Create(ctx, o.Source, image.CreateOptions{
 			Options: oci.Options{Own: f.removableLayers(), Readable: readable, Busy: env.waitForDir(ctx)},
-			Also:    o.also, Convert: convert, Stdout: env.writer(ctx), Registry: images.Registry,
+			Also:    o.Also, Convert: convert, Stdout: env.writer(ctx), Registry: images.Registry,
 			Warn: func(text string) { env.warn("%s", text) },
 		})
 		if err != nil {
@@ -206,30 +93,13 @@ func (f *outputFlags) create(ctx context.Context, env *Env, images image.Options
 			}
 			return nil, err
 		}
-		ref, also := o.indexNames()
+		ref, also := o.IndexNames()
 		opened = append(opened, oci.Output{Destination: dest, Name: o.String(), Ref: ref, Also: also})
 	}
 	if len(opened) == 1 {
 		return opened[0].Destination, nil
 	}
 	return oci.NewSeveral(opened), nil
-}
-
-// indexNames returns the names of the image in the index of an output.
-func (o output) indexNames() (ref string, also []string) {
-	if o.OwnNames {
-		return "", nil
-	}
-	return o.Ref, o.also
-}
-
-// indexNames returns the names of the image in its index. If there are several outputs, each has
-// its own index.
-func indexNames(outputs []output) (ref string, also []string) {
-	if len(outputs) > 1 {
-		return "", nil
-	}
-	return outputs[0].indexNames()
 }
 
 // lockPause is the interval between attempts to get a lock that another process owns.

@@ -97,13 +97,13 @@ func (c *buildCommand) runAll(ctx context.Context, env *Env) (err error) {
 		}
 		parts = append(parts, part)
 	}
-	ref, also := indexNames(outputs)
+	ref, also := names.IndexNames(outputs)
 	joined, err := all.Commit(ctx, index.Options{Ref: ref, Also: also}, docker)
 	if err != nil {
 		return err
 	}
 	if env.Verbose >= 0 {
-		env.console().Say(slog.LevelInfo, "wrote %s, digest %s, for %s", report.Places(reported(outputs)), joined.Digest, strings.Join(joined.Platforms, ", "))
+		env.console().Say(slog.LevelInfo, "wrote %s, digest %s, for %s", report.Places(outputs), joined.Digest, strings.Join(joined.Platforms, ", "))
 	}
 	if err := c.deliverBills(ctx, env, all, parts); err != nil {
 		return fmt.Errorf("the index %s is complete, but an error occurred afterwards: %w", joined.Digest, err)

@@ -186,7 +186,7 @@ func (f *outputFlags) checkKept(set *source.Set) error {
 // checkLayer refuses the blob of a layer that an output cannot contain.
 func (f *outputFlags) checkLayer(blob v1.Descriptor) error {
 	outputs, err := f.outputs()
-	if err != nil || !slices.ContainsFunc(outputs, func(o output) bool { return o.DockerFormat }) {
+	if err != nil || !slices.ContainsFunc(outputs, func(o names.Output) bool { return o.DockerFormat }) {
 		return err
 	}
 	return oci.CheckDockerLayer(blob)

@@ -8,6 +8,7 @@ import (
 
 	"chunkah/lib/diff"
 	"chunkah/lib/image"
+	"chunkah/lib/names"
 	"chunkah/lib/oci"
 	"chunkah/lib/pack"
 	"chunkah/lib/rootfs"
@@ -26,7 +27,7 @@ func (c *buildCommand) checkVerify() error {
 	switch {
 	case err != nil:
 		return err
-	case slices.ContainsFunc(outputs, func(o output) bool { return o.IsStdout() }):
+	case slices.ContainsFunc(outputs, func(o names.Output) bool { return o.IsStdout() }):
 		return usagef("--verify reads the image again: use -o with something other than standard output")
 	case c.SkipCaches && c.KeepBase != "":
 		return usagef("--verify cannot be used with both --keep-base and --skip-caches, because verify cannot know which caches of the base are left out")

@@ -13,6 +13,7 @@ import (
 	"chunkah/lib/cache"
 	"chunkah/lib/compress"
 	"chunkah/lib/image"
+	"chunkah/lib/names"
 	"chunkah/lib/oci"
 	"chunkah/lib/proofs"
 	"chunkah/lib/report"
@@ -135,11 +136,11 @@ func (f *writeFlags) options(ctx context.Context, env *Env, images image.Options
 	if err := f.edit(&oci.Config{}); err != nil { // before anything is read
 		return opt, nil, err
 	}
-	opt.Ref, opt.Also = indexNames(outputs)
+	opt.Ref, opt.Also = names.IndexNames(outputs)
 	opt.Create = func() (oci.Destination, error) { return f.create(ctx, env, images, readable, f.ManifestType == "") }
 	var existing []os.FileInfo
 	for _, o := range outputs {
-		if len(o.also) > 0 && o.ManyNames != "" {
+		if len(o.Also) > 0 && o.ManyNames != "" {
 			env.warn("%s", o.ManyNames)
 		}
 		existing = append(existing, env.existing(o.Source)...)
@@ -208,7 +209,7 @@ func (f *writeFlags) openCache() (*cache.Cache, error) {
 }
 
 // checkOutput refuses an output that cannot store the image, before anything is read.
-func (f *outputFlags) checkOutput(env *Env, o output) error {
+func (f *outputFlags) checkOutput(env *Env, o names.Output) error {
 	if err := f.digestFlags.check(o.Source); err != nil {
 		return err
 	}
@@ -217,7 +218,7 @@ func (f *outputFlags) checkOutput(env *Env, o output) error {
 
 // spoolDir returns the directory for compressed layers. It is the directory of the first output
 // with a path, because its disk needs room for the layers anyway.
-func spoolDir(outputs []output, spool string) string {
+func spoolDir(outputs []names.Output, spool string) string {
 	for _, o := range outputs {
 		if !o.IsLocalPath() {
 			continue
@@ -244,13 +245,13 @@ func (e *Env) stdoutName() string {
 }
 
 // dockerManifest reports whether to write Docker's manifest format.
-func (f *writeFlags) dockerManifest(outputs []output, algorithm compress.Algorithm) (bool, error) {
+func (f *writeFlags) dockerManifest(outputs []names.Output, algorithm compress.Algorithm) (bool, error) {
 	switch {
 	case f.ManifestType == "" || f.ManifestType == "oci":
 		return false, nil
 	case f.ManifestType != "docker":
 		return false, usagef("--manifest-type %q is neither oci nor docker", f.ManifestType)
-	case slices.ContainsFunc(outputs, func(o output) bool { return !o.OwnNames }):
+	case slices.ContainsFunc(outputs, func(o names.Output) bool { return !o.OwnNames }):
 		return false, usagef("--manifest-type docker is for registries and podman's storage: use it with -o docker://REF or containers-storage:NAME")
 	case algorithm == compress.Zstd:
 		return false, usagef("--manifest-type docker does not allow layers compressed with zstd: use gzip")
@@ -338,7 +339,7 @@ func (f *writeFlags) warnConfig(env *Env, given, source *oci.Config) {
 // written describes the image that was written. previous is nil if there is none.
 func (f *writeFlags) written(insecure bool, w *write.Report, previous *image.Image) *report.Image {
 	outputs, _ := f.outputs() // checked before the build
-	made := &report.Image{Report: w, Outputs: reported(outputs)}
+	made := &report.Image{Report: w, Outputs: outputs}
 	if insecure && outputs[0].Network {
 		made.Options = []string{"--insecure"}
 	}
@@ -346,11 +347,4 @@ func (f *writeFlags) written(insecure bool, w *write.Report, previous *image.Ima
 		made.CompareWith(previous)
 	}
 	return made
-}
-
-func reported(outputs []output) (list []report.Output) {
-	for _, o := range outputs {
-		list = append(list, report.Output{Source: o.Source, Also: o.also})
-	}
-	return list
 }

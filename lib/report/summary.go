@@ -13,6 +13,7 @@ import (
 	"chunkah/lib/image"
 	"chunkah/lib/inspect"
 	"chunkah/lib/metrics"
+	"chunkah/lib/names"
 	"chunkah/lib/oci"
 	"chunkah/lib/pack"
 	"chunkah/lib/quote"
@@ -25,17 +26,11 @@ import (
 // Image is an image that was written: where, and how much clients of the previous image download.
 type Image struct {
 	*write.Report
-	Outputs  []Output
+	Outputs  []names.Output
 	Previous *image.Source // nil if unknown, like Costs
 	Costs    []reuse.Cost
 	Options  []string // options for a command that reads the image
 	Part     bool     // the image is part of an index that is not complete yet
-}
-
-// Output is a place of an image.
-type Output struct {
-	image.Source
-	Also []string // names in addition to Ref
 }
 
 // CompareWith computes the downloads of clients that have the previous image.
@@ -83,16 +78,16 @@ func (m *Image) lines() []string {
 }
 
 // Places describes destinations, and the image in them.
-func Places(outputs []Output) string {
-	var names []string
+func Places(outputs []names.Output) string {
+	var places []string
 	for _, o := range outputs {
-		names = append(names, o.place())
+		places = append(places, place(o))
 	}
-	return strings.Join(names, "; ")
+	return strings.Join(places, "; ")
 }
 
 // place describes the destination, and the image in it.
-func (o Output) place() string {
+func place(o names.Output) string {
 	name := quote.Name(o.String())
 	if o.IsStdout() {
 		name = "an image to standard output"
