@@ -151,7 +151,7 @@ func (c *assignCommand) run(ctx context.Context, env *Env) error {
 		return err
 	}
 	defer run.end()
-	in, out, err := env.stage(ctx, &c.formatFlags, &c.clockFlags)
+	in, out, err := env.streams(ctx, &c.formatFlags, &c.clockFlags)
 	if err != nil {
 		return err
 	}
@@ -183,8 +183,8 @@ func (c *assignCommand) run(ctx context.Context, env *Env) error {
 	return nil
 }
 
-// stage opens the input and output streams of a stage.
-func (e *Env) stage(ctx context.Context, f *formatFlags, clock *clockFlags) (format.Source, *format.Writer, error) {
+// streams opens the input and output streams of a stage.
+func (e *Env) streams(ctx context.Context, f *formatFlags, clock *clockFlags) (format.Source, *format.Writer, error) {
 	if err := f.check(); err != nil {
 		return nil, nil, err
 	}

@@ -18,11 +18,11 @@ func (c *completionCommand) run(ctx context.Context, env *Env) error {
 	var text string
 	switch c.Args.Shell {
 	case "bash":
-		text = manual.Bash(programs(), transport.Prefixes())
+		text = manual.Bash(describeAll(), transport.Prefixes())
 	case "zsh":
-		text = manual.Zsh(programs(), transport.Prefixes())
+		text = manual.Zsh(describeAll(), transport.Prefixes())
 	case "fish":
-		for _, p := range programs() {
+		for _, p := range describeAll() {
 			text += manual.Fish(p, transport.Prefixes())
 		}
 	case "":
@@ -38,7 +38,7 @@ func (c *completionCommand) run(ctx context.Context, env *Env) error {
 // share.
 func Manual(e manual.Edition) map[string]string {
 	files := make(map[string]string)
-	list := programs()
+	list := describeAll()
 	bash := manual.Bash(list, transport.Prefixes())
 	for _, p := range list {
 		// Shells look up completions by the name of the program.

@@ -29,11 +29,11 @@ var sectionOrder = []string{
 	"Images", "Stream", "Times", "Custom stages", "Run", commonSection,
 }
 
-// programs describes all commands as programs, with chunkah and its subcommands first.
-func programs() []*manual.Command {
+// describeAll describes all commands as programs, with chunkah and its subcommands first.
+func describeAll() []*manual.Command {
 	list := []*manual.Command{describe(wrapper)}
 	for _, name := range subcommands {
-		if s := stages[wrapper+"-"+name]; s.alone {
+		if programs[wrapper+"-"+name].alone {
 			list = append(list, describe(wrapper+"-"+name))
 		}
 	}
@@ -43,8 +43,8 @@ func programs() []*manual.Command {
 // describe describes a program by the parser of its command line.
 func describe(name string) *manual.Command {
 	parser, _ := newParser(&Env{Name: name})
-	if s, ok := stages[name]; ok {
-		c := s.describe(name, parser.Command)
+	if p, ok := programs[name]; ok {
+		c := p.describe(name, parser.Command)
 		c.Also = append(c.Also, wrapper+"(1)")
 		return c
 	}
@@ -54,8 +54,7 @@ func describe(name string) *manual.Command {
 		Options: options(parser.Command, nil),
 	}
 	for _, name := range subcommands {
-		stage := stages[wrapper+"-"+name]
-		sub := stage.describe(wrapper+" "+name, parser.Find(name))
+		sub := programs[wrapper+"-"+name].describe(wrapper+" "+name, parser.Find(name))
 		sub.Options = append(sub.Options, c.Options...) // the common options
 		sub.Also = append(sub.Also, wrapper+"(1)")
 		c.Commands = append(c.Commands, sub)
@@ -64,14 +63,14 @@ func describe(name string) *manual.Command {
 	return c
 }
 
-// describe describes a stage under one of its names.
-func (s stage) describe(name string, c *flags.Command) *manual.Command {
+// describe describes a program under one of its names.
+func (p program) describe(name string, c *flags.Command) *manual.Command {
 	cmd := &manual.Command{
-		Name: name, Short: s.short, Long: s.long, Synopsis: s.usage,
-		Often: strings.Fields(s.often), Examples: s.examples, Statuses: statuses,
-		Options: options(c, headings(reflect.TypeOf(s.new()).Elem())), Also: slices.Clone(s.also),
+		Name: name, Short: p.short, Long: p.long, Synopsis: p.usage,
+		Often: strings.Fields(p.often), Examples: p.examples, Statuses: statuses,
+		Options: options(c, headings(reflect.TypeOf(p.new()).Elem())), Also: slices.Clone(p.also),
 	}
-	if s.compares {
+	if p.compares {
 		cmd.Statuses = comparingStatuses
 	}
 	if args := c.Args(); len(args) > 0 {

@@ -13,7 +13,7 @@ import (
 // everyCommand describes all commands, under each of their names.
 func everyCommand() []*manual.Command {
 	var list []*manual.Command
-	for _, p := range programs() {
+	for _, p := range describeAll() {
 		list = append(append(list, p), p.Commands...)
 	}
 	return list
@@ -47,7 +47,7 @@ func TestHelpFitsScreen(t *testing.T) {
 
 // Everything generated from the definitions must contain each flag of the parser.
 func TestEveryOptionIsShown(t *testing.T) {
-	list := programs()
+	list := describeAll()
 	bash, zsh := manual.Bash(list, transport.Prefixes()), manual.Zsh(list, transport.Prefixes())
 	var fish strings.Builder
 	for _, p := range list {

@@ -119,7 +119,7 @@ func (c *buildCommand) printPipeline(ctx context.Context, env *Env) error {
 // supports. Options with the same name but another type are different options.
 func (c *buildCommand) stageWords(env *Env, name string) []string {
 	words := append([]string{name}, env.commonWords()...)
-	own := settings(stages[name].new())
+	own := settings(programs[name].new())
 	for _, s := range settings(c) {
 		has := func(o setting) bool { return o.name == s.name && o.kind == s.kind }
 		if s.name != "rootfs" && s.name != "metrics" && slices.ContainsFunc(own, has) {

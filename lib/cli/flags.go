@@ -98,9 +98,9 @@ func newParser(env *Env) (*flags.Parser, func() command) {
 		}
 		return cmd
 	}
-	if stage, ok := stages[env.Name]; ok {
-		cmd := stage.new()
-		mustAdd(parser.AddGroup(stage.group, "", cmd))
+	if p, ok := programs[env.Name]; ok {
+		cmd := p.new()
+		mustAdd(parser.AddGroup(p.group, "", cmd))
 		return parser, func() command { return finish(cmd) }
 	}
 	return wrapperParser(parser, common, finish)
@@ -111,9 +111,9 @@ func wrapperParser(parser *flags.Parser, common *commonFlags, finish func(comman
 	parser.SubcommandsOptional = true
 	commands := make(map[string]command)
 	for _, name := range subcommands {
-		stage := stages[wrapper+"-"+name]
-		cmd := stage.new()
-		if _, err := parser.AddCommand(name, stage.short, stage.long, cmd); err != nil {
+		p := programs[wrapper+"-"+name]
+		cmd := p.new()
+		if _, err := parser.AddCommand(name, p.short, p.long, cmd); err != nil {
 			panic(err) // a flag is defined twice
 		}
 		commands[name] = cmd

@@ -11,7 +11,7 @@ import (
 // Every command that can spool files must look for leftovers of killed runs in the spool directory.
 func TestLeftoversAreLookedForInSpools(t *testing.T) {
 	dir := t.TempDir()
-	for name, s := range stages {
+	for name, s := range programs {
 		c := s.new()
 		flag := reflect.ValueOf(c).Elem().FieldByName("Spool")
 		if !flag.IsValid() {

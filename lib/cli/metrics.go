@@ -30,7 +30,7 @@ func (f *metricsFlags) measure(env *Env, command string) (*measurement, error) {
 		return nil, usagef("--metrics %q is not a file in an existing directory: create the directory, or choose another one", f.Metrics)
 	}
 	name := env.Name
-	if _, alone := stages[name]; !alone {
+	if _, alone := programs[name]; !alone {
 		name += " " + command
 	}
 	return &measurement{Run: metrics.Start(name), file: f.Metrics}, nil

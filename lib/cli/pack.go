@@ -116,7 +116,7 @@ func (c *packCommand) run(ctx context.Context, env *Env) error {
 		return err
 	}
 	defer run.end()
-	in, out, err := env.stage(ctx, &c.formatFlags, &c.clockFlags)
+	in, out, err := env.streams(ctx, &c.formatFlags, &c.clockFlags)
 	if err != nil {
 		return err
 	}

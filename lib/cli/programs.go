@@ -2,21 +2,21 @@ package cli
 
 import "chunkah/lib/manual"
 
-// stage describes a command for its help.
-type stage struct {
+// program describes a command for its parser and its help.
+type program struct {
 	new                       func() command
 	short, long, usage, group string
 
-	alone    bool   // the stage is also a separate program
+	alone    bool   // a stage, which is also a separate program
 	compares bool   // the exit status is its result
 	often    string // options on the help screen; if empty, the first options
 	examples []manual.Example
 	also     []string // related manual pages
 }
 
-// stages are the commands, by the name of their program. The subcommands of chunkah are listed
+// programs are the commands, by the name of their program. The subcommands of chunkah are listed
 // without the prefix.
-var stages = map[string]stage{
+var programs = map[string]program{
 	"chunkah-scan": {
 		new:   func() command { return &scanCommand{} },
 		short: "list the files of a directory or an image",
