@@ -1,6 +1,7 @@
 package tests
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -38,6 +39,10 @@ var imageTasks = []struct {
 	{"an archive to a registry", "chunkah build --from oci-archive:app.oci -o docker://$TO:build", "", ""},
 	{"a registry to a registry", "chunkah build --from docker://$TO:build -o docker://$TO:latest --previous auto", "", ""},
 	{"a registry to itself", "chunkah build --from docker://$TO:build -o docker://$TO:latest --previous auto --verify", "", ""},
+	{"as Tekton does", "TMPDIR=/srv/tmp DOCKER_CONFIG=/srv/auth chunkah build --from docker://$TO:build -o docker://$TO:latest --previous auto --digest-file digest", "", ""},
+	{"patch layers", "XDG_STATE_HOME=/srv chunkah build --previous auto --max-stale 5% -o docker://$TO:patch", "", ""},
+	{"patch layers again", "XDG_STATE_HOME=/srv chunkah build --previous auto --max-stale 5% -o docker://$TO:patch 2>again", "", ""},
+	{"an archive from a pipe", "chunkah build --from oci-archive:- -t localhost/app:1 -o from.oci <app.oci", "from.oci", "want.oci"},
 	{"an index", "chunkah index -o oci:layout:all oci-archive:want.oci", "", ""},
 	{"inspect", "chunkah inspect docker://$TO:latest --download", "", ""},
 	{"reuse", "chunkah reuse oci-archive:app.oci docker://$TO:latest --html reuse.html", "", ""},
@@ -96,7 +101,12 @@ file /var/lib/dpkg/info/tool.list text="/.\n/usr\n/usr/bin\n/usr/bin/tool\n"
 			t.Run(engine.name+" "+strings.Join(options, " "), func(t *testing.T) {
 				work := t.TempDir()
 				clients.Run(t, exec.Command("cp", "-r", given+"/.", work))
-				if err := os.Chmod(work, 0o777); err != nil {
+				for _, dir := range []string{work, filepath.Join(work, "tmp"), filepath.Join(work, "auth")} {
+					if err := errors.Join(os.MkdirAll(dir, 0o777), os.Chmod(dir, 0o777)); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if err := os.WriteFile(filepath.Join(work, "auth/config.json"), []byte("{}"), 0o644); err != nil {
 					t.Fatal(err)
 				}
 				options := append(slices.Clone(options), "--rm", "--network", "host", "-v", root+":/chunkah:ro", "-e", "CHUNKAH_CONFIG_STR={}",
@@ -113,6 +123,9 @@ file /var/lib/dpkg/info/tool.list text="/.\n/usr\n/usr/bin\n/usr/bin/tool\n"
 					} else if task.writes != "" {
 						clients.Run(t, exec.Command("chunkah", "verify", "oci-archive:"+filepath.Join(work, task.writes)))
 					}
+				}
+				if again, err := os.ReadFile(filepath.Join(work, "again")); err != nil || strings.Contains(string(again), readsOnce) || !strings.Contains(string(again), "kept 6 layers") {
+					t.Errorf("patch layers: %v\n%s", err, again)
 				}
 				// Only memory is writable, and the engine reads the pipe.
 				piped := filepath.Join(t.TempDir(), "piped.oci")
