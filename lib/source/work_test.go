@@ -14,16 +14,17 @@ import (
 )
 
 // chain is nested directories with the same name, the last one with some xattrs. It counts its
-// method calls.
+// method calls and the bytes of their paths.
 type chain struct {
-	name   string
-	depth  int
-	xattrs int
-	asked  *atomic.Int64
+	name         string
+	depth        int
+	xattrs       int
+	asked, bytes *atomic.Int64
 }
 
 func (c chain) at(path string) (int, error) {
 	c.asked.Add(1)
+	c.bytes.Add(int64(len(path)))
 	depth := strings.Count(path, "/"+c.name)
 	if path == "/" {
 		return 0, nil
@@ -64,19 +65,24 @@ func (c chain) Open(string) (io.ReaderAt, error) { return nil, rootfs.ErrNotRegu
 func (c chain) Close() error                     { return nil }
 
 // The number of calls to a source grows with the number of names and xattrs, but not also with the
-// depth of the tree.
+// depth of the tree. So the time grows with the total length of the paths, each of which the source
+// contains too.
 func TestDeepSources(t *testing.T) {
 	work := func(depth, xattrs int) int64 {
-		var asked atomic.Int64
+		var asked, bytes atomic.Int64
 		root := rootfs.Virtual("both", newOverlay([]*rootfs.Root{
-			rootfs.Virtual("a", chain{"a", depth, xattrs, &asked}), rootfs.Virtual("b", chain{"b", depth, xattrs, &asked}),
+			rootfs.Virtual("a", chain{"a", depth, xattrs, &asked, &bytes}), rootfs.Virtual("b", chain{"b", depth, xattrs, &asked, &bytes}),
 		}))
-		files := 0
+		files, paths := 0, int64(0)
 		for f, err := range scan.Walk(t.Context(), root, scan.Options{}, &scan.Report{}) {
 			if err != nil {
 				t.Fatal(err)
 			}
 			files += 1 + len(f.Xattrs)
+			paths += int64(len(f.Path))
+		}
+		if n := bytes.Load(); n > 20*paths {
+			t.Errorf("depth %d: asked for paths of %d bytes, although all paths together have only %d", depth, n, paths)
 		}
 		if files != 1+2*depth+2*xattrs {
 			t.Fatalf("%d files and xattrs", files)
