@@ -133,7 +133,7 @@ func (c *buildCommand) check(env *Env, h *format.Header) error {
 	if c.PrintDigest && c.Plan == "-" {
 		return usagef("--print-digest cannot be used, because the plan is written to standard output: give --plan a file, or use --digest-file")
 	}
-	if err := cmp.Or(c.checkVerify(), c.checkSBOM()); err != nil {
+	if err := cmp.Or(c.checkVerify(), c.checkSBOM(), c.checkFiles()); err != nil {
 		return err
 	}
 	if c.MaxStale != "" && c.KeepBase != "" {

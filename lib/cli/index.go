@@ -25,6 +25,9 @@ func (c *indexCommand) run(ctx context.Context, env *Env) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := checkFiles(outputs, namedFile{"--digest-file", c.DigestFile}); err != nil {
+		return err
+	}
 	for _, o := range outputs {
 		if o.ByConfig {
 			return usagef("%s can hold only an image for one platform: use oci-archive:", o.Prefix)

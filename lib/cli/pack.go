@@ -93,6 +93,9 @@ type packCommand struct {
 }
 
 func (c *packCommand) run(ctx context.Context, env *Env) error {
+	if err := checkFiles(nil, namedFile{"--plan", c.Plan}, namedFile{"--metrics", c.Metrics}); err != nil {
+		return err
+	}
 	var plan pendingPlan
 	images := c.imageOptions(env)
 	opt, err := c.packFlags.options(ctx, env, images, nil, &plan)

@@ -57,6 +57,9 @@ func (c *writeCommand) run(ctx context.Context, env *Env) error {
 	if c.Config == "-" {
 		return usagef("--config -: %w", errStdinTaken)
 	}
+	if err := c.checkFiles(namedFile{"--metrics", c.Metrics}, namedFile{"--digest-file", c.DigestFile}); err != nil {
+		return err
+	}
 	c.useOutputForTemp()
 	run, measured, err := c.measureStage(env, "write", env.drawsProgress())
 	if err != nil {
