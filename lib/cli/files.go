@@ -1,47 +1,21 @@
 package cli
 
-import (
-	"os"
-	"strconv"
-
-	"chunkah/lib/image"
-	"chunkah/lib/transport"
-)
-
-// namedFile is a file that an option names and that is written besides the image.
-type namedFile struct{ option, path string }
-
-// checkFiles refuses two names for one file, because the later file would replace the earlier one,
-// which can be the image. Pipes and devices are not replaced.
-func checkFiles(outputs []output, files ...namedFile) error {
-	at := make(map[string]string)
-	for _, o := range outputs {
-		at[o.realPlace()] = "-o " + strconv.Quote(o.String())
-	}
-	for _, f := range files {
-		if f.path == "" || f.path == "-" {
-			continue
-		}
-		if info, err := os.Stat(f.path); err == nil && !info.Mode().IsRegular() {
-			continue
-		}
-		place := output{Source: image.Source{Transport: transport.Archive, Path: f.path}}.realPlace()
-		name := f.option + " " + strconv.Quote(f.path)
-		if before, twice := at[place]; twice {
-			return usagef("%s and %s are the same file: one would replace the other", before, name)
-		}
-		at[place] = name
-	}
-	return nil
-}
+import "chunkah/lib/names"
 
 // checkFiles refuses a file that is also an output or another file.
-func (f *outputFlags) checkFiles(files ...namedFile) error {
+func (f *outputFlags) checkFiles(files ...names.File) error {
 	outputs, err := f.outputs()
 	if err != nil {
 		return err
 	}
 	return checkFiles(outputs, files...)
+}
+
+func checkFiles(outputs []names.Output, files ...names.File) error {
+	if err := names.CheckFiles(outputs, files...); err != nil {
+		return &usageError{err}
+	}
+	return nil
 }
 
 // checkFiles refuses two options that name the same file.
@@ -50,6 +24,7 @@ func (c *buildCommand) checkFiles() error {
 	if sbom == attachSBOM {
 		sbom = ""
 	}
-	return c.outputFlags.checkFiles(namedFile{"--plan", c.Plan}, namedFile{"--sbom", sbom}, namedFile{"--metrics", c.Metrics},
-		namedFile{"--digest-file", c.DigestFile}, namedFile{"--write-manifest-to", c.WriteManifestTo}, namedFile{"--write-peak-mem-to", c.WritePeakMemTo})
+	return c.outputFlags.checkFiles(names.File{Option: "--plan", Path: c.Plan}, names.File{Option: "--sbom", Path: sbom},
+		names.File{Option: "--metrics", Path: c.Metrics}, names.File{Option: "--digest-file", Path: c.DigestFile},
+		names.File{Option: "--write-manifest-to", Path: c.WriteManifestTo}, names.File{Option: "--write-peak-mem-to", Path: c.WritePeakMemTo})
 }

@@ -25,7 +25,7 @@ func (c *indexCommand) run(ctx context.Context, env *Env) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := checkFiles(outputs, namedFile{"--digest-file", c.DigestFile}); err != nil {
+	if err := checkFiles(outputs, names.File{Option: "--digest-file", Path: c.DigestFile}); err != nil {
 		return err
 	}
 	for _, o := range outputs {

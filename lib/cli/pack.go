@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"chunkah/lib/image"
+	"chunkah/lib/names"
 	"chunkah/lib/pack"
 	"chunkah/lib/report"
 )
@@ -93,7 +94,7 @@ type packCommand struct {
 }
 
 func (c *packCommand) run(ctx context.Context, env *Env) error {
-	if err := checkFiles(nil, namedFile{"--plan", c.Plan}, namedFile{"--metrics", c.Metrics}); err != nil {
+	if err := checkFiles(nil, names.File{Option: "--plan", Path: c.Plan}, names.File{Option: "--metrics", Path: c.Metrics}); err != nil {
 		return err
 	}
 	var plan pendingPlan

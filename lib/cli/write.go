@@ -57,7 +57,7 @@ func (c *writeCommand) run(ctx context.Context, env *Env) error {
 	if c.Config == "-" {
 		return usagef("--config -: %w", errStdinTaken)
 	}
-	if err := c.checkFiles(namedFile{"--metrics", c.Metrics}, namedFile{"--digest-file", c.DigestFile}); err != nil {
+	if err := c.checkFiles(names.File{Option: "--metrics", Path: c.Metrics}, names.File{Option: "--digest-file", Path: c.DigestFile}); err != nil {
 		return err
 	}
 	c.useOutputForTemp()
