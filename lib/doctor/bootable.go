@@ -26,23 +26,26 @@ const (
 // tree records the facts that checks of a whole root need.
 type tree struct {
 	types   map[string]format.Type // of the paths in watched, if they exist
-	ostree  string                 // the target of /ostree
+	targets map[string]string      // of those that are symlinks
 	kernels []string               // directories of the kernels
 }
 
+// baseImage is a copy of the root's directories that bootc puts into base images. bootc checks it
+// like the root, if it exists.
+const baseImage = "/usr/share/doc/bootc/baseimage/base"
+
 // watched are the paths whose types are recorded.
-var watched = append([]string{"/etc", "/usr/etc", "/var/run", "/sysroot", "/ostree"}, apiDirs...)
+var watched = append([]string{
+	"/etc", "/usr/etc", "/var/run", "/sysroot", "/ostree", baseImage, baseImage + "/sysroot", baseImage + "/ostree",
+}, apiDirs...)
 
 func (t *tree) observe(f *format.File) {
 	switch {
 	case slices.Contains(watched, f.Path):
 		if t.types == nil {
-			t.types = make(map[string]format.Type)
+			t.types, t.targets = make(map[string]format.Type), make(map[string]string)
 		}
-		t.types[f.Path] = f.Type
-		if f.Path == "/ostree" {
-			t.ostree = f.Target
-		}
+		t.types[f.Path], t.targets[f.Path] = f.Type, f.Target
 	case strings.HasPrefix(f.Path, kernelDir) && strings.HasSuffix(f.Path, kernelName) && strings.Count(f.Path, "/") == 5:
 		t.kernels = append(t.kernels, strings.TrimSuffix(f.Path, kernelName))
 	}
@@ -117,12 +120,24 @@ func findAPIDirs(e *Examiner, f Finding) (Finding, bool) {
 }
 
 func findOSTreeLink(e *Examiner, f Finding) (Finding, bool) {
-	whole := e.tree.is("/sysroot", format.TypeDir) && e.tree.is("/ostree", format.TypeSymlink) && e.tree.ostree == "sysroot/ostree"
-	if whole || !e.lacks() {
+	if !e.lacks() {
 		return f, false
 	}
-	f.Advice = "create both when building the root: mkdir -p sysroot && ln -s sysroot/ostree ostree"
-	return f.at("/ostree", "/sysroot"), true
+	in := []string{""}
+	if e.tree.is(baseImage, format.TypeDir) {
+		in = append(in, baseImage)
+	}
+	var advice []string
+	for _, dir := range in {
+		sysroot, link := dir+"/sysroot", dir+"/ostree"
+		if e.tree.is(sysroot, format.TypeDir) && e.tree.is(link, format.TypeSymlink) && e.tree.targets[link] == "sysroot/ostree" {
+			continue
+		}
+		f = f.at(link, sysroot)
+		advice = append(advice, "mkdir -p "+sysroot[1:]+" && ln -s sysroot/ostree "+link[1:])
+	}
+	f.Advice = "create both when building the root: " + strings.Join(advice, " && ")
+	return f, len(advice) > 0
 }
 
 // maxCommandLine is the largest size of the command line in a kernel image, in bytes.

@@ -5,9 +5,12 @@ import (
 	"debug/pe"
 	"encoding/binary"
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 
 	"chunkah/format"
+	"chunkah/lib/oci"
 )
 
 // bootable is a root that can boot.
@@ -45,6 +48,21 @@ func sealed(path, line string) string {
 		}
 	}
 	return fmt.Sprintf("file %s text=%q\n", path, b.String()+line)
+}
+
+// TestBootableByLabel: an image can be bootable without a kernel in /usr/lib/modules, for example
+// with only a unified kernel image.
+func TestBootableByLabel(t *testing.T) {
+	root := strings.Replace(bootable, "file /usr/lib/modules/6/vmlinuz\n", "dir /var/run\ndir /usr/etc\nfile \"/srv/caf\\xe9\"\n", 1)
+	root = strings.Replace(root, "symlink /var/run to=../run\n", "", 1)
+	config := &oci.Config{Labels: map[string]string{"containers.bootc": "1"}}
+	want := []string{"non-utf8-names: /srv/caf\xe9", "var-run: /var/run", "etc-usretc: /etc/ /usr/etc/"}
+	if got := showAll(examine(t, root, format.Header{}, Options{Config: config})); !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if got := showAll(examine(t, root, format.Header{}, Options{Config: &oci.Config{}})); len(got) != 0 {
+		t.Errorf("without the label: %q", got)
+	}
 }
 
 // TestKeptLayers checks that only the upper layers are examined if the lower layers of an image are

@@ -214,7 +214,7 @@ func (e *Examiner) Findings() []Finding {
 		c := &checks[i]
 		f := Finding{ID: c.id, Harm: c.harm, What: c.what, Places: []Place{}}
 		found := false
-		if g := e.found[c.id]; g != nil && (!c.bootable || e.seen.kernelInUsr) {
+		if g := e.found[c.id]; g != nil && (!c.bootable || e.bootable()) {
 			found = true
 			f.Places, f.Files, f.Bytes = g.list(), g.files, g.bytes
 			f.Advice, f.Options = c.advise(e, g)

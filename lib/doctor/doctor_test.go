@@ -178,6 +178,8 @@ file /root/.cache/ms-playwright/browser text=x
 		{name: "two kernels", root: bootable + "file /usr/lib/modules/7/vmlinuz\nfile /usr/lib/modules/7/x/vmlinuz\n", want: []string{"kernel-count: /usr/lib/modules/6/ /usr/lib/modules/7/"}},
 		{name: "mount points", root: strings.NewReplacer("dir /dev\n", "", "dir /tmp\n", "symlink /tmp to=var/tmp\n").Replace(bootable), want: []string{"api-directories: /dev /tmp"}},
 		{name: "another link", root: strings.Replace(bootable, "sysroot/ostree", "/sysroot/ostree", 1), want: []string{"ostree-link: /ostree /sysroot"}},
+		{name: "a base image", root: bootable + "dir " + baseImage + "/sysroot\nsymlink " + baseImage + "/ostree to=sysroot/ostree\n"},
+		{name: "a base image without the link", root: bootable + "dir " + baseImage + "/sysroot\n", want: []string{"ostree-link: " + baseImage + "/ostree " + baseImage + "/sysroot"}},
 		{name: "no bootable root", root: "dir /var/run\ndir /etc\ndir /usr/etc\n"},
 		{name: "sealed kernels", root: bootable + sealed("/usr/lib/modules/6/a.efi", "quiet composefs="+strings.Repeat("ab", 64)+"\x00") +
 			sealed("/usr/lib/modules/6/plain.efi", "quiet") + "file /usr/lib/modules/6/no.efi text=MZ\n" + sealed("/boot/EFI/Linux/b.efi", "composefs=?ab"),
