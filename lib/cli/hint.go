@@ -21,6 +21,7 @@ func hint(err error, uid int) string {
 	}
 	_, extracting := errors.AsType[*extract.WriteError](err)
 	_, refused := errors.AsType[*registry.FormatError](err)
+	_, unattached := errors.AsType[*registry.AttachError](err)
 	contents, unread := errors.AsType[*pack.ContentsError](err)
 	switch {
 	case unread && !errors.Is(contents, fs.ErrPermission):
@@ -29,6 +30,8 @@ func hint(err error, uid int) string {
 		return "the command that writes the stream ended early: see its error message"
 	case refused:
 		return "the registry may accept only manifests in Docker's format: use --manifest-type docker of build or write"
+	case unattached:
+		return "the registry may not store documents about an image: write the bill of materials to a file (--sbom FILE, chunkah sbom -o FILE), and attach it with cosign attest"
 	case extracting && is(syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS):
 		return "extract to another file system, or free some space in this one"
 	case is(syscall.ENOSPC, syscall.EDQUOT):

@@ -58,9 +58,10 @@ func (r *Repository) Attach(ctx context.Context, subject v1.Descriptor, a Attach
 		}
 	}
 	what := fmt.Sprintf("attaching %q to %q in %q", a.Type, subject.Digest, r.ref.repository())
-	listed := false
+	listed, refused := false, false
 	err = r.retry(ctx, what, func() (err error) {
 		listed, err = p.putReferrer(ctx, manifest, subject.Digest)
+		refused = refusesFormat(err)
 		return err
 	})
 	if err == nil && !listed {
@@ -69,10 +70,20 @@ func (r *Repository) Attach(ctx context.Context, subject v1.Descriptor, a Attach
 		err = r.retry(ctx, what, func() error { return p.addToFallback(ctx, subject.Digest, referrer) })
 	}
 	if err != nil {
-		return v1.Descriptor{}, fmt.Errorf("%s: %w", what, err)
+		err = fmt.Errorf("%s: %w", what, err)
+		if refused {
+			err = &AttachError{err}
+		}
+		return v1.Descriptor{}, err
 	}
 	return manifest.Descriptor, nil
 }
+
+// AttachError means that a registry refuses manifests that refer to another manifest.
+type AttachError struct{ err error }
+
+func (e *AttachError) Error() string { return e.err.Error() }
+func (e *AttachError) Unwrap() error { return e.err }
 
 func describe(mediaType string, data []byte) v1.Descriptor {
 	return v1.Descriptor{MediaType: mediaType, Digest: digest.FromBytes(data), Size: int64(len(data))}
