@@ -74,6 +74,8 @@ type spdxRelationship struct {
 const (
 	spdxPrefix = "SPDXRef-"
 	noClaim    = "NOASSERTION"
+	// The specification writes OPERATING-SYSTEM, but the JSON schema allows only this form.
+	spdxSystem = "OPERATING_SYSTEM"
 )
 
 // spdxWriter builds one document.
@@ -94,7 +96,7 @@ func (d *Document) spdx() ([]byte, error) {
 	root := w.subject()
 	w.relate(w.out.ID, "DESCRIBES", root)
 	if d.System.ID != "" {
-		system := w.add(spdxPackage{Name: text(d.System.ID), Version: text(d.System.Version), Purpose: "OPERATING-SYSTEM"}, "system", d.System.ID)
+		system := w.add(spdxPackage{Name: text(d.System.ID), Version: text(d.System.Version), Purpose: spdxSystem}, "system", d.System.ID)
 		w.relate(root, "CONTAINS", system)
 	}
 	for i := range d.Packages {
@@ -126,7 +128,7 @@ func (w *spdxWriter) add(p spdxPackage, words ...string) string {
 }
 
 func (w *spdxWriter) subject() string {
-	p := spdxPackage{Name: text(w.Subject.Name), Purpose: "OPERATING-SYSTEM"}
+	p := spdxPackage{Name: text(w.Subject.Name), Purpose: spdxSystem}
 	if sum := w.Subject.Digest; sum != "" {
 		p.Purpose, p.Version = "CONTAINER", sum.String()
 		p.Checksums = []spdxChecksum{{"SHA256", sum.Encoded()}}
