@@ -112,16 +112,6 @@ func inspectPage(p *document) {
 		for tag in 1 2; do skopeo copy --quiet --dest-tls-verify=false oci:app:$tag docker://registry.example/app:$tag; done`})
 }
 
-// signingPage has cosign, if it is installed: it takes minutes to build.
-func signingPage(p *document) {
-	if _, err := exec.LookPath("cosign"); err != nil {
-		p.t.Skip("needs cosign: go install github.com/sigstore/cosign/v3/cmd/cosign@v3.1.3")
-	}
-	inspectPage(p)
-	p.setenv("COSIGN_PASSWORD", "x")
-	p.setenv("HOME", p.dir)
-}
-
 // tutorialPage has two versions of an app's image.
 func tutorialPage(p *document) {
 	p.t.Helper()

@@ -35,15 +35,7 @@ var makeTrixie = sync.OnceValues(func() (string, error) {
 // nothing is written to it.
 func NewTrixie(t testing.TB, partial bool) *Trixie {
 	t.Helper()
-	Need(t, "root", "mmdebstrap")
-	chroot, err := makeTrixie()
-	if err != nil {
-		said := ""
-		if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
-			said = ": " + string(exit.Stderr)
-		}
-		Lack(t, "needs a Debian 13, which scripts/test-trixie cannot make: "+err.Error()+said)
-	}
+	lower := trixieRoot(t)
 	dir := ShortDir(t)
 	e := &Trixie{t: t, root: filepath.Join(dir, "root")}
 	for _, name := range []string{"root", "up", "work", "storage", "storage/tmp"} {
@@ -51,12 +43,11 @@ func NewTrixie(t testing.TB, partial bool) *Trixie {
 			t.Fatal(err)
 		}
 	}
-	lower := "lowerdir=" + chroot + ",upperdir=" + dir + "/up,workdir=" + dir + "/work"
 	for _, m := range []struct {
 		source, target, fs, data string
 		flags                    uintptr
 	}{
-		{"overlay", "", "overlay", lower, 0},
+		{"overlay", "", "overlay", "lowerdir=" + lower + ",upperdir=" + dir + "/up,workdir=" + dir + "/work", 0},
 		{"none", "", "", "", unix.MS_PRIVATE},
 		{"/proc", "/proc", "", "", unix.MS_BIND | unix.MS_REC},
 		{"/sys", "/sys", "", "", unix.MS_BIND | unix.MS_REC},
@@ -88,6 +79,31 @@ pull_options = {enable_partial_images = "`+fetch+`", use_hard_links = "false", o
 	}
 	t.Cleanup(func() { _ = e.podman("image", "unmount", "--all", "--force").Run() })
 	return e
+}
+
+// trixieRoot returns the directory that scripts/test-trixie makes.
+func trixieRoot(t testing.TB) string {
+	t.Helper()
+	Need(t, "root", "mmdebstrap")
+	chroot, err := makeTrixie()
+	if err != nil {
+		said := ""
+		if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
+			said = ": " + string(exit.Stderr)
+		}
+		Lack(t, "needs a Debian 13, which scripts/test-trixie cannot make: "+err.Error()+said)
+	}
+	return chroot
+}
+
+// TrixieTool returns the path of a program that Debian 12 lacks, and that depends only on the C
+// library: the one in PATH, or else that of Debian 13.
+func TrixieTool(t testing.TB, name string) string {
+	t.Helper()
+	if path, err := exec.LookPath(name); err == nil {
+		return path
+	}
+	return filepath.Join(trixieRoot(t), "usr/bin", name)
 }
 
 func (e *Trixie) podman(args ...string) *exec.Cmd {
