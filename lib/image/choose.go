@@ -220,6 +220,9 @@ func (c *chooser) platformOf(ctx context.Context, m v1.Descriptor) (v1.Platform,
 	if err := json.Unmarshal(data, &manifest); err != nil {
 		return v1.Platform{}, err
 	}
+	if manifest.Config.Digest == "" { // for example schema 1, which no client finds without a platform
+		return v1.Platform{}, errArtifact
+	}
 	if data, err = c.read(ctx, manifest.Config); err != nil {
 		return v1.Platform{}, fmt.Errorf("reading config %q: %w", manifest.Config.Digest, err)
 	}

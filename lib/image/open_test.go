@@ -213,6 +213,9 @@ func TestPlatforms(t *testing.T) {
 		silent[i].Platform = nil // only the configs contain platforms
 	}
 	quiet := "oci:" + mk.LayoutFiles(blobs, silent...).WriteFolder(t)
+	old := blobs.Add("application/vnd.docker.distribution.manifest.v1+prettyjws", []byte(`{"schemaVersion":1,"fsLayers":[]}`))
+	old.Platform = nil
+	mixed := "oci:" + mk.LayoutFiles(blobs, append([]v1.Descriptor{old}, manifests...)...).WriteFolder(t)
 	alone := "oci:" + mk.LayoutFiles(blobs, manifests[4]).WriteFolder(t)
 	for _, test := range []struct{ src, platform, want string }{
 		{nested, "linux/amd64", "amd64"},
@@ -227,6 +230,7 @@ func TestPlatforms(t *testing.T) {
 		{nested, "windows/amd64", "unknown architecture"},
 		{quiet, "arm64", "arm64"},
 		{quiet, "s390x", "s390x"},
+		{mixed, "arm64", "arm64"},
 		{alone, "", "s390x"},
 		{alone, "s390x", "s390x"},
 		{alone, "amd64", "is for linux/s390x, not for amd64"},
