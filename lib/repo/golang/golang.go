@@ -16,6 +16,7 @@ import (
 	"debug/buildinfo"
 	"io"
 	"strings"
+	"time"
 
 	"chunkah/format"
 	"chunkah/lib/assign"
@@ -51,38 +52,40 @@ func (Repo) Load(_ context.Context, t *assign.Tree) (*assign.Result, error) {
 // isCandidate reports whether a file can be a program.
 func isCandidate(f *format.File) bool { return f.Mode&0o111 != 0 && f.Size >= Least }
 
-// packages returns the modules that a program was built from, with the main module first.
-func packages(f *format.File, r io.ReaderAt, _ int64) []assign.Package {
-	list := modules(r)
+// packages returns the modules that a program was built from, with the main module first, and when
+// the main module's commit was made.
+func packages(f *format.File, r io.ReaderAt, _ int64) ([]assign.Package, time.Time) {
+	list, committed := modules(r)
 	if len(list) > 0 && list[0].Name == unnamed {
 		list[0].Name = assign.Base(f.Path)
 	}
-	return list
+	return list, committed
 }
 
 // unnamed is the main package's path in a program that was built from single files.
 const unnamed = "command-line-arguments"
 
-// modules returns a program's modules. The first is its main module, or a substitute.
-func modules(r io.ReaderAt) (list []assign.Package) {
+// modules returns a program's modules. The first is its main module, or a substitute. committed is
+// the time of its commit, or zero.
+func modules(r io.ReaderAt) (list []assign.Package, committed time.Time) {
 	defer func() {
 		// The standard library does not promise that hostile files cause only errors (see
 		// debug/elf, section "Security").
 		if recover() != nil {
-			list = nil
+			list, committed = nil, time.Time{}
 		}
 	}()
 	magic := make([]byte, 4)
 	if _, err := r.ReadAt(magic, 0); err != nil || string(magic) != "\x7fELF" {
-		return nil
+		return nil, committed
 	}
 	info, err := buildinfo.Read(r)
 	if err != nil {
-		return nil
+		return nil, committed
 	}
 	list = add(list, mainModule(info), info.Main.Version)
 	if list == nil {
-		return nil
+		return nil, committed
 	}
 	for _, m := range info.Deps {
 		if m.Replace != nil {
@@ -90,7 +93,26 @@ func modules(r io.ReaderAt) (list []assign.Package) {
 		}
 		list = add(list, m.Path, m.Version)
 	}
-	return add(list, "stdlib", strings.TrimPrefix(info.GoVersion, "go"))
+	return add(list, "stdlib", strings.TrimPrefix(info.GoVersion, "go")), commitTime(info)
+}
+
+// commitTime returns the time of the commit that a program was built from. A program that was built
+// from a checkout contains the time. Otherwise the version does if it is a pseudo-version, such as
+// v0.0.0-20231010123456-abcdef123456. Release versions contain no time.
+func commitTime(info *buildinfo.BuildInfo) time.Time {
+	for _, s := range info.Settings {
+		if s.Key == "vcs.time" {
+			return places.ParseTime(s.Value, time.RFC3339)
+		}
+	}
+	const layout = "20060102150405"
+	version, _, _ := strings.Cut(info.Main.Version, "+")
+	words := strings.Split(version, "-")
+	if len(words) < 3 {
+		return time.Time{}
+	}
+	text := words[len(words)-2]
+	return places.ParseTime(text[strings.LastIndex(text, ".")+1:], layout)
 }
 
 // mainModule returns the path of a program's main module, or a substitute.

@@ -2,10 +2,12 @@ package golang
 
 import (
 	"bytes"
+	"debug/buildinfo"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"testing"
 
@@ -78,9 +80,66 @@ func TestToolchain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := modules(bytes.NewReader(raw)); len(got) < 2 || got[0].Name != "cmd" || got[len(got)-1].Name != "stdlib" {
+	if got, _ := modules(bytes.NewReader(raw)); len(got) < 2 || got[0].Name != "cmd" || got[len(got)-1].Name != "stdlib" {
 		t.Errorf("got %+v", got)
 	}
+}
+
+// A program built from a checkout contains the time of its commit. So does the pseudo-version of a
+// module.
+func TestCommitTime(t *testing.T) {
+	setting := func(key, value string) []debug.BuildSetting { return []debug.BuildSetting{{Key: key, Value: value}} }
+	for _, test := range []struct {
+		settings []debug.BuildSetting
+		version  string
+		want     int64
+	}{
+		{setting("vcs.time", "2023-10-10T12:34:56Z"), "v1.0.0", 1_696_941_296},
+		{setting("vcs.time", "2023-10-10T12:34:56Z"), "v1.0.1-0.20240101000000-abcdef123456+dirty", 1_696_941_296},
+		{setting("vcs.revision", "abc"), "(devel)", -62_135_596_800},
+		{nil, "v0.0.0-20231010123456-abcdef123456", 1_696_941_296},
+		{nil, "v1.2.4-0.20231010123456-abcdef123456", 1_696_941_296},
+		{nil, "v1.2.4-rc.1.0.20231010123456-abcdef123456+incompatible", 1_696_941_296},
+		{nil, "v1.2.3", -62_135_596_800},
+		{nil, "v1.2.3-rc.1", -62_135_596_800},
+		{nil, "v1.2.3-20231010-x", -62_135_596_800},
+		{nil, "", -62_135_596_800},
+	} {
+		info := &buildinfo.BuildInfo{Settings: test.settings, Main: debug.Module{Version: test.version}}
+		if got := commitTime(info).Unix(); got != test.want {
+			t.Errorf("%v, %q: committed at %d, want %d", test.settings, test.version, got, test.want)
+		}
+	}
+}
+
+// TestRealCommitTime builds a program in a repository of git.
+func TestRealCommitTime(t *testing.T) {
+	if _, err := exec.LookPath("git"); err != nil {
+		t.Skip(err)
+	}
+	r := placestest.New(t).File("/src/main.go", "package main\n\nfunc main() {}\n").File("/src/go.mod", "module example.com/dated\n")
+	cmd := exec.Command("sh", "-ec", `git init --quiet && git add . &&
+		git -c user.name=x -c user.email=x@example.com commit --quiet --message x && go build -buildvcs=true -o ../tool`)
+	cmd.Dir = filepath.Join(r.Dir(), "src")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=", "GOWORK=off", "GOPROXY=off", "HOME="+r.Dir(),
+		"GIT_COMMITTER_DATE=2023-10-10T12:34:56Z", "GIT_AUTHOR_DATE=2020-01-01T00:00:00Z", "GOCACHE="+goCache(t))
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	a := placestest.Scan(t, r.Dir()).Assign(Repo{})
+	if got := a.Packages[0].Component; got.Name != "go/example.com/dated" || len(got.Updates) != 1 || got.Updates[0] != 1_696_941_296 {
+		t.Errorf("got %+v", got)
+	}
+}
+
+// goCache returns the build cache, which depends on HOME.
+func goCache(t *testing.T) string {
+	t.Helper()
+	out, err := exec.Command("go", "env", "GOCACHE").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(out))
 }
 
 func TestNothingHere(t *testing.T) {
@@ -119,7 +178,8 @@ func FuzzProgram(f *testing.F) {
 		}
 		raw := bytes.Clone(program[:min(len(program), 256<<10)])
 		copy(raw[int(at)%len(raw):], patch)
-		for _, m := range modules(&places.Bounded{R: bytes.NewReader(raw), Left: maxRead}) {
+		list, _ := modules(&places.Bounded{R: bytes.NewReader(raw), Left: maxRead})
+		for _, m := range list {
 			if m.Name == "" || len(m.Name) > maxName || len(m.Version) > maxName {
 				t.Errorf("module %+v", m)
 			}

@@ -10,6 +10,7 @@ import (
 	"iter"
 	"slices"
 	"strings"
+	"time"
 )
 
 // archive reads a zip file's directory as a stream (PKWARE's APPNOTE.TXT, section 4.3). The
@@ -45,21 +46,26 @@ var errZip = errors.New("is not a zip file")
 type entry struct {
 	name   string
 	method uint16
-	packed int64 // in bytes
-	offset int64 // offset of the local header
+	date   uint16 // of MS-DOS
+	packed int64  // in bytes
+	offset int64  // offset of the local header
 }
 
-// names returns the candidates for the archive's name.
-func (a *archive) names() *names {
+// names returns the candidates for the archive's name, and the newest date that plausible accepts.
+func (a *archive) names(plausible func(time.Time) bool) *names {
 	n := &names{}
+	dated := func(date time.Time) {
+		if date.After(n.released) && plausible(date) {
+			n.released = date
+		}
+	}
 	looked := 0
 	for e := range a.entries() {
-		if !wanted(e.name) {
+		dated(entryDate(e.date))
+		if !wanted(e.name) || looked == maxArtifacts {
 			continue
 		}
-		if looked++; looked > maxArtifacts {
-			break
-		}
+		looked++
 		raw, err := a.read(e)
 		if err != nil {
 			continue
@@ -68,7 +74,13 @@ func (a *archive) names() *names {
 			if n.title == "" {
 				n.title, n.version = attribute(raw, titleAttribute), attribute(raw, versionAttribute)
 			}
-		} else if a := parseArtifact(raw); a.id != "" && !slices.Contains(n.artifacts, a) {
+			for _, date := range manifestDates(raw) {
+				dated(date)
+			}
+			continue
+		}
+		dated(propertiesDate(raw))
+		if a := parseArtifact(raw); a.id != "" && !slices.Contains(n.artifacts, a) {
 			n.artifacts = append(n.artifacts, a)
 		}
 	}
@@ -104,7 +116,7 @@ func (a *archive) entries() iter.Seq[entry] {
 			if _, err := r.Discard(int(le16(header[30:])) + int(le16(header[32:]))); err != nil { // skip the extra field and the comment
 				return
 			}
-			e := entry{string(name), le16(header[10:]), int64(le32(header[20:])), base + int64(le32(header[42:]))}
+			e := entry{string(name), le16(header[10:]), le16(header[14:]), int64(le32(header[20:])), base + int64(le32(header[42:]))}
 			if !yield(e) {
 				return
 			}

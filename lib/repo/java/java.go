@@ -4,10 +4,12 @@
 // name are one component, in any directory. The name is, in this order:
 //
 //   - the artifactId that Maven wrote to META-INF/maven/GROUP/ARTIFACT/pom.properties. If an
-//     archive contains several such files, because other archives were merged into it, the
-//     artifactId that matches the file name is used,
-//   - the manifest's Implementation-Title,
+//     archive contains several such files, or one of another version than the file name, because
+//     other archives were merged into it, the artifactId that matches the file name is used,
+//   - the manifest's Implementation-Title, unless it contains the version,
 //   - the file's name without its version.
+//
+// The newest date in an archive is taken as the date of its release (see dates.go).
 //
 // Archives are claimed as a fallback, so a package that lists the file takes precedence.
 package java
@@ -16,6 +18,7 @@ import (
 	"context"
 	"io"
 	"strings"
+	"time"
 
 	"chunkah/format"
 	"chunkah/lib/assign"
@@ -43,9 +46,11 @@ func (Repo) Load(_ context.Context, t *assign.Tree) (*assign.Result, error) {
 }
 
 // packages returns the artifact that an archive is named after, followed by the artifacts that were
-// merged into the archive.
-func packages(f *format.File, r io.ReaderAt, size int64) []assign.Package {
-	return (&archive{r, size}).names().packages(stem(f.Path))
+// merged into the archive, and the newest date in the archive.
+func packages(f *format.File, r io.ReaderAt, size int64) ([]assign.Package, time.Time) {
+	plausible := func(at time.Time) bool { return places.CanRelease(f, at) }
+	n := (&archive{r, size}).names(plausible)
+	return n.packages(stem(f.Path)), n.released
 }
 
 // stem returns an archive's file name without its suffix. For other files, it returns "".

@@ -62,11 +62,13 @@ func TestArchives(t *testing.T) {
 		"merged-all-2.1-RC1.jar":  jar(t, zip.Deflate, join(pom("guava"), pom("merged-all"), titled("no"))...),
 		"merged-2.jar":            jar(t, zip.Deflate, join(pom("guava"), pom("netty"), titled("A long\r\n er title"))...),
 		"merged-untitled-2.jar":   jar(t, zip.Deflate, join(pom("guava"), pom("netty"), titled("${project.name}"))...),
+		"clients-4.4.0.jar":       jar(t, zip.Deflate, pom("net")...), // of version 1.0
+		"core-1.17.2.jar":         jar(t, zip.Deflate, titled("io.x#core;1.17.2")...),
 		"titled.ear":              jar(t, zip.Deflate, titled("The App")...),
 		"nothing-3.2.1.jar":       jar(t, zip.Deflate, "a", "b"),
 		"log4j-1.2-api-2.17.jar":  "not an archive",
 		"empty-1.jar":             "",
-		"many-1.jar":              jar(t, zip.Store, join(members(70000), pom("many-entries"))...),
+		"many-1.0.jar":            jar(t, zip.Store, join(members(70000), pom("many-entries"))...),
 		"owned.jar":               plain,
 		"Not.JAR":                 plain,
 		"deep-1.0-2023.1-2.jar":   jar(t, zip.Deflate, "META-INF/maven/pom.properties", "artifactId=no", "x/META-INF/maven/a/b/pom.properties", "artifactId=no"),
@@ -78,9 +80,9 @@ func TestArchives(t *testing.T) {
 	a := r.Assign(Repo{})
 	a.WantWarnings()
 	for name, want := range map[string]string{
-		"anything.jar": "core-lib", "stored-1.0.war": "stored-app", "launcher.jar": "core-lib", "merged-all-2.1-RC1.jar": "merged-all",
+		"anything.jar": "core-lib", "clients-4.4.0.jar": "clients", "core-1.17.2.jar": "core", "stored-1.0.war": "stored-app", "launcher.jar": "core-lib", "merged-all-2.1-RC1.jar": "merged-all",
 		"merged-2.jar": "A longer title", "merged-untitled-2.jar": "merged-untitled", "titled.ear": "The App", "nothing-3.2.1.jar": "nothing",
-		"log4j-1.2-api-2.17.jar": "log4j-1.2-api", "empty-1.jar": "empty", "many-1.jar": "many-entries", "deep-1.0-2023.1-2.jar": "deep",
+		"log4j-1.2-api-2.17.jar": "log4j-1.2-api", "empty-1.jar": "empty", "many-1.0.jar": "many-entries", "deep-1.0-2023.1-2.jar": "deep",
 		"unfinished-manifest.jar": "unfinished-manifest",
 	} {
 		a.Want("/opt/app/lib/"+name, "java/"+want)
@@ -122,7 +124,7 @@ func TestLies(t *testing.T) {
 		lie(raw)
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		said := (&archive{r: bytes.NewReader(raw), size: int64(len(raw))}).names()
+		said := (&archive{r: bytes.NewReader(raw), size: int64(len(raw))}).names(anyTime)
 		runtime.ReadMemStats(&after)
 		if used := after.TotalAlloc - before.TotalAlloc; used > 1<<20 {
 			t.Errorf("%s: %d bytes of memory", name, used)
@@ -211,10 +213,14 @@ func TestRealJar(t *testing.T) {
 func FuzzArchive(f *testing.F) {
 	f.Add([]byte(jar(f, zip.Deflate, append(pom("a"), titled("b")...)...)))
 	f.Add([]byte(jar(f, zip.Store, append(pom("a"), titled("b")...)...)))
+	f.Add([]byte("#Mon Feb 28 16:18:22 EST 2022\nBnd-LastModified: 1646083102234\nBuild-Date: 2022-02-28\n"))
 	f.Add([]byte("PK\x06\x06" + strings.Repeat("\x00", 52) + "PK\x06\x07" + strings.Repeat("\x00", 16) + "PK\x05\x06" + strings.Repeat("\xff", 16) + "\x00\x00"))
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		bound.Memory(t, maxArtifacts*(4*maxEntry+64<<10)+1<<20+32*len(raw))
-		said := (&archive{r: bytes.NewReader(raw), size: int64(len(raw))}).names()
+		said := (&archive{r: bytes.NewReader(raw), size: int64(len(raw))}).names(anyTime)
+		if r := said.released; !r.IsZero() && (r.Year() < 1980 || !r.Equal(day(r))) {
+			t.Errorf("released %s", r)
+		}
 		all := []string{said.title, said.version}
 		for _, a := range said.artifacts {
 			all = append(all, a.group, a.id, a.version)
@@ -225,14 +231,15 @@ func FuzzArchive(f *testing.F) {
 			}
 		}
 		_, _, _ = parseArtifact(raw), attribute(raw, titleAttribute), unversioned(string(raw))
+		_, _ = manifestDates(raw), propertiesDate(raw)
 	})
 }
 
 // TestUnknownSize reads a file whose record does not contain its size.
 func TestUnknownSize(t *testing.T) {
-	r := placestest.New(t).File("/opt/x-1.jar", jar(t, zip.Store, pom("core")...))
+	r := placestest.New(t).File("/opt/x-1.0.jar", jar(t, zip.Store, pom("core")...))
 	tree := r.Tree()
-	i, _ := tree.Lookup("/opt/x-1.jar")
+	i, _ := tree.Lookup("/opt/x-1.0.jar")
 	tree.Files[i].Size = format.SizeUnknown
-	r.Assign(Repo{}).Want("/opt/x-1.jar", "java/core")
+	r.Assign(Repo{}).Want("/opt/x-1.0.jar", "java/core")
 }

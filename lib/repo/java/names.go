@@ -3,6 +3,7 @@ package java
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"chunkah/lib/assign"
 )
@@ -12,6 +13,7 @@ type names struct {
 	artifacts []artifact // one for each pom.properties
 	title     string     // Implementation-Title
 	version   string     // Implementation-Version
+	released  time.Time  // newest date in the archive, zero if there is none
 }
 
 // artifact is an artifact as Maven describes it.
@@ -21,13 +23,14 @@ type artifact struct{ group, id, version string }
 // named after its artifact, its title or its file.
 func (n *names) packages(stem string) []assign.Package {
 	base := unversioned(stem)
-	own := n.name(base)
+	version := strings.TrimPrefix(stem[len(base):], "-")
+	own := n.name(base, version)
 	if own == "" {
 		return nil
 	}
 	first := assign.Package{Name: own, Type: "maven", Version: n.version}
 	if first.Version == "" {
-		first.Version = strings.TrimPrefix(stem[len(base):], "-")
+		first.Version = version
 	}
 	list := []assign.Package{first}
 	for _, a := range n.artifacts {
@@ -41,14 +44,20 @@ func (n *names) packages(stem string) []assign.Package {
 	return list
 }
 
-// name chooses the archive's name. base is the file name.
-func (n *names) name(base string) string {
+// name chooses the archive's name. base and version are from the file name. A single artifact with
+// another version was merged into the archive. A title with a version would be another component in
+// each version.
+func (n *names) name(base, version string) string {
+	isOwn := func(a artifact) bool {
+		return version == "" || a.version == "" || strings.HasPrefix(version, a.version)
+	}
+	titled := func(version string) bool { return version != "" && strings.Contains(n.title, version) }
 	switch {
-	case len(n.artifacts) == 1:
+	case len(n.artifacts) == 1 && isOwn(n.artifacts[0]):
 		return n.artifacts[0].id
 	case slices.ContainsFunc(n.artifacts, func(a artifact) bool { return a.id == base }):
 		return base
-	case n.title != "":
+	case n.title != "" && !titled(version) && !titled(n.version):
 		return n.title
 	}
 	return base

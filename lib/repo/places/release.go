@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"chunkah/format"
 	"chunkah/lib/assign"
 )
 
@@ -19,13 +20,12 @@ const (
 )
 
 // Released adds the time when the installed version of a package was released to the updates of its
-// component. The time is read from the given record. A time after the record was written, or before
-// 1990, is an error or a placeholder and is ignored.
+// component. The time is read from the given record, and ignored unless CanRelease accepts it.
 func (c *Collector) Released(p *assign.Package, record int, at time.Time) {
-	unix := at.Unix()
-	if unix < earliest || unix > c.tree.Files[record].MTime+slack {
+	if !CanRelease(c.tree.Files[record], at) {
 		return
 	}
+	unix := at.Unix()
 	list := p.Component.Updates
 	i, known := slices.BinarySearch(list, unix)
 	if known {
@@ -33,6 +33,13 @@ func (c *Collector) Released(p *assign.Package, record int, at time.Time) {
 	}
 	list = slices.Insert(list, i, unix)
 	p.Component.Updates = list[max(0, len(list)-maxReleases):]
+}
+
+// CanRelease reports whether a time that is read from a file can be the time of a release. A time
+// after the file was written, or before 1990, is an error or a placeholder.
+func CanRelease(f *format.File, at time.Time) bool {
+	unix := at.Unix()
+	return unix >= earliest && unix <= f.MTime+slack
 }
 
 // ParseTime parses a time in one of the layouts. It returns the zero time for anything else, which

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"time"
 
 	"chunkah/format"
 	"chunkah/lib/assign"
@@ -18,9 +19,10 @@ type Single struct {
 	Repo string
 	// Is reports whether a regular file is selected. It sees only the file's record.
 	Is func(f *format.File) bool
-	// Packages returns the packages in a file, if any. The component is named after the first
-	// package. A missing file reads like an empty file. The size is in bytes.
-	Packages func(f *format.File, r io.ReaderAt, size int64) []assign.Package
+	// Packages returns the packages in a file, if any, and when the first of them was released, or
+	// the zero time. The component is named after the first package. A missing file reads like an
+	// empty file. The size is in bytes.
+	Packages func(f *format.File, r io.ReaderAt, size int64) (list []assign.Package, released time.Time)
 	// MaxRead is the largest number of bytes that Packages can read from a file.
 	MaxRead int64
 }
@@ -36,15 +38,18 @@ func (s Single) Load(t *assign.Tree) *assign.Result {
 			if err := context.Cause(ctx); err != nil {
 				return nil, err
 			}
-			packages, err := s.read(t, i)
+			packages, released, err := s.read(t, i)
 			if err != nil {
 				return nil, err
 			}
-			for _, about := range packages {
+			for n, about := range packages {
 				p := c.AddTo(c.Component("/", packages[0].Name), about.Name)
 				about.Name, about.Component = p.Name, p.Component
 				*p = about
 				c.Claim(p, i)
+				if n == 0 {
+					c.Released(p, i, released)
+				}
 			}
 		}
 		return c.Result(), nil
@@ -63,23 +68,24 @@ func (s Single) next(t *assign.Tree, i int) int {
 	return i
 }
 
-// read returns the packages in record i.
-func (s Single) read(t *assign.Tree, i int) ([]assign.Package, error) {
+// read returns the packages in record i, and when the first was released.
+func (s Single) read(t *assign.Tree, i int) (list []assign.Package, released time.Time, err error) {
 	f, err := OpenRecord(t, i)
 	if IsUnusable(err) {
-		return s.Packages(t.Files[i], bytes.NewReader(nil), 0), nil
+		list, released = s.Packages(t.Files[i], bytes.NewReader(nil), 0)
+		return list, released, nil
 	}
 	if err != nil {
-		return nil, err
+		return nil, released, err
 	}
 	defer f.Close()
 	st, err := f.Stat()
 	if err != nil {
-		return nil, err
+		return nil, released, err
 	}
 	r := &Bounded{R: f, Left: s.MaxRead}
-	packages := s.Packages(t.Files[i], r, st.Size)
-	return packages, r.Err
+	list, released = s.Packages(t.Files[i], r, st.Size)
+	return list, released, r.Err
 }
 
 var errBound = errors.New("read enough")

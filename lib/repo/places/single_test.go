@@ -6,8 +6,10 @@ import (
 	"errors"
 	"io"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"chunkah/format"
 	"chunkah/lib/assign"
@@ -25,14 +27,17 @@ func TestSingle(t *testing.T) {
 	var asked []string
 	s := Single{
 		Repo: "shop", MaxRead: 6, Is: func(f *format.File) bool { return strings.HasSuffix(f.Path, ".x") },
-		Packages: func(f *format.File, r io.ReaderAt, size int64) []assign.Package {
+		Packages: func(f *format.File, r io.ReaderAt, size int64) ([]assign.Package, time.Time) {
 			asked = append(asked, f.Path)
 			raw, _ := io.ReadAll(io.NewSectionReader(r, 0, size))
 			if len(raw) == 0 {
-				return nil
+				return nil, time.Time{}
 			}
-			return []assign.Package{{Name: string(raw), Type: "shop", Version: "1"}, {Name: "wire"}}
+			return []assign.Package{{Name: string(raw), Type: "shop", Version: "1"}, {Name: "wire"}}, time.Unix(1_600_000_000+size, 0)
 		},
+	}
+	for _, f := range tree.Files {
+		f.MTime = 1_700_000_000
 	}
 	result := s.Load(tree)
 	if result == nil || len(result.Claims) > 0 || len(asked) > 0 {
@@ -52,6 +57,9 @@ func TestSingle(t *testing.T) {
 	}
 	if p := result.Packages[0]; p.Name != "lamp" || p.Type != "shop" || p.Version != "1" || result.Packages[1].Name != "wire" {
 		t.Errorf("got %+v", p)
+	}
+	if got := result.Packages[0].Component.Updates; !slices.Equal(got, []int64{1_600_000_004}) {
+		t.Errorf("released at %v", got)
 	}
 	s.MaxRead = 1 << 20
 	if result, err = s.Load(tree).Fallback(t.Context()); err != nil || len(result.Claims) != 6 || result.Claims[2].Package.Component.Name != "shop/switch\ufffd" {
@@ -90,9 +98,9 @@ func (d disk) ReadAt(p []byte, off int64) (n int, err error) { return 0, d.err }
 func TestSingleReadError(t *testing.T) {
 	broken := errors.New("input/output error")
 	tree := assign.NewTree(rootfs.Virtual("disk", disk{broken}), []*format.File{{Path: "/x", Type: format.TypeFile, Size: 1000}})
-	s := Single{Repo: "shop", MaxRead: 8, Is: func(*format.File) bool { return true }, Packages: func(_ *format.File, r io.ReaderAt, _ int64) []assign.Package {
+	s := Single{Repo: "shop", MaxRead: 8, Is: func(*format.File) bool { return true }, Packages: func(_ *format.File, r io.ReaderAt, _ int64) ([]assign.Package, time.Time) {
 		_, _ = r.ReadAt(make([]byte, 4), 0)
-		return []assign.Package{{Name: "name"}}
+		return []assign.Package{{Name: "name"}}, time.Time{}
 	}}
 	if _, err := s.Load(tree).Fallback(t.Context()); !errors.Is(err, broken) {
 		t.Errorf("got %v", err)
