@@ -9,10 +9,29 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
-	// Fallback root certificates, for example for an image from scratch.
-	_ "golang.org/x/crypto/x509roots/fallback"
+	"golang.org/x/crypto/x509roots/fallback/bundle"
 )
+
+// trustFallback makes connections trust this program's own authorities if the system has none, for
+// example in an image from scratch. It parses more than a hundred certificates, which takes longer
+// than anything else at the start of a command. So it runs before the first connection.
+var trustFallback = sync.OnceFunc(func() {
+	roots := x509.NewCertPool()
+	for root := range bundle.Roots() {
+		cert, err := x509.ParseCertificate(root.Certificate)
+		if err != nil {
+			panic(err) // they are part of this program
+		}
+		if root.Constraint == nil {
+			roots.AddCert(cert)
+		} else {
+			roots.AddCertWithConstraint(cert, root.Constraint)
+		}
+	}
+	x509.SetFallbackRoots(roots)
+})
 
 // certDirs returns the possible certificate directories of a registry. Only the first that exists
 // is used.
@@ -26,6 +45,7 @@ func certDirs() []string {
 
 // tlsConfig returns the trusted authorities and client certificates for host.
 func tlsConfig(host string, insecure bool) (*tls.Config, error) {
+	trustFallback()
 	config := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: insecure}
 	for _, dir := range certDirs() {
 		dir = filepath.Join(dir, host)
