@@ -1,9 +1,11 @@
 package rootfs
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
 	"errors"
 	"os"
-	"strconv"
 
 	"golang.org/x/sys/unix"
 )
@@ -38,19 +40,39 @@ func (a Stat) Same(b Stat) bool {
 		a.CTime == b.CTime && a.CTimeNsec == b.CTimeNsec
 }
 
-// Stamp returns a text that contains everything that Same compares, for comparison in a later
+// Stamp returns a text that depends on everything that Same compares, for comparison in a later
 // process. It omits the device number, which changes when a file system is mounted again. The text
 // is empty for files that never change, such as files in images.
 func (a Stat) Stamp() string {
 	if a.Dev == 0 {
 		return ""
 	}
-	buf := make([]byte, 0, 64)
-	for _, n := range [...]int64{int64(a.Ino), a.Size, a.MTime, int64(a.MTimeNsec), a.CTime, int64(a.CTimeNsec)} {
-		buf = strconv.AppendInt(buf, n, 36)
-		buf = append(buf, '.')
+	text := a.stamp()
+	return string(text[:])
+}
+
+// HasStamp reports whether stamp is the file's stamp. It allocates no memory.
+func (a Stat) HasStamp(stamp string) bool {
+	if a.Dev == 0 {
+		return stamp == ""
 	}
-	return string(buf[:len(buf)-1])
+	text := a.stamp()
+	return stamp == string(text[:])
+}
+
+// stampSize is the number of bytes of a hash in a stamp. Every file of a build has a stamp in
+// memory, so stamps are short. With 96 bits of a SHA-256, nobody can prepare a file that has the
+// stamp of another.
+const stampSize = 12
+
+func (a Stat) stamp() (text [stampSize / 3 * 4]byte) {
+	values := make([]byte, 0, 6*8)
+	for _, n := range [...]int64{int64(a.Ino), a.Size, a.MTime, int64(a.MTimeNsec), a.CTime, int64(a.CTimeNsec)} {
+		values = binary.LittleEndian.AppendUint64(values, uint64(n))
+	}
+	sum := sha256.Sum256(values)
+	base64.RawURLEncoding.Encode(text[:], sum[:stampSize])
+	return text
 }
 
 // retry repeats a call that a signal interrupted. Any call can be interrupted on a network file

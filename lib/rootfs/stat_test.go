@@ -88,6 +88,10 @@ func TestSame(t *testing.T) {
 		if change(&is); was.Same(is) {
 			t.Errorf("change %d is not detected", i)
 		}
+		// The device number can differ in the next process.
+		if same := is.HasStamp(was.Stamp()); same != (is.Dev != was.Dev) || same != (is.Stamp() == was.Stamp()) {
+			t.Errorf("change %d: the same stamp: %v", i, same)
+		}
 	}
 }
 

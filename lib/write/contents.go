@@ -62,7 +62,7 @@ var errChanged = errors.New("file changed: do not write to the root during the b
 
 // checkStamp makes sure that the file is unchanged since scan recorded it.
 func checkStamp(f *format.File, st rootfs.Stat) error {
-	if f.Stamp == "" || f.Stamp == st.Stamp() {
+	if f.Stamp == "" || st.HasStamp(f.Stamp) {
 		return nil
 	}
 	return fmt.Errorf("reading %q: its inode, size or times differ from the scan: %w", f.Path, errChanged)
