@@ -141,10 +141,11 @@ func (d *Dir) Readable(name string) error {
 // OpenFile opens the regular file name for reading. It checks the type before opening, because
 // opening a device can have side effects, and again afterwards.
 func (d *Dir) OpenFile(name string) (*File, error) {
-	if err := d.isRegular(name); err != nil {
-		return nil, fmt.Errorf("opening %q: %w", d.join(name), err)
+	f := new(File)
+	if err := f.Open(d, name, false); err != nil {
+		return nil, err
 	}
-	return d.OpenSeen(name)
+	return f, nil
 }
 
 func (d *Dir) isRegular(name string) error {
@@ -165,11 +166,27 @@ func (d *Dir) isRegular(name string) error {
 // the first check. Other file types are still refused, without waiting for a pipe, but only after
 // the open.
 func (d *Dir) OpenSeen(name string) (*File, error) {
-	f := &File{dir: d.path, name: name}
-	if err := d.openSeen(f, name); err != nil {
-		return nil, fmt.Errorf("opening %q: %w", f.Name(), err)
+	f := new(File)
+	if err := f.Open(d, name, true); err != nil {
+		return nil, err
 	}
 	return f, nil
+}
+
+// Open opens a file in a directory like OpenFile or, if seen is set, like OpenSeen. f must be new or
+// closed. Whoever opens many files one by one can use a single File, which leaves less garbage.
+func (f *File) Open(d *Dir, name string, seen bool) (err error) {
+	*f = File{fd: noFD, dir: d.path, name: name}
+	if !seen {
+		err = d.isRegular(name)
+	}
+	if err == nil {
+		err = d.openSeen(f, name)
+	}
+	if err != nil {
+		return fmt.Errorf("opening %q: %w", f.Name(), err)
+	}
+	return nil
 }
 
 func (d *Dir) openSeen(f *File, name string) error {

@@ -34,6 +34,7 @@ type contents struct {
 	small *SmallFiles
 	first bool
 	dir   *rootfs.Dir
+	file  rootfs.File // the file that was opened last
 	buf   *[copyBuffer]byte
 }
 
@@ -199,19 +200,15 @@ func (c *contents) enter(path string) error {
 	return nil
 }
 
+// open opens a file. The file that was opened before must be closed.
 func (c *contents) open(path string) (*rootfs.File, error) {
 	if err := c.enter(path); err != nil {
 		return nil, err
 	}
-	open := c.dir.OpenFile
-	if c.seen {
-		open = c.dir.OpenSeen
-	}
-	f, err := open(baseName(path))
-	if err != nil {
+	if err := c.file.Open(c.dir, baseName(path), c.seen); err != nil {
 		return nil, openError(path, err)
 	}
-	return f, nil
+	return &c.file, nil
 }
 
 func baseName(path string) string { return path[strings.LastIndexByte(path, '/')+1:] }
