@@ -42,7 +42,7 @@ func claimLeftovers(t *Tree, out *Outcome) []*format.Component {
 	s := Summary{Repo: "chunkah", Found: true}
 	names := leftoverNames{lists: make(map[string][]string)}
 	counted := make(map[int64]bool)
-	var left []int // indexes of records
+	left := make([]int, 0, len(t.Files)) // indexes of records
 	for i, f := range t.Files {
 		if t.claimed[i] || t.Holds(i) {
 			continue

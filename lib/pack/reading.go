@@ -126,6 +126,7 @@ func (t *tree) toRead(all bool) (files []int) {
 		if c.bounded || slices.ContainsFunc(c.files, func(i int) bool { return t.files[i].Size == format.SizeUnknown }) {
 			continue
 		}
+		files = slices.Grow(files, len(c.files))
 		for _, i := range c.files {
 			f := t.files[i]
 			if f.Size == 0 || f.Hardlink != 0 && groups[f.Hardlink] {

@@ -19,20 +19,26 @@ const ahead = 16
 type pipe struct {
 	ctx      context.Context
 	batches  chan []format.Record
-	out      []format.Record // batch being filled
-	in       []format.Record // batch being read
-	finished bool            // the producer has called Finish
-	ended    bool            // the consumer has seen the end
+	empty    chan []format.Record // batches that were read, to be filled again
+	out      []format.Record      // batch being filled
+	in       []format.Record      // rest of the batch being read
+	whole    []format.Record      // batch being read
+	finished bool                 // the producer has called Finish
+	ended    bool                 // the consumer has seen the end
 }
 
 func newPipe(ctx context.Context) *pipe {
-	return &pipe{ctx: ctx, batches: make(chan []format.Record, ahead)}
+	return &pipe{ctx: ctx, batches: make(chan []format.Record, ahead), empty: make(chan []format.Record, ahead)}
 }
 
 // Write implements format.Sink.
 func (p *pipe) Write(rec format.Record) error {
 	if p.out == nil {
-		p.out = make([]format.Record, 0, batchSize)
+		select {
+		case p.out = <-p.empty:
+		default:
+			p.out = make([]format.Record, 0, batchSize)
+		}
 	}
 	if p.out = append(p.out, rec); len(p.out) < batchSize {
 		return nil
@@ -66,12 +72,13 @@ func (p *pipe) Finish() error {
 // Next implements format.Source.
 func (p *pipe) Next() (format.Record, error) {
 	for len(p.in) == 0 {
+		p.recycle()
 		if p.ended {
 			return nil, io.EOF
 		}
 		select {
 		case batch, more := <-p.batches:
-			p.in, p.ended = batch, !more
+			p.in, p.whole, p.ended = batch, batch, !more
 		case <-p.ctx.Done():
 			return nil, context.Cause(p.ctx)
 		}
@@ -80,6 +87,19 @@ func (p *pipe) Next() (format.Record, error) {
 	p.in[0] = nil // only the consumer uses it from here on
 	p.in = p.in[1:]
 	return rec, nil
+}
+
+// recycle gives the batch that was read back to the producer. Otherwise the batches of a large tree
+// would be garbage of several megabytes.
+func (p *pipe) recycle() {
+	if p.whole == nil {
+		return
+	}
+	select {
+	case p.empty <- p.whole[:0]:
+	default:
+	}
+	p.whole = nil
 }
 
 // drain reads the rest of an unused stream, so that its producer can finish and its errors are
