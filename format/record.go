@@ -84,12 +84,14 @@ type File struct {
 	// Mode contains the permission bits and setuid, setgid and sticky. It is between 0 and 07777.
 	Mode     uint32
 	UID, GID uint32
+	// MTimeNsec contains the nanoseconds of MTime, from 0 to 999999999. It is here because the next
+	// field would leave a gap.
+	MTimeNsec int32
 	// Size is in bytes. It is 0 for everything except regular files. For regular files it can be
 	// SizeUnknown.
 	Size int64
-	// MTime is in unix seconds. MTimeNsec contains the nanoseconds, from 0 to 999999999.
-	MTime     int64
-	MTimeNsec int32
+	// MTime is in unix seconds.
+	MTime int64
 	// Stamp shows whether a regular file in the source was later replaced or changed. It is empty
 	// if the source is not checked. Stamps are only compared for equality.
 	Stamp string

@@ -283,9 +283,15 @@ func (c *buildCommand) runStages(ctx context.Context, env *Env, b *building, don
 	return pipeline.Run(ctx, stages...)
 }
 
+// scannedGC is the value of GOGC after the scan of a build. From then on the records of all files
+// are in memory, and the garbage on top of them makes the peak. The scan itself keeps Go's default,
+// because there the collector would run once for every few more files.
+const scannedGC = 50
+
 func scanStage(env *Env, done *report.Stages, root *rootfs.Root, header format.Header, opt scan.Options) pipeline.Stage {
 	return pipeline.Stage{Name: "scan", Run: func(ctx context.Context, _ format.Source, out format.Sink) (err error) {
 		if done.Scanned, err = scan.Run(ctx, root, header, opt, out); err == nil {
+			setGC(scannedGC)
 			report.Unmapped(env.console(), done.Scanned)
 			report.Costly(env.console(), done.Scanned) // before any file is read
 		}

@@ -102,9 +102,11 @@ func tuneCollector(sources []string) {
 	}
 }
 
-func setImageGC() {
+func setImageGC() { setGC(imageGC) }
+
+func setGC(percent int) {
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(imageGC)
+		debug.SetGCPercent(percent)
 	}
 }
 
