@@ -173,8 +173,8 @@ func (d *Dir) OpenSeen(name string) (*File, error) {
 	return f, nil
 }
 
-// Open opens a file in a directory like OpenFile or, if seen is set, like OpenSeen. f must be new or
-// closed. Whoever opens many files one by one can use a single File, which leaves less garbage.
+// Open opens a file in a directory like OpenFile or, if seen is set, like OpenSeen. f must be new
+// or closed. Whoever opens many files one by one can use a single File, which leaves less garbage.
 func (f *File) Open(d *Dir, name string, seen bool) (err error) {
 	*f = File{fd: noFD, dir: d.path, name: name}
 	if !seen {
