@@ -20,7 +20,8 @@ import (
 type Directory struct {
 	name   string   // as the user wrote it
 	path   string   // absolute
-	lock   *os.File // the directory with the temporary name; nil if an existing directory is filled
+	dir    *os.File // the directory, whatever its name leads to now
+	lock   *os.File // the same if it has a temporary name; nil if an existing directory is filled
 	stage  *stage
 	before unix.Stat_t // metadata of the existing directory
 	done   bool
@@ -43,23 +44,35 @@ func create(name string) (*Directory, error) {
 		return nil, err
 	}
 	d := &Directory{name: name, path: path}
-	names, err := namesIn(path)
+	d.dir, err = os.OpenFile(path, os.O_RDONLY|unix.O_DIRECTORY, 0)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return d, d.createNew()
 	case err != nil:
-		return nil, err
+		return nil, cause(err)
 	}
-	if len(names) > 0 {
-		if !temp.Is(names[0]) {
-			return nil, errors.New("not empty: give a new directory, or empty this one")
-		}
-		return nil, fmt.Errorf("contains files of an unfinished run (%s): empty it, or give a new directory", names[0])
+	err = d.checkEmpty()
+	if err == nil {
+		err = retry(func() error { return unix.Fstat(int(d.dir.Fd()), &d.before) })
 	}
-	if err := retry(func() error { return unix.Stat(path, &d.before) }); err != nil {
+	if err != nil {
+		_ = d.dir.Close() // it was only read
 		return nil, err
 	}
 	return d, d.prepare()
+}
+
+// checkEmpty makes sure that an existing directory is empty.
+func (d *Directory) checkEmpty() error {
+	const enough = 2 // the mark of a killed run and one file
+	names, _ := d.dir.Readdirnames(enough)
+	switch {
+	case len(names) == 0:
+		return nil
+	case !temp.Is(names[0]):
+		return errors.New("not empty: give a new directory, or empty this one")
+	}
+	return fmt.Errorf("contains files of an unfinished run (%s): empty it, or give a new directory", names[0])
 }
 
 // prepare makes the directory private, and creates the stage in it.
@@ -86,19 +99,8 @@ func (d *Directory) createNew() (err error) {
 	if d.lock, err = temp.Mkdir(parent, 0o700); err != nil {
 		return cause(err)
 	}
+	d.dir = d.lock
 	return d.prepare()
-}
-
-// namesIn returns at most two names from a directory.
-func namesIn(path string) ([]string, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_DIRECTORY, 0)
-	if err != nil {
-		return nil, cause(err)
-	}
-	defer f.Close()
-	const enough = 2 // the mark of a killed run and one file
-	names, _ := f.Readdirnames(enough)
-	return names, nil
 }
 
 // private makes a directory accessible only to its owner, and removes everything that new files
@@ -116,15 +118,11 @@ func private(path string) error {
 	return nil
 }
 
-// at returns the path of the directory before Commit.
-func (d *Directory) at() string {
-	if d.lock == nil {
-		return d.path
-	}
-	return d.lock.Name()
-}
+// at returns a path that leads to the open directory. Anybody who can write to its parent can
+// replace its name by a symlink.
+func (d *Directory) at() string { return fmt.Sprintf("/proc/self/fd/%d", d.dir.Fd()) }
 
-// open opens the directory under its current name.
+// open opens the directory as a root.
 func (d *Directory) open() (*rootfs.Root, error) { return rootfs.Open(d.at()) }
 
 // unmark removes the stage, including files that no path uses. Afterwards the directory is complete
@@ -145,8 +143,8 @@ func (d *Directory) Commit() error {
 
 // close closes files that were open only for their locks.
 func (d *Directory) close() {
-	if d.lock != nil {
-		_ = d.lock.Close()
+	if d.dir != nil {
+		_ = d.dir.Close()
 	}
 	if d.stage != nil {
 		_ = d.stage.dir.Close()
@@ -179,12 +177,12 @@ func (d *Directory) Discard() error {
 }
 
 func (d *Directory) remove() error {
-	if d.lock != nil {
-		return os.RemoveAll(d.lock.Name())
-	}
-	entries, err := os.ReadDir(d.path)
+	entries, err := os.ReadDir(d.at())
 	for _, e := range entries {
-		err = errors.Join(err, os.RemoveAll(filepath.Join(d.path, e.Name())))
+		err = errors.Join(err, os.RemoveAll(filepath.Join(d.at(), e.Name())))
+	}
+	if d.lock != nil {
+		return errors.Join(err, unix.Rmdir(d.lock.Name()))
 	}
 	return errors.Join(err, d.reset())
 }
@@ -192,15 +190,15 @@ func (d *Directory) remove() error {
 // reset restores the owner and mode of an existing directory.
 func (d *Directory) reset() error {
 	var now unix.Stat_t
-	if err := retry(func() error { return unix.Stat(d.path, &now) }); err != nil {
+	if err := retry(func() error { return unix.Fstat(int(d.dir.Fd()), &now) }); err != nil {
 		return err
 	}
 	if now.Uid != d.before.Uid || now.Gid != d.before.Gid {
-		if err := unix.Chown(d.path, int(d.before.Uid), int(d.before.Gid)); err != nil {
+		if err := unix.Fchown(int(d.dir.Fd()), int(d.before.Uid), int(d.before.Gid)); err != nil {
 			return err
 		}
 	}
-	return unix.Chmod(d.path, d.before.Mode&0o7777)
+	return unix.Fchmod(int(d.dir.Fd()), d.before.Mode&0o7777)
 }
 
 // makeWritable gives directories a mode in which their owner can remove files. It ignores errors,
