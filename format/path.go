@@ -40,6 +40,14 @@ func Parent(path string) string {
 	return path[:i]
 }
 
+// IsBelow reports whether a path is below a directory.
+func IsBelow(dir, path string) bool {
+	if dir == "/" {
+		return len(path) > 1
+	}
+	return len(path) > len(dir) && path[len(dir)] == '/' && path[:len(dir)] == dir
+}
+
 // TooLong reports whether a path has too many bytes or elements for a stream.
 func TooLong(path string) bool { return len(path) > MaxPath || tooDeep(path) }
 

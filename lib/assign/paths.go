@@ -18,23 +18,15 @@ func HasControl(name string) bool {
 	return strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f })
 }
 
-// IsBelow reports whether a path is below a directory.
-func IsBelow(dir, path string) bool {
-	if dir == "/" {
-		return len(path) > 1
-	}
-	return len(path) > len(dir) && path[len(dir)] == '/' && path[:len(dir)] == dir
-}
-
 // Below returns the range of records below a physical directory. The directory itself needs no
 // record.
 func (t *Tree) Below(dir string) (from, to int) {
 	from = sort.Search(len(t.Files), func(i int) bool { return format.ComparePaths(t.Files[i].Path, dir) > 0 })
-	to = from + sort.Search(len(t.Files)-from, func(i int) bool { return !IsBelow(dir, t.Files[from+i].Path) })
+	to = from + sort.Search(len(t.Files)-from, func(i int) bool { return !format.IsBelow(dir, t.Files[from+i].Path) })
 	return from, to
 }
 
 // Holds reports whether record i is a directory with a record below it.
 func (t *Tree) Holds(i int) bool {
-	return t.Files[i].Type == format.TypeDir && i+1 < len(t.Files) && IsBelow(t.Files[i].Path, t.Files[i+1].Path)
+	return t.Files[i].Type == format.TypeDir && i+1 < len(t.Files) && format.IsBelow(t.Files[i].Path, t.Files[i+1].Path)
 }

@@ -113,7 +113,7 @@ func (t *tree) addParents() error {
 	t.parents = make([]int, 0, len(t.files)+1)
 	var above []int // indexes of the directories above the record, outermost first
 	for _, f := range t.files {
-		for len(above) > 0 && !isBelow(f.Path, whole[above[len(above)-1]].Path) {
+		for len(above) > 0 && !format.IsBelow(whole[above[len(above)-1]].Path, f.Path) {
 			above = above[:len(above)-1]
 		}
 		for _, dir := range missing(whole, above, f.Path) {
@@ -159,17 +159,8 @@ func missing(whole []*format.File, above []int, path string) []*format.File {
 			break
 		}
 	}
-	for i, j := 0, len(dirs)-1; i < j; i, j = i+1, j-1 {
-		dirs[i], dirs[j] = dirs[j], dirs[i]
-	}
+	slices.Reverse(dirs)
 	return dirs
-}
-
-func isBelow(path, dir string) bool {
-	if dir == "/" {
-		return path != "/"
-	}
-	return len(path) > len(dir) && path[:len(dir)] == dir && path[len(dir)] == '/'
 }
 
 // checkParents refuses a file below a path that is not a directory. In that case addParents has

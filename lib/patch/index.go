@@ -138,7 +138,7 @@ func (x *index) addPaths(items iter.Seq[item]) {
 	for it := range items {
 		path := it.file.Path
 		if n := len(x.paths); n == 0 || x.paths[n-1].path != path {
-			for len(above) > 0 && !isBelow(path, x.paths[above[len(above)-1]].path) {
+			for len(above) > 0 && !format.IsBelow(x.paths[above[len(above)-1]].path, path) {
 				above = above[:len(above)-1]
 			}
 			s := pathEntries{path: path, first: int32(len(x.entries)), last: int32(len(x.entries)), root: -1, parent: -1}
@@ -277,11 +277,4 @@ func sameXattrs(a, b []format.Xattr) bool {
 		}
 		a, b = a[1:], b[1:]
 	}
-}
-
-func isBelow(path, dir string) bool {
-	if dir == "/" {
-		return path != "/"
-	}
-	return len(path) > len(dir) && path[:len(dir)] == dir && path[len(dir)] == '/'
 }

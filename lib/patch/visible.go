@@ -23,7 +23,7 @@ func Visible(layers []Layer) iter.Seq[*format.File] {
 					}
 					above = append(above, at)
 				}
-				for len(above) > 0 && !isBelow(path, above[len(above)-1].path) {
+				for len(above) > 0 && !format.IsBelow(above[len(above)-1].path, path) {
 					above = above[:len(above)-1]
 				}
 				at = place{path: path}

@@ -160,7 +160,7 @@ func (p *project) place(e entry) (string, error) {
 		return "", err
 	}
 	path := p.tree.Files[i].Path
-	if !assign.IsBelow(p.dir, path) || assign.IsBelow(path, p.vendor+installed) {
+	if !format.IsBelow(p.dir, path) || format.IsBelow(path, p.vendor+installed) {
 		p.out.Warn("project %q: package %q does not have its own directory there, but is in %.200q",
 			p.dir, e.Name, path)
 		return "", nil
@@ -182,10 +182,10 @@ func (p *project) measure() {
 	from, to := p.tree.Below(p.dir)
 	for file := from; file < to; file++ {
 		f := p.tree.Files[file]
-		for len(around) > 0 && !assign.IsBelow(around[len(around)-1], f.Path) {
+		for len(around) > 0 && !format.IsBelow(around[len(around)-1], f.Path) {
 			around = around[:len(around)-1]
 		}
-		for len(paths) > 0 && (f.Path == paths[0] || assign.IsBelow(paths[0], f.Path)) {
+		for len(paths) > 0 && (f.Path == paths[0] || format.IsBelow(paths[0], f.Path)) {
 			around, paths = append(around, paths[0]), paths[1:]
 		}
 		if len(around) == 0 {

@@ -86,10 +86,10 @@ func (l *loader) measure() {
 	at, next := -1, 0 // the indexes of the current and the next package
 	for i, f := range l.tree.Files {
 		l.owner[i] = -1
-		for at >= 0 && f.Path != l.packages[at].dir && !assign.IsBelow(l.packages[at].dir, f.Path) {
+		for at >= 0 && f.Path != l.packages[at].dir && !format.IsBelow(l.packages[at].dir, f.Path) {
 			at = l.packages[at].Inside
 		}
-		for next < len(l.packages) && (f.Path == l.packages[next].dir || assign.IsBelow(l.packages[next].dir, f.Path)) {
+		for next < len(l.packages) && (f.Path == l.packages[next].dir || format.IsBelow(l.packages[next].dir, f.Path)) {
 			l.packages[next].Inside = at
 			at = next
 			next++

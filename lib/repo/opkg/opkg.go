@@ -151,7 +151,7 @@ func (l *loader) claimOwn(dir string) error {
 		}
 	}
 	l.out.Needs(l.info, l.names...)
-	if l.info != "" && !assign.IsBelow(dir, l.info) {
+	if l.info != "" && !format.IsBelow(dir, l.info) {
 		l.out.OwnBelow(l.info)
 	}
 	if l.status == "" {

@@ -39,7 +39,7 @@ func (Repo) Load(_ context.Context, t *assign.Tree) (*assign.Result, error) {
 	l := &loader{result: &assign.Result{}, components: make(map[string]*namedComponent)}
 	var above []scope // directories, above the record, that set a component
 	for i, f := range t.Files {
-		for len(above) > 0 && !assign.IsBelow(above[len(above)-1].path, f.Path) {
+		for len(above) > 0 && !format.IsBelow(above[len(above)-1].path, f.Path) {
 			above = above[:len(above)-1]
 		}
 		c, err := l.component(f)
