@@ -72,6 +72,15 @@ func TestRUpdate(t *testing.T) {
 	checkUpdate(t, root, update{"r", randomize(t, root, library+"/yaml/libs/yaml.so", library+"/yaml/R/yaml.rdb"), []string{library + "/yaml"}})
 }
 
+// perlFiles lists the files of a distribution in a root.
+const perlFiles = `use ExtUtils::Packlist; use File::Find;
+my ($root, $module) = @ARGV; (my $dir = $module) =~ s|::|/|g; my $n = 0;
+find({no_chdir => 1, wanted => sub {
+	return unless m|/auto/$dir/\.packlist$|;
+	for (keys %{ExtUtils::Packlist->new($_)}) { print "$_\n"; $n++ }
+}}, $root);
+die "$module lists no files" unless $n`
+
 // The test makes distributions, and ExtUtils::MakeMaker installs them.
 func TestPerlUpdate(t *testing.T) {
 	t.Parallel()
@@ -103,6 +112,13 @@ func TestPerlUpdate(t *testing.T) {
 		}
 		if got := o.of(path); got != want {
 			t.Errorf("%q is of %q, want %q", path, got, want)
+		}
+	}
+	for _, name := range []string{"Large", "Medium", "Small"} {
+		for path := range strings.FieldsSeq(clients.Run(t, exec.Command("perl", "-e", perlFiles, root, "Acme::"+name))) {
+			if got := o.of(strings.TrimPrefix(path, root)); got != "perl/Acme-"+name {
+				t.Errorf("%q is of %q, and Perl lists it in Acme::%s", path, got, name)
+			}
 		}
 	}
 	local := only(t, root, "/usr/local/lib/*/perl/*/perllocal.pod")
