@@ -81,6 +81,12 @@ func TestUntrustedRecord(t *testing.T) {
 			}
 			return os.Chmod(path, 0o622)
 		},
+		"writable by the group": func(path string) error {
+			if err := os.WriteFile(path, []byte(text+"\n"), 0o600); err != nil {
+				return err
+			}
+			return os.Chmod(path, 0o620)
+		},
 		"link": func(path string) error {
 			if err := os.WriteFile(path+"2", []byte(text+"\n"), 0o600); err != nil {
 				return err
