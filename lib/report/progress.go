@@ -35,7 +35,7 @@ func Follow(log *console.Console, run *metrics.Run, draws bool) (stop func()) {
 }
 
 // logProgress prints the progress of a run at each tick.
-func logProgress(log *console.Console, run *metrics.Run, ticks <-chan time.Time, quit <-chan struct{}) {
+func logProgress(out *console.Console, run *metrics.Run, ticks <-chan time.Time, quit <-chan struct{}) {
 	for {
 		select {
 		case <-ticks:
@@ -47,7 +47,7 @@ func logProgress(log *console.Console, run *metrics.Run, ticks <-chan time.Time,
 			case s.Files == 0 && s.Done > 0:
 				text = fmt.Sprintf("%s: %s so far", s.Stage, console.Bytes(s.Done))
 			}
-			log.Print(slog.LevelInfo, []string{text}, statusAttributes(s)...)
+			out.Print(slog.LevelInfo, []string{text}, statusAttributes(s)...)
 		case <-quit:
 			return
 		}

@@ -180,8 +180,8 @@ func (s *Stages) Print(log *console.Console) {
 }
 
 // Summary prints the result of a build, with the skipped files and the time of each stage.
-func (s *Stages) Summary(log *console.Console, run *metrics.Run, made *Image) {
-	if log.Verbose < 0 {
+func (s *Stages) Summary(out *console.Console, run *metrics.Run, made *Image) {
+	if out.Verbose < 0 {
 		return
 	}
 	lines := made.lines()
@@ -215,7 +215,7 @@ func (s *Stages) Summary(log *console.Console, run *metrics.Run, made *Image) {
 	if made.Previous != nil {
 		attributes = append(attributes, slog.Int64("download_bytes", made.cost(reuse.Podman)))
 	}
-	log.Print(slog.LevelInfo, lines, attributes...)
+	out.Print(slog.LevelInfo, lines, attributes...)
 }
 
 // skipped lists the files, xattrs and layers that are not in the image.
