@@ -12,8 +12,8 @@ import (
 )
 
 // rattler makes a channel and installs its packages into a prefix with the library of pixi. Then it
-// lists each package's files, as lines of NAME, tab, PATH. The arguments are the prefix, a directory
-// for the rest, and the version of zlib.
+// lists each package's files, as lines of NAME, tab, PATH. The arguments are the prefix, a
+// directory for the rest, and the version of zlib.
 const rattler = `
 import asyncio, hashlib, io, json, sys, tarfile
 from pathlib import Path
