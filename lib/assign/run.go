@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"chunkah/format"
+	"chunkah/lib/console"
 	"chunkah/lib/rootfs"
 	"chunkah/lib/temp"
 )
@@ -78,7 +79,7 @@ func Run(ctx context.Context, in format.Source, out format.Sink, opt Options) (*
 // strictError combines the warnings into one error.
 func strictError(warnings []string) error {
 	if more := len(warnings) - 1; more > 0 {
-		return fmt.Errorf("%s (--strict; and %d more)", warnings[0], more)
+		return fmt.Errorf("%s (and %s; --strict makes them errors)", warnings[0], console.Plural(more, "more warning"))
 	}
 	return fmt.Errorf("%s (--strict)", warnings[0])
 }

@@ -23,7 +23,7 @@ const (
 )
 
 // errForeign is the error for a directory that is not a cache.
-var errForeign = errors.New("not empty, and not a chunkah cache: give --cache a new or empty directory")
+var errForeign = errors.New("not a chunkah cache: give --cache a new or empty directory")
 
 // prepareDir makes sure that dir is a cache. A cache contains our tag. An empty directory gets the
 // tag, and so does a directory that contains only blobs, because older caches had no tag.
@@ -37,7 +37,7 @@ func prepareDir(dir string) error {
 		return err
 	}
 	if foreign != "" {
-		return fmt.Errorf("%w (for example %q)", errForeign, foreign)
+		return fmt.Errorf("contains %q, so it is %w", foreign, errForeign)
 	}
 	return temp.Replace(filepath.Join(dir, tagName), []byte(tag))
 }

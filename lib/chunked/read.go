@@ -164,7 +164,7 @@ func (t *Tables) parse(toc []byte) error {
 
 func (t *Tables) parseEntries(dec *json.Decoder) error {
 	if t.Entries != nil {
-		return errors.New("two lists of entries")
+		return errors.New("duplicate list of entries")
 	}
 	if err := expect(dec, '['); err != nil {
 		return err
@@ -262,7 +262,7 @@ func chunksOf(entries []Entry) ([]Chunk, error) {
 		err := e.ChunkDigest.Validate()
 		switch {
 		case err != nil:
-			return nil, fmt.Errorf("digest %q of a chunk: %w", e.ChunkDigest, err)
+			return nil, fmt.Errorf("chunk digest %q: %w", e.ChunkDigest, err)
 		case e.Name != first.Name:
 			return nil, fmt.Errorf("the next entry is a chunk named %q", e.Name)
 		case e.ChunkOffset != at || e.ChunkSize <= 0 || e.ChunkSize > first.Size-at:

@@ -27,7 +27,7 @@ func (f *writeFlags) compression(outputs []names.Output) (s compress.Settings, c
 	}
 	for _, o := range outputs {
 		if o.DockerFormat && s.Algorithm == compress.Zstd {
-			return s, false, usagef("--compress %s: docker load reads it only since Docker 23; use gzip or none with %s", f.Compress, o.Prefix)
+			return s, false, usagef("--compress %s: docker load supports zstd only in Docker 23 and later; use gzip or none with %s", f.Compress, o.Prefix)
 		}
 	}
 	s.Level, err = f.level(s)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"path/filepath"
 
 	"chunkah/lib/image"
 )
@@ -20,10 +19,7 @@ func (f *digestFlags) check(target image.Source) error {
 	if f.PrintDigest && target.IsStdout() {
 		return usagef("--print-digest cannot be used, because the image is written to standard output: choose another output with -o, or use --digest-file")
 	}
-	if f.DigestFile != "" && (!isDir(filepath.Dir(f.DigestFile)) || isDir(f.DigestFile)) {
-		return usagef("--digest-file %q is not a file in an existing directory: create the directory, or choose another one", f.DigestFile)
-	}
-	return nil
+	return checkOutputFile("--digest-file", f.DigestFile)
 }
 
 // writeDigest writes the digest of the finished image.

@@ -165,7 +165,7 @@ func (c *buildCommand) packWords(ctx context.Context, env *Env) ([]string, error
 	case errors.Is(err, fs.ErrNotExist):
 		return replaceWord(words, "--previous", os.DevNull), nil
 	case err != nil:
-		note = err
+		note = fmt.Errorf("%w: planning without the previous layout", err)
 	}
 	if note != nil {
 		env.warn("previous layout: %w", note)

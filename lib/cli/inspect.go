@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
 
 	"chunkah/lib/image"
 	"chunkah/lib/inspect"
@@ -162,10 +161,7 @@ func (f *viewFlags) checkPage() error {
 	case f.HTML == "" || f.HTML == "-":
 		return nil
 	}
-	if dir := filepath.Dir(f.HTML); !isDir(dir) || isDir(f.HTML) {
-		return usagef("--html %q is not a file in an existing directory", f.HTML)
-	}
-	return nil
+	return checkOutputFile("--html", f.HTML)
 }
 
 func (c *inspectCommand) print(p *report.Printer, in *inspect.Image) error {

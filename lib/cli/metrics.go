@@ -26,8 +26,8 @@ type measurement struct {
 
 // measure starts the measurement of a command.
 func (f *metricsFlags) measure(env *Env, command string) (*measurement, error) {
-	if dir := filepath.Dir(f.Metrics); f.Metrics != "" && (!isDir(dir) || isDir(f.Metrics)) {
-		return nil, usagef("--metrics %q is not a file in an existing directory: create the directory, or choose another one", f.Metrics)
+	if err := checkOutputFile("--metrics", f.Metrics); err != nil {
+		return nil, err
 	}
 	name := env.Name
 	if _, alone := programs[name]; !alone {
@@ -109,6 +109,19 @@ func (m *measurement) stage(s pipeline.Stage, told *report.Milestones, add func(
 		}
 		return nil
 	}}
+}
+
+// checkOutputFile refuses the file of an option if it could not be written at the end of the run.
+func checkOutputFile(option, file string) error {
+	switch {
+	case file == "":
+		return nil
+	case isDir(file):
+		return usagef("%s %q is a directory: give a file", option, file)
+	case !isDir(filepath.Dir(file)):
+		return usagef("the directory of %s %q does not exist: create it, or choose another one", option, file)
+	}
+	return nil
 }
 
 func isDir(name string) bool {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 
 	"chunkah/format"
 	"chunkah/lib/group"
@@ -40,10 +39,7 @@ func (f *planFlags) checkPlan(output *image.Source) error {
 	case f.Plan == "-":
 		return nil
 	}
-	if dir := filepath.Dir(f.Plan); !isDir(dir) || isDir(f.Plan) {
-		return usagef("--plan %q is not a file in an existing directory: create the directory, or choose another one", f.Plan)
-	}
-	return nil
+	return checkOutputFile("--plan", f.Plan)
 }
 
 // previous reads the previous layout, or returns nil without --previous. output is the image to be

@@ -149,10 +149,10 @@ func TestDamagedImages(t *testing.T) {
 		"a blob is short": {func(m manifest, _ config, b mk.Blobs) {
 			b[m.Layers[0].Digest] = b[m.Layers[0].Digest][:50]
 		}, "has 50 bytes, but its descriptor says"},
-		"a blob is gone":    {func(m manifest, _ config, b mk.Blobs) { delete(b, m.Layers[1].Digest) }, "no such file"},
-		"a size is wrong":   {func(m manifest, _ config, _ mk.Blobs) { m.Layers[0].Size++ }, "bytes, but its descriptor says"},
-		"a size is below 0": {func(m manifest, _ config, _ mk.Blobs) { m.Layers[0].Size = -1 }, "is below 0"},
-		"gzip is cut":       {func(m manifest, _ config, b mk.Blobs) { replace(m, b, 0, b[m.Layers[0].Digest][:60]) }, "unexpected EOF"},
+		"a blob is gone":     {func(m manifest, _ config, b mk.Blobs) { delete(b, m.Layers[1].Digest) }, "no such file"},
+		"a size is wrong":    {func(m manifest, _ config, _ mk.Blobs) { m.Layers[0].Size++ }, "bytes, but its descriptor says"},
+		"a size is negative": {func(m manifest, _ config, _ mk.Blobs) { m.Layers[0].Size = -1 }, "is negative"},
+		"gzip is cut":        {func(m manifest, _ config, b mk.Blobs) { replace(m, b, 0, b[m.Layers[0].Digest][:60]) }, "unexpected EOF"},
 		"gzip, and more": {func(m manifest, _ config, b mk.Blobs) {
 			replace(m, b, 0, append(bytes.Clone(b[m.Layers[0].Digest]), "garbage of some length"...))
 		}, "gzip: invalid header"},

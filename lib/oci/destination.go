@@ -114,10 +114,10 @@ func Data(b []byte) func(io.Writer) error {
 }
 
 var (
-	errFinished    = errors.New("destination is finished already")
+	errFinished    = errors.New("destination is already finished")
 	errNotFinished = errors.New("the image is not finished")
 	errDiscarded   = errors.New("destination is discarded")
-	errBlobDone    = errors.New("blob is finished already")
+	errBlobDone    = errors.New("blob is already finished")
 	errTooLong     = errors.New("more bytes than announced")
 )
 

@@ -118,7 +118,7 @@ func TestBlobErrors(t *testing.T) {
 		"failing":          {good, func(io.Writer) error { return boom }, "boom"},
 		"error lost":       {good, func(w io.Writer) error { w.Write(make([]byte, 9)); return nil }, "more bytes than announced"},
 		"bad digest":       {v1.Descriptor{Digest: "sha256:../x"}, text(""), `digest "sha256:../x"`},
-		"negative size":    {v1.Descriptor{Digest: good.Digest, Size: -1}, text(""), "below 0"},
+		"negative size":    {v1.Descriptor{Digest: good.Digest, Size: -1}, text(""), "is negative"},
 		"empty blob, long": {descriptor(""), text("x"), "more bytes"},
 	} {
 		for kind, open := range opened {

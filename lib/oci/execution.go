@@ -92,7 +92,7 @@ func (c *Config) EditExecution(e Execution) error {
 
 func checkAbsolute(path string) error {
 	if !strings.HasPrefix(path, "/") {
-		return errors.New("want an absolute path")
+		return errors.New("must be an absolute path")
 	}
 	return nil
 }

@@ -43,7 +43,7 @@ func TestEditExecution(t *testing.T) {
 		}
 	}
 	for want, edit := range map[string]Execution{
-		`--workdir "srv": want an absolute path`:             {WorkDir: "srv"},
+		`--workdir "srv": must be an absolute path`:          {WorkDir: "srv"},
 		`--stop-signal "sigterm": want SIGTERM`:              {StopSignal: "sigterm"},
 		`--entrypoint "sh -c 'x'": want words`:               {Entrypoint: "sh -c 'x'"},
 		`--cmd "[1]": want a JSON array of strings`:          {Cmd: "[1]"},
@@ -51,7 +51,7 @@ func TestEditExecution(t *testing.T) {
 		`--env "=x" is not an edit`:                          {Env: []string{"=x"}},
 		`--expose "http/tcp": want 80`:                       {Ports: []string{"http"}},
 		`--expose "80/icmp": want 80`:                        {Ports: []string{"80/icmp"}},
-		`--volume "data": want an absolute path`:             {User: "x", Volumes: []string{"data"}},
+		`--volume "data": must be an absolute path`:          {User: "x", Volumes: []string{"data"}},
 		`--user "a\x00" is not UTF-8, or contains a NUL`:     {User: "a\x00"},
 		`--volume "/\xff" is not UTF-8, or contains a NUL`:   {Volumes: []string{"/\xff"}},
 		`--env "A=\xff" is not UTF-8, or contains a NUL`:     {Env: []string{"A=\xff"}},

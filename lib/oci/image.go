@@ -132,7 +132,7 @@ func CheckDescriptor(d v1.Descriptor) error {
 		return fmt.Errorf("digest %q: %w", d.Digest, err)
 	}
 	if d.Size < 0 {
-		return fmt.Errorf("digest %q: size %d is below 0", d.Digest, d.Size)
+		return fmt.Errorf("digest %q: size %d is negative", d.Digest, d.Size)
 	}
 	return nil
 }

@@ -94,7 +94,7 @@ func TestBuildErrors(t *testing.T) {
 		"bad digest":       {func(i *Image) { i.Layers[1].Descriptor.Digest = "sha256:x" }, `layer 1: digest "sha256:x"`},
 		"other digest":     {func(i *Image) { i.Layers[1].Descriptor.Digest = digest.Digest("sha512:" + strings.Repeat("0", 128)) }, `digest "sha512:`},
 		"no diffID":        {func(i *Image) { i.Layers[0].DiffID = "" }, "layer 0: diffID"},
-		"size":             {func(i *Image) { i.Layers[0].Descriptor.Size = -1 }, "below 0"},
+		"size":             {func(i *Image) { i.Layers[0].Descriptor.Size = -1 }, "is negative"},
 		"no media type":    {func(i *Image) { i.Layers[0].Descriptor.MediaType = "" }, "no media type"},
 		"empty layer":      {func(i *Image) { i.Layers[0].History.EmptyLayer = true }, "layer is empty"},
 		"comment":          {func(i *Image) { i.Layers[0].History.Comment = "\xff" }, "not UTF-8"},

@@ -9,6 +9,7 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"chunkah/format"
+	"chunkah/lib/console"
 	"chunkah/lib/group"
 )
 
@@ -57,7 +58,7 @@ func FromConfig(config []byte, name string) (prev *group.Previous, note string) 
 	case !l.known:
 		note = name + " contains no fingerprints, so all its components count as unchanged"
 	case foreign > 0:
-		note = fmt.Sprintf("%s contains %d more layers, made by another tool: %s", name, foreign, l.used("made by chunkah"))
+		note = fmt.Sprintf("%s contains %s made by another tool: %s", name, console.Plural(foreign, "more layer"), l.used("made by chunkah"))
 	}
 	return l.previous(), note
 }

@@ -30,7 +30,7 @@ func TestFromConfig(t *testing.T) {
 	}{
 		{"of this version", config(a, c), [][]group.Member{layerA, layerC}, ""},
 		{"with an empty layer", config(a, entry{EmptyLayer: true, Comment: "x"}, c), [][]group.Member{layerA, layerC}, ""},
-		{"with a step on top", config(a, c, entry{CreatedBy: "RUN x"}), [][]group.Member{layerA, layerC}, "contains 1 more layers, made by another tool"},
+		{"with a step on top", config(a, c, entry{CreatedBy: "RUN x"}), [][]group.Member{layerA, layerC}, "contains 1 more layer made by another tool"},
 		{"names alone", config(names), [][]group.Member{{{Name: "a"}, {Name: "b"}}}, "contains no fingerprints"},
 		{"of the Rust chunkah", config(entry{CreatedBy: Author, Author: Author, Comment: "a b"}), [][]group.Member{{{Name: "a"}, {Name: "b"}}}, "contains no fingerprints"},
 		{"of somebody else", config(entry{CreatedBy: Author, Author: "x", Comment: "a b"}), nil, "made by another tool"},

@@ -139,9 +139,9 @@ func (s *search) readLayers(ctx context.Context, opt image.Options) error {
 		}
 	}
 	if s.unproven > 0 {
-		why := fmt.Sprintf("the record of this user, %q, does not say which files they contain", proofs.Path())
+		why := fmt.Sprintf("your record %q does not list the files in them", proofs.Path())
 		if proofs.Path() == "" {
-			why = "without a home directory there is no record of the files that they contain (set XDG_STATE_HOME)"
+			why = "without a home directory there is no record of the files in them (set XDG_STATE_HOME)"
 		}
 		s.log.Warn("reading %s of the previous image once (%s), because %s; --trust-previous avoids this, but trusts the image", console.Plural(len(missing), "layer"), console.Bytes(size), why)
 	}

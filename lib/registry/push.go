@@ -48,7 +48,7 @@ type Push struct {
 var _ oci.Converter = (*Push)(nil)
 
 var (
-	errFinished    = errors.New("the push is finished already")
+	errFinished    = errors.New("the push is already finished")
 	errNotFinished = errors.New("the image is not finished")
 	errDiscarded   = errors.New("the push is discarded")
 )

@@ -161,8 +161,8 @@ var reasonTexts = []struct {
 	text   string
 }{
 	{reuse.ReasonChain, "because a layer below theirs changed"},
-	{reuse.ReasonComponent, "with changed files of their component"},
-	{reuse.ReasonNeighbour, "with another component of their layer"},
+	{reuse.ReasonComponent, "because other files in the component changed"},
+	{reuse.ReasonNeighbour, "because another component in the layer changed"},
 	{reuse.ReasonGrouping, "because components are grouped differently"},
 	{reuse.ReasonRemoved, "because files of their layer were removed"},
 	{reuse.ReasonDirectories, "because metadata of directories changed"},

@@ -60,10 +60,10 @@ func ParseRef(ref string) (Store, string, error) {
 	}
 	root, s.Options, _ = strings.Cut(root, ":")
 	if s.Root, s.Run, found = strings.Cut(root, "+"); !filepath.IsAbs(s.Root) {
-		return s, "", fmt.Errorf("has the graph root %q: want an absolute path", s.Root)
+		return s, "", fmt.Errorf("has the graph root %q: must be an absolute path", s.Root)
 	}
 	if found && !filepath.IsAbs(s.Run) {
-		return s, "", fmt.Errorf("has the run root %q: want an absolute path", s.Run)
+		return s, "", fmt.Errorf("has the run root %q: must be an absolute path", s.Run)
 	}
 	return s, name, checkName(name)
 }

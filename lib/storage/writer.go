@@ -40,7 +40,7 @@ type Writer struct {
 var _ oci.Destination = (*Writer)(nil)
 
 var (
-	errFinished    = errors.New("the image is finished already")
+	errFinished    = errors.New("the image is already finished")
 	errNotFinished = errors.New("the image is not finished")
 	errDiscarded   = errors.New("the image is discarded")
 )

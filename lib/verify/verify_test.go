@@ -66,7 +66,7 @@ func TestEveryFault(t *testing.T) {
 		{"a diffID", parts{config: func(m document) { at(m, "rootfs", "diff_ids").([]any)[1] = other }}, []string{l1 + `the tar has the diffID`}},
 		{"a diffID that is invalid", parts{config: func(m document) { at(m, "rootfs", "diff_ids").([]any)[1] = "md5:1" }}, []string{l1 + `diffID "md5:1": `}},
 		{"a digest that is invalid", parts{manifest: set("sha256:1", "digest", "layers", 1)}, []string{m + `layers\[1\]: digest "sha256:1": `}},
-		{"a size below 0", parts{manifest: set(-1, "size", "config")}, []string{m + `config: digest .* size -1 is below 0`}},
+		{"a size below 0", parts{manifest: set(-1, "size", "config")}, []string{m + `config: digest .* size -1 is negative`}},
 		{"embedded data of another layer", parts{manifest: set("e30=", "data", "layers", 0)}, []string{m + `layers\[0\]: digest "sha256:\w+": the embedded data has the digest "sha256:44136fa3`}},
 		{"embedded data that is invalid", parts{manifest: set("~", "data", "config")}, []string{m + `illegal base64 data`}},
 
