@@ -163,11 +163,11 @@ func (c *buildCommand) sbomLines() string {
 		words = append(words, "--format", c.SBOMFormat)
 	}
 	if c.SBOM == attachSBOM {
-		lines := ""
+		var lines strings.Builder
 		for _, place := range c.registryPlaces() {
-			lines += " &&\n  " + quote.Shell(slices.Concat(words, []string{"--attach", place.String()})...)
+			lines.WriteString(" &&\n  " + quote.Shell(slices.Concat(words, []string{"--attach", place.String()})...))
 		}
-		return lines
+		return lines.String()
 	}
 	return " &&\n  " + quote.Shell(append(words, "-o", c.SBOM)...)
 }
