@@ -1,6 +1,10 @@
 package registry
 
-import "testing"
+import (
+	"net/http"
+	"strings"
+	"testing"
+)
 
 // The tag moves with Commit. Before that, the finished image can be read by its digest.
 func TestPushIsReadableBeforeItsTag(t *testing.T) {
@@ -39,5 +43,42 @@ func TestPushIsReadableBeforeItsTag(t *testing.T) {
 			t.Error(err)
 		}
 		s.check(t, "1", want)
+	}
+}
+
+// A registry that accepts manifests only with a tag cannot hold an image before its tag moves.
+func TestPushIsReadableNowhere(t *testing.T) {
+	for _, readable := range []bool{false, true} {
+		s := newServer(t)
+		repo, _ := s.open(t, "team/app:1")
+		s.with(func(_ string, _ int, w http.ResponseWriter, r *http.Request) bool {
+			byDigest := r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/manifests/sha256:")
+			if byDigest {
+				http.Error(w, "", http.StatusBadRequest)
+			}
+			return byDigest
+		})
+		p, err := repo.Push(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer p.Discard()
+		img := newImage(t, random(t, 20))
+		p.Readable = readable
+		if err := img.blobs(p, nil); err != nil {
+			t.Fatal(err)
+		}
+		_, err = p.Finish(img.built.Index)
+		switch {
+		case readable:
+			contains(t, err, "400 Bad Request: --verify needs the manifest in the registry before the tag moves")
+		case err != nil:
+			t.Error(err)
+		default:
+			if err := p.Commit(); err != nil {
+				t.Error(err)
+			}
+			s.check(t, "1", img)
+		}
 	}
 }

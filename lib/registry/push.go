@@ -163,11 +163,15 @@ func (p *Push) putAll(top bool) (what string, refused bool, err error) {
 			continue
 		}
 		what = fmt.Sprintf("pushing manifest %q to %q", doc.Descriptor.Digest, p.repo.ref.repository())
+		permanent := false
 		err = p.repo.retry(p.ctx, what, func() error {
 			err := p.put(p.ctx, doc, doc.Descriptor.Digest.String())
-			refused = refusesFormat(err)
+			refused, permanent = refusesFormat(err), refuses(err)
 			return err
 		})
+		if permanent && !refused && doc.Descriptor.Digest == p.top.Descriptor.Digest {
+			err = fmt.Errorf("%w: --verify needs the manifest in the registry before the tag moves; if the registry accepts manifests only with a tag, run chunkah verify after the push instead", err)
+		}
 		if err != nil {
 			return what, refused, err
 		}
