@@ -1,7 +1,7 @@
 package format
 
-// The limits of the interner. They are enough for the components of an image, and allow a hostile
-// stream only little memory.
+// The limits of the interner. They are enough for the components of an image, and keep a hostile
+// stream from using much memory.
 const (
 	maxInterned     = 1 << 16 // number of texts
 	maxInternedText = 256     // bytes of one text

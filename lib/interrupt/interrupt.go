@@ -1,4 +1,4 @@
-// Package interrupt ends reads, and calls without a context parameter, when a context ends.
+// Package interrupt makes reads, and calls that accept no context, stop when a context is cancelled.
 package interrupt
 
 import (
@@ -47,7 +47,7 @@ func (r reader) Read(p []byte) (int, error) {
 	}
 	n, err := r.in.Read(p)
 	if err != nil && r.ctx.Err() != nil {
-		err = context.Cause(r.ctx) // can be the reason for err
+		err = context.Cause(r.ctx) // the cancelled context can be the cause of err
 	}
 	return n, err
 }

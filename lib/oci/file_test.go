@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// forgetful copies like os.File when the kernel stops half-way: it counts only the second part.
+// forgetful has a ReadFrom that behaves like os.File after a partial copy: it returns only the size
+// of the second part.
 type forgetful struct{ bytes.Buffer }
 
 func (f *forgetful) ReadFrom(r io.Reader) (int64, error) {
@@ -17,7 +18,7 @@ func (f *forgetful) ReadFrom(r io.Reader) (int64, error) {
 	return io.Copy(&f.Buffer, struct{ io.Reader }{r})
 }
 
-// TestCopyCountsAll: the count includes what the writer forgot, and at most the limit is copied.
+// TestCopyCountsAll: the count includes both parts, and at most the limit is copied.
 func TestCopyCountsAll(t *testing.T) {
 	for _, most := range []int64{4, 10, 11, 100} {
 		want := "0123456789"[:min(most, 10)]

@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// writebackStep is how many bytes are written to disk at a time. It is large enough to need few
+// writebackStep is the number of bytes that are written to disk at a time. It is large enough to need few
 // calls, and small enough to leave little for the end.
 const writebackStep = 8 << 20
 
@@ -24,8 +24,8 @@ func (b *writeback) reached(at int64) {
 	}
 }
 
-// complete is called when nothing after the offset will be written soon. It is only a hint: the
-// sync reports errors.
+// complete asks the kernel to write everything before the offset. It ignores errors, because the
+// sync at the end reports them.
 func (b *writeback) complete(at int64) {
 	_ = unix.SyncFileRange(int(b.file.Fd()), b.from, at-b.from, unix.SYNC_FILE_RANGE_WRITE)
 	b.from = at

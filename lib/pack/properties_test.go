@@ -54,7 +54,7 @@ func checkHeld(t *testing.T, p *packed, records []format.Record) {
 }
 
 // checkLayers checks that in each layer records are in order, parents come before their contents,
-// names are sorted, and directories of no member are implied.
+// names are sorted, and directories that belong to no component of the layer are marked as implied.
 func checkLayers(t *testing.T, p *packed) {
 	t.Helper()
 	for i, l := range p.layers {
@@ -230,7 +230,7 @@ func TestMissingParents(t *testing.T) {
 	}
 }
 
-// The size of a component is that of its own records in a tar.
+// The size of a component is the size of its own records in a tar.
 func TestSizes(t *testing.T) {
 	a := with(file("/a", "one"), func(f *format.File) { f.Hardlink = 1 })
 	b := with(file("/b", "one"), func(f *format.File) { f.Hardlink = 1 })
@@ -240,8 +240,8 @@ func TestSizes(t *testing.T) {
 	}
 }
 
-// The first file in an empty directory, if it is in another component, does not change the layers
-// of previously unclaimed files (law 1).
+// Adding a file of another component to an empty directory does not change the layers of previously
+// unclaimed files (law 1).
 func TestFillingAnEmptyDirectoryCostsLittle(t *testing.T) {
 	before, _ := run(t, Options{}, dir("/"), dir("/etc"), file("/etc/big"), dir("/opt"), file("/tagged", "a"))
 	after, _ := run(t, Options{}, dir("/"), dir("/etc"), file("/etc/big"), dir("/opt"), file("/opt/new", "b"), file("/tagged", "a"))

@@ -103,8 +103,8 @@ func (s *tokens) answer(_ string, _ int, w http.ResponseWriter, r *http.Request)
 	return true
 }
 
-// A token that expires at any request, even at a request with a body, is renewed. The renewal does
-// not count as an attempt.
+// The client renews a token that expires at any request, even at a request with a body. The renewal
+// does not count as an attempt.
 func TestBearerTokens(t *testing.T) {
 	for _, good := range []int{1, 2, 3, 4, 5, 1000} {
 		t.Run(fmt.Sprintf("good for %d requests", good), func(t *testing.T) {

@@ -12,7 +12,7 @@ import (
 	"chunkah/lib/oci"
 )
 
-// mounts makes the registry mount a blob of team/previous, and counts the mounts.
+// mounts makes the registry mount a blob from team/previous, and counts the mounts.
 func (s *server) mounts(blob []byte, n *int) fault {
 	return func(kind string, _ int, w http.ResponseWriter, r *http.Request) bool {
 		query := r.URL.Query()
@@ -112,8 +112,8 @@ func TestPushRefusedMounts(t *testing.T) {
 	}
 }
 
-// If a token server refuses rights to two repositories at the same time, rights to only one
-// repository are requested.
+// If a token server refuses rights to two repositories at the same time, the client requests rights
+// to only one repository.
 func TestPushWithoutRightsToMount(t *testing.T) {
 	for _, code := range []int{400, 401, 403, 404} {
 		t.Run(fmt.Sprint(code), func(t *testing.T) {
@@ -140,7 +140,7 @@ func TestPushWithoutRightsToMount(t *testing.T) {
 	}
 }
 
-// withBlob rewrites a mount request for the registry in memory: as a POST with the blob.
+// withBlob turns a mount request for the registry in memory into a POST that contains the blob.
 func withBlob(r *http.Request, blob []byte) *http.Request {
 	post := r.Clone(r.Context())
 	post.URL.RawQuery = "digest=" + descriptor(blob).Digest.String()

@@ -29,8 +29,8 @@ type contents struct {
 	root *rootfs.Root
 	// seen is set if this run has just seen that the files are regular.
 	seen bool
-	// small stores contents that were read before. first is set if this is the first reading, which
-	// stores them.
+	// small stores contents of small files, so that a second reading need not open them. first is
+	// set during the first reading, which stores them.
 	small *SmallFiles
 	first bool
 	dir   *rootfs.Dir
@@ -134,8 +134,8 @@ func sizeChanged(f *format.File, st rootfs.Stat) error {
 	return fmt.Errorf("reading %q: %d bytes, but the stream says %d: %w", f.Path, st.Size, f.Size, errChanged)
 }
 
-// copy copies size bytes, or the whole file if it is shorter. If the file grew, its metadata show
-// this.
+// copy copies size bytes, or the whole file if it is shorter. It does not have to detect that a file
+// grew, because the file's metadata then differ.
 func (c *contents) copy(ctx context.Context, w io.Writer, in *rootfs.File, size int64) (n int64, err error) {
 	if c.buf == nil {
 		c.buf = copyBuffers.Get().(*[copyBuffer]byte)

@@ -19,8 +19,8 @@ const (
 	maxReleases = 1024
 )
 
-// Released adds the time when the installed version of a package was released to the updates of its
-// component. The time is read from the given record, and ignored unless CanRelease accepts it.
+// Released records a package's release time (of the installed version) in its component's updates.
+// The time is read from the given record, and ignored unless CanRelease accepts it.
 func (c *Collector) Released(p *assign.Package, record int, at time.Time) {
 	if !CanRelease(c.tree.Files[record], at) {
 		return
