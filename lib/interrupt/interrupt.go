@@ -1,4 +1,5 @@
-// Package interrupt makes reads, and calls that accept no context, stop when a context is cancelled.
+// Package interrupt makes reads, and calls that accept no context, stop when a context is
+// cancelled.
 package interrupt
 
 import (

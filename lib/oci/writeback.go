@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// writebackStep is the number of bytes that are written to disk at a time. It is large enough to need few
-// calls, and small enough to leave little for the end.
+// writebackStep is the number of bytes that are written to disk at a time. It is large enough to
+// need few calls, and small enough to leave little for the end.
 const writebackStep = 8 << 20
 
 // writeback asks the kernel to start writing a growing file to disk early, so that little is left

@@ -134,8 +134,8 @@ func sizeChanged(f *format.File, st rootfs.Stat) error {
 	return fmt.Errorf("reading %q: %d bytes, but the stream says %d: %w", f.Path, st.Size, f.Size, errChanged)
 }
 
-// copy copies size bytes, or the whole file if it is shorter. It does not have to detect that a file
-// grew, because the file's metadata then differ.
+// copy copies size bytes, or the whole file if it is shorter. It need not detect that a file grew,
+// because the file's metadata then differ.
 func (c *contents) copy(ctx context.Context, w io.Writer, in *rootfs.File, size int64) (n int64, err error) {
 	if c.buf == nil {
 		c.buf = copyBuffers.Get().(*[copyBuffer]byte)
