@@ -108,7 +108,7 @@ func (m *member) Finish(index []byte) (oci.Location, error) {
 		return oci.Location{}, err
 	}
 	if len(parsed.Manifests) != 1 || parsed.Manifests[0].Platform == nil {
-		return oci.Location{}, fmt.Errorf("the image for one platform has the index %q", index)
+		return oci.Location{}, fmt.Errorf("a single-platform image must have an index with one entry and a platform, not %q", index)
 	}
 	d := parsed.Manifests[0]
 	p := platform(*d.Platform, m.was.Manifest.Descriptor.Platform)

@@ -72,13 +72,13 @@ func (c *Config) EditExecution(e Execution) error {
 		func() error { return text("user", "User", e.User, func(string) error { return nil }) },
 		func() error { return text("workdir", "WorkingDir", e.WorkDir, checkAbsolute) },
 		func() error {
-			return text("stop-signal", "StopSignal", e.StopSignal, checkForm(signalForm, "SIGTERM or 15"))
+			return text("stop-signal", "StopSignal", e.StopSignal, checkForm(signalForm, "a signal such as SIGTERM or 15"))
 		},
 		func() error { return words("entrypoint", "Entrypoint", e.Entrypoint) },
 		func() error { return words("cmd", "Cmd", e.Cmd) },
 		func() error { return editEnv(exec, e.Env) },
 		func() error {
-			return editSet(exec, "expose", "ExposedPorts", withProtocol(e.Ports), checkForm(portForm, "80, 80/tcp or 8000-8080"))
+			return editSet(exec, "expose", "ExposedPorts", withProtocol(e.Ports), checkForm(portForm, "a port such as 80, 80/tcp or 8000-8080"))
 		},
 		func() error { return editSet(exec, "volume", "Volumes", e.Volumes, checkAbsolute) },
 	} {
@@ -97,10 +97,10 @@ func checkAbsolute(path string) error {
 	return nil
 }
 
-func checkForm(form *regexp.Regexp, want string) func(string) error {
+func checkForm(form *regexp.Regexp, what string) func(string) error {
 	return func(s string) error {
 		if !form.MatchString(s) {
-			return errors.New("want " + want)
+			return errors.New("must be " + what)
 		}
 		return nil
 	}
@@ -111,13 +111,13 @@ func checkForm(form *regexp.Regexp, want string) func(string) error {
 func commandWords(value string) ([]string, error) {
 	if !strings.HasPrefix(strings.TrimSpace(value), "[") {
 		if strings.ContainsAny(value, "\"'\\$`\x00") || !utf8.ValidString(value) {
-			return nil, errors.New(`want words separated by spaces, or a JSON array such as ["/bin/sh","-c","exec app"]`)
+			return nil, errors.New(`must be words separated by spaces, or a JSON array such as ["/bin/sh","-c","exec app"]`)
 		}
 		return strings.Fields(value), nil
 	}
 	list := []string{}
 	if err := json.Unmarshal([]byte(value), &list); err != nil {
-		return nil, fmt.Errorf("want a JSON array of strings: %w", err)
+		return nil, fmt.Errorf("must be a JSON array of strings: %w", err)
 	}
 	return list, nil
 }

@@ -43,22 +43,22 @@ func TestEditExecution(t *testing.T) {
 		}
 	}
 	for want, edit := range map[string]Execution{
-		`--workdir "srv": must be an absolute path`:          {WorkDir: "srv"},
-		`--stop-signal "sigterm": want SIGTERM`:              {StopSignal: "sigterm"},
-		`--entrypoint "sh -c 'x'": want words`:               {Entrypoint: "sh -c 'x'"},
-		`--cmd "[1]": want a JSON array of strings`:          {Cmd: "[1]"},
-		`--env "A" is not an edit`:                           {Env: []string{"A"}},
-		`--env "=x" is not an edit`:                          {Env: []string{"=x"}},
-		`--expose "http/tcp": want 80`:                       {Ports: []string{"http"}},
-		`--expose "80/icmp": want 80`:                        {Ports: []string{"80/icmp"}},
-		`--volume "data": must be an absolute path`:          {User: "x", Volumes: []string{"data"}},
-		`--user "a\x00" is not UTF-8, or contains a NUL`:     {User: "a\x00"},
-		`--volume "/\xff" is not UTF-8, or contains a NUL`:   {Volumes: []string{"/\xff"}},
-		`--env "A=\xff" is not UTF-8, or contains a NUL`:     {Env: []string{"A=\xff"}},
-		`--expose "-80/tcp": want 80`:                        {Ports: []string{"-80"}},
-		`--cmd "x\xff": want words separated by spaces`:      {Cmd: "x\xff"},
-		`--workdir "/a\xff" is not UTF-8, or contains a NUL`: {WorkDir: "/a\xff"},
-		`--stop-signal "SIGTERM SIGINT": want SIGT`:          {StopSignal: "SIGTERM SIGINT"},
+		`--workdir "srv": must be an absolute path`:                     {WorkDir: "srv"},
+		`--stop-signal "sigterm": must be a signal such as SIGTERM`:     {StopSignal: "sigterm"},
+		`--entrypoint "sh -c 'x'": must be words`:                       {Entrypoint: "sh -c 'x'"},
+		`--cmd "[1]": must be a JSON array of strings`:                  {Cmd: "[1]"},
+		`--env "A" is not an edit`:                                      {Env: []string{"A"}},
+		`--env "=x" is not an edit`:                                     {Env: []string{"=x"}},
+		`--expose "http/tcp": must be a port such as 80`:                {Ports: []string{"http"}},
+		`--expose "80/icmp": must be a port such as 80`:                 {Ports: []string{"80/icmp"}},
+		`--volume "data": must be an absolute path`:                     {User: "x", Volumes: []string{"data"}},
+		`--user "a\x00" is not UTF-8, or contains a NUL`:                {User: "a\x00"},
+		`--volume "/\xff" is not UTF-8, or contains a NUL`:              {Volumes: []string{"/\xff"}},
+		`--env "A=\xff" is not UTF-8, or contains a NUL`:                {Env: []string{"A=\xff"}},
+		`--expose "-80/tcp": must be a port such as 80`:                 {Ports: []string{"-80"}},
+		`--cmd "x\xff": must be words separated by spaces`:              {Cmd: "x\xff"},
+		`--workdir "/a\xff" is not UTF-8, or contains a NUL`:            {WorkDir: "/a\xff"},
+		`--stop-signal "SIGTERM SIGINT": must be a signal such as SIGT`: {StopSignal: "SIGTERM SIGINT"},
 	} {
 		if _, err := executionOf(t, `{"config":{"User":"app"}}`, edit); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%+v: got %v, want %s", edit, err, want)

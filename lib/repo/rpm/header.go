@@ -91,9 +91,9 @@ func parseHeader(blob []byte) (*header, error) {
 	tags, size := binary.BigEndian.Uint32(blob), binary.BigEndian.Uint32(blob[4:])
 	switch want := 8 + entryBytes*uint64(tags) + uint64(size); {
 	case tags == 0 || tags > maxTags:
-		return nil, fmt.Errorf("header has the invalid number of tags %d", tags)
+		return nil, fmt.Errorf("invalid number of tags %d", tags)
 	case size > maxHeader:
-		return nil, fmt.Errorf("header has the invalid size %d", size)
+		return nil, fmt.Errorf("invalid header size %d", size)
 	case want > uint64(len(blob)):
 		return nil, errCutShort
 	case want < uint64(len(blob)):

@@ -78,7 +78,7 @@ func TestDamagedHeaders(t *testing.T) {
 		"longer":              {append(slices.Clone(good), 0), "followed by 1 more"},
 		"no tags":             {make([]byte, 8), "number of tags 0"},
 		"four billion tags":   {[]byte{255, 255, 255, 255, 0, 0, 0, 0}, "number of tags 4294967295"},
-		"four billion bytes":  {[]byte{0, 0, 0, 1, 255, 255, 255, 255}, "invalid size 4294967295"},
+		"four billion bytes":  {[]byte{0, 0, 0, 1, 255, 255, 255, 255}, "invalid header size 4294967295"},
 		"unknown type":        {build(func(b *headerBuilder) { b.entry(5, 10, 0, 1) }), "tag 5 is damaged"},
 		"no values":           {build(func(b *headerBuilder) { b.entry(5, typeInt32, 0, 0) }), "tag 5 is damaged"},
 		"offset behind end":   {build(func(b *headerBuilder) { b.entry(5, typeInt32, 9, 1) }), "tag 5 is damaged"},
