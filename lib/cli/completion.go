@@ -34,8 +34,8 @@ func (c *completionCommand) run(ctx context.Context, env *Env) error {
 	return err
 }
 
-// Manual returns the manual pages and completions that make install writes, by their paths below
-// share.
+// Manual returns the manual pages and completions that `make install` writes, keyed by their paths
+// below share/.
 func Manual(e manual.Edition) map[string]string {
 	files := make(map[string]string)
 	list := describeAll()

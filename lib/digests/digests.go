@@ -123,7 +123,7 @@ func (s *Sink) stop() error {
 // Close ends the reading. After Finish it does nothing.
 func (s *Sink) Close() {
 	s.cancel(errClosed)
-	_ = s.stop() // Write or Finish has returned it
+	_ = s.stop() // Write or Finish already returned this error
 }
 
 var errClosed = errors.New("the stream was not finished")

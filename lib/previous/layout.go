@@ -61,8 +61,8 @@ func ofImage(ctx context.Context, src image.Source, opt image.Options) (prev *gr
 	return prev, noteOf(text), img.Close()
 }
 
-// Resolve detects what a path without a transport is: a layout directory, an archive, or a
-// plan. A plan can be a pipe and is not an image.
+// Resolve detects what a path without a transport is: a layout directory, an archive or a plan.
+// Anything that is not a regular file or directory, such as a pipe, is treated as a plan.
 func Resolve(src image.Source) (image.Source, error) {
 	if src.IsImage() {
 		return src, nil

@@ -20,7 +20,7 @@ import (
 )
 
 const (
-	// subjectHeader is set in the answer if the registry lists a manifest among its subject's
+	// subjectHeader is set in the response if the registry lists a manifest among its subject's
 	// referrers. Other registries need the fallback tag.
 	subjectHeader = "OCI-Subject"
 	// fallbackAttempts is the largest number of attempts to update the index of the fallback tag,

@@ -35,15 +35,15 @@
 // breaks off, the blob is sent again from its start, since few registries can resume an upload. If
 // reading a blob breaks off, the blob is resumed with a Range request, or read again up to that
 // point. A request that makes no progress for Options.Timeout is retried once. Permanent errors are
-// not retried: other statuses, a wrong digest or size, an untrusted certificate, an invalid answer.
-// Cancelling the context stops a wait or transfer at once, except for the request that moves the
-// tag (tag.go).
+// not retried: other statuses, a wrong digest or size, an untrusted certificate, an invalid
+// response. Cancelling the context stops a wait or transfer at once, except for the request that
+// moves the tag (tag.go).
 //
 // # Checks
 //
 // All blobs are hashed, and so are manifests that are requested by digest. The size of a blob is
 // limited by its descriptor, the size of a manifest to 4 MiB. The registry checks the digest of a
-// pushed blob. If the answer contains no digest, a HEAD request checks that the registry has the
+// pushed blob. If the response contains no digest, a HEAD request checks that the registry has the
 // blob.
 //
 // # Where logins are sent

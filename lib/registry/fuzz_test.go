@@ -27,7 +27,7 @@ type script struct {
 	requests int
 }
 
-// between separates the answers of a script.
+// between separates the responses of a script.
 const between = "\n%%\n"
 
 func (s *script) RoundTrip(req *http.Request) (*http.Response, error) {

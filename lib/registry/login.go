@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	// maxToken is the largest answer that is accepted from a token server, in bytes.
+	// maxToken is the largest response that is accepted from a token server, in bytes.
 	maxToken = 1 << 20
 	// clientID identifies this program when it exchanges an identity token.
 	clientID = "chunkah"
@@ -195,7 +195,7 @@ func (l *login) exchangeIdentity(ctx context.Context, realm *url.URL, creds cred
 	return readToken(resp)
 }
 
-// readToken reads a token server's answer.
+// readToken reads a token server's response.
 func readToken(resp *http.Response) (string, error) {
 	if isRedirect(resp) {
 		to := ""

@@ -77,7 +77,7 @@ func TestPushRefusedMounts(t *testing.T) {
 		"another blob":  {always(status(201, digestHeader, descriptor(nil).Digest.String())), 1},
 		"broken off":    {always(breakOff(0)), 1},
 		"no Location":   {always(status(202)), 1},
-		"an upload":     {nil, 2}, // the registry's answer if it cannot mount
+		"an upload":     {nil, 2}, // the registry's response if it cannot mount
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newServer(t)

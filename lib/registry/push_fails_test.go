@@ -19,7 +19,7 @@ func TestPushFails(t *testing.T) {
 	layer := bytes.Repeat([]byte("0123456789abcdef"), 1<<16)
 	sum := descriptor(layer).Digest.String()
 	other := descriptor(nil).Digest.String()
-	// twist changes a header of the registry's answer.
+	// twist changes a header of the registry's response.
 	twist := func(kind, name, value string) func(*server) fault {
 		return func(s *server) fault {
 			return times(always, kind, func(w http.ResponseWriter, r *http.Request) {

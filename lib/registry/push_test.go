@@ -95,7 +95,7 @@ func TestPushIndex(t *testing.T) {
 // Each of these faults goes away, or another attempt avoids it.
 func TestPushRecovers(t *testing.T) {
 	layer := bytes.Repeat([]byte("0123456789abcdef"), 1<<16)
-	// lie changes a header of the registry's answer.
+	// lie changes a header of the registry's response.
 	lie := func(s *server, name, value string) func(http.ResponseWriter, *http.Request) {
 		return func(w http.ResponseWriter, r *http.Request) {
 			s.inner.ServeHTTP(lying{w, name, value}, r)
@@ -221,7 +221,7 @@ func inParts(s *server, code int, overlooks bool) fault {
 	}
 }
 
-// lying changes a header of an answer.
+// lying changes a header of a response.
 type lying struct {
 	http.ResponseWriter
 	name, value string

@@ -20,8 +20,8 @@ import (
 )
 
 // Manifest reads the manifest or index with the tag or digest ref. It also returns the media type
-// from the registry's answer, or an empty string if the answer contains none. If ref is a digest,
-// the data match this digest.
+// from the registry's response, or an empty string if the response contains none. If ref is a
+// digest, the data match this digest.
 func (r *Repository) Manifest(ctx context.Context, ref string) (data []byte, mediaType string, err error) {
 	if err := checkIdentifier(ref); err != nil {
 		return nil, "", fmt.Errorf("reading a manifest from %q: %w", r.ref.repository(), err)
@@ -201,7 +201,7 @@ func (b *blobReader) finish() error {
 	return io.EOF
 }
 
-// connect requests the blob from the offset on, until an answer arrives or no attempts are left.
+// connect requests the blob from the offset on, until a response arrives or no attempts are left.
 func (b *blobReader) connect() error {
 	for ; ; b.attempt++ {
 		err := b.open()

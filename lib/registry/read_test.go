@@ -54,7 +54,7 @@ func noRanges(do func(http.ResponseWriter, *http.Request)) func(http.ResponseWri
 
 func TestBlobRecovers(t *testing.T) {
 	blob := random(t, 8<<20)
-	// then cuts off the first n answers and completes the rest.
+	// then cuts off the first n responses and completes the rest.
 	then := func(n int, cut, rest func(http.ResponseWriter, *http.Request)) fault {
 		return func(kind string, i int, w http.ResponseWriter, r *http.Request) bool {
 			if i <= n {
@@ -223,7 +223,8 @@ func TestManifest(t *testing.T) {
 		s.inner.ServeHTTP(&cutOff{w, 10}, r)
 	}))
 
-	// Only the digest and the content matter, not the media type or the compression of the answer.
+	// Only the digest and the content matter, not the media type or the compression of the
+	// response.
 	manifest := func(headers ...string) fault {
 		return func(kind string, _ int, w http.ResponseWriter, _ *http.Request) bool {
 			if kind != "GET tag" && kind != "GET manifest" {

@@ -26,7 +26,7 @@ type Options struct {
 	Backoff time.Duration
 	// Timeout is how long a request may go without progress; 0 means a minute.
 	Timeout time.Duration
-	// Warn receives messages about retries and about answers that cannot be right. If it is nil,
+	// Warn receives messages about retries and about responses that cannot be right. If it is nil,
 	// the messages are ignored. Several goroutines can call it at the same time.
 	Warn func(string)
 	// Wait replaces the clock in tests. If it is nil, a wait ends when the context ends or the time
@@ -123,8 +123,8 @@ func (r *Repository) url(kind, rest string) *url.URL {
 	return &url.URL{Host: r.host, Path: "/v2/" + r.ref.Name + "/" + kind + "/" + rest}
 }
 
-// send sends a request with a login, follows redirects, and returns the answer if its status is in
-// want, or any success if want is empty. The caller closes the body.
+// send sends a request with a login, follows redirects, and returns the response if its status is
+// in want, or any success if want is empty. The caller closes the body.
 func (r *Repository) send(ctx context.Context, req request, want ...int) (*http.Response, error) {
 	base, err := r.connect(ctx)
 	if err != nil {

@@ -32,8 +32,8 @@ type server struct {
 	fault    fault
 }
 
-// fault replaces the registry's answer if it returns true. n counts the requests of this kind from
-// 1.
+// fault replaces the registry's response if it returns true. n counts the requests of this kind
+// from 1.
 type fault func(kind string, n int, w http.ResponseWriter, r *http.Request) bool
 
 func newServer(t *testing.T) *server {

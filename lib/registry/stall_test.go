@@ -30,7 +30,7 @@ func conn(do func(c net.Conn, stop <-chan struct{})) func(stop <-chan struct{}) 
 	}
 }
 
-// stalls are ways in which an answer never arrives, by their description.
+// stalls are ways in which a response never arrives, by their description.
 var stalls = map[string]struct {
 	do    func(stop <-chan struct{}) http.HandlerFunc
 	words string

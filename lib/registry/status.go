@@ -16,14 +16,14 @@ import (
 const (
 	// maxMessage is the largest part of a registry's text that a message shows, in bytes.
 	maxMessage = 300
-	// maxDetails is the largest number of errors from one answer that a message shows.
+	// maxDetails is the largest number of errors from one response that a message shows.
 	maxDetails = 3
 )
 
-// statusError is an answer with an error status.
+// statusError is a response with an error status.
 type statusError struct {
 	code    int
-	details []string // the errors in the registry's answer
+	details []string // the errors in the registry's response
 	place   string   // "logging in at ...: " if the server refused a login
 }
 
@@ -36,7 +36,7 @@ func (e *statusError) Error() string {
 	return text.String()
 }
 
-// expect returns an error unless the answer's status is in want, or any success if want is empty.
+// expect returns an error unless the response's status is in want, or any success if want is empty.
 func expect(resp *http.Response, want ...int) error {
 	if slices.Contains(want, resp.StatusCode) || len(want) == 0 && resp.StatusCode/100 == 2 {
 		return nil
@@ -44,7 +44,7 @@ func expect(resp *http.Response, want ...int) error {
 	return readStatus(resp)
 }
 
-// readStatus reads an answer with an error status.
+// readStatus reads a response with an error status.
 func readStatus(resp *http.Response) *statusError {
 	e := &statusError{code: resp.StatusCode}
 	data, _ := io.ReadAll(io.LimitReader(resp.Body, maxNotice)) // as much as arrives
@@ -60,7 +60,7 @@ func readStatus(resp *http.Response) *statusError {
 	return e
 }
 
-// refuses reports whether err is an answer with a permanent error status.
+// refuses reports whether err is a response with a permanent error status.
 func refuses(err error) bool {
 	var status *statusError
 	var temporary *temporaryError

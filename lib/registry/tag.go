@@ -11,7 +11,7 @@ import (
 )
 
 // tagGrace is how long the request that moves the tag may take after the context has ended. Only
-// its answer shows whether the tag has moved.
+// its response shows whether the tag has moved.
 const tagGrace = 5 * time.Second
 
 // put pushes a manifest by its digest or a tag.
@@ -24,7 +24,7 @@ func (p *Push) put(ctx context.Context, doc oci.Document, name string) error {
 	return checkAnswer(resp, doc.Descriptor.Digest)
 }
 
-// moveTag makes a tag name a manifest. After the request is sent, the end of the context does not
+// moveTag points a tag at a manifest. After the request is sent, the end of the context does not
 // cancel it at once. refused means that the registry may want another format.
 func (p *Push) moveTag(ctx context.Context, tag string, top oci.Document) (what string, refused bool, err error) {
 	repo := p.repo

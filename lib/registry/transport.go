@@ -17,7 +17,7 @@ import (
 const (
 	// idleConns covers the usual number of parallel uploads. The default of net/http is 2.
 	idleConns = 16
-	// maxHeader is the largest size of the headers of an answer, in bytes.
+	// maxHeader is the largest size of the headers of a response, in bytes.
 	maxHeader = 1 << 20
 	// maxNotice is the largest size of a body that is read only for messages or to reuse the
 	// connection, in bytes.
@@ -54,8 +54,8 @@ type request struct {
 }
 
 // roundTrip sends a request to u, with an Authorization header unless authorization is empty, and
-// returns the answer with any status. It follows no redirects. If the request or the answer stalls,
-// it ends after Options.Timeout.
+// returns the response with any status. It follows no redirects. If the request or the response
+// stalls, it ends after Options.Timeout.
 func (r *Repository) roundTrip(ctx context.Context, u *url.URL, req request, authorization string) (*http.Response, error) {
 	if u.Scheme != "https" && u.Scheme != "http" {
 		return nil, fmt.Errorf("refusing the scheme %q of %q: want https", u.Scheme, u.Host)
@@ -118,7 +118,7 @@ func (r *Repository) prepare(ctx context.Context, u *url.URL, req request, w *wa
 	return sent, err
 }
 
-// checkStatus returns an error for answers that are worth a retry. sent is the number of bytes of
+// checkStatus returns an error for responses that are worth a retry. sent is the number of bytes of
 // the request's body that were sent.
 func checkStatus(resp *http.Response, req request, sent int64) error {
 	switch {

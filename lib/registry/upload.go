@@ -18,7 +18,7 @@ const digestHeader = "Docker-Content-Digest"
 type presence int
 
 const (
-	unknown presence = iota // no clear answer
+	unknown presence = iota // no clear response
 	absent
 	present // complete
 )
@@ -38,7 +38,7 @@ func (p *Push) look(ctx context.Context, d v1.Descriptor) (presence, error) {
 	if resp.StatusCode == http.StatusNotFound {
 		return absent, nil
 	}
-	// An impossible answer is not fatal, because sending the blob replaces the stored blob.
+	// An impossible response is not fatal, because sending the blob replaces the stored blob.
 	err = checkAnswer(resp, d.Digest)
 	if err == nil && resp.ContentLength >= 0 && resp.ContentLength != d.Size {
 		err = fmt.Errorf("the registry reports %d bytes for this blob instead of %d", resp.ContentLength, d.Size)
@@ -60,7 +60,7 @@ func (p *Push) verify(ctx context.Context, d v1.Descriptor) error {
 	return err
 }
 
-// checkAnswer compares the digest in an answer, if the answer contains one.
+// checkAnswer compares the digest in a response, if the response contains one.
 func checkAnswer(resp *http.Response, want digest.Digest) error {
 	if got := resp.Header.Get(digestHeader); got != "" && got != want.String() {
 		return fmt.Errorf("the registry reports a different digest, %.*q", maxMessage, got)

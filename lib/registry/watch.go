@@ -20,7 +20,7 @@ const (
 	// by default. Smaller data, such as headers and most manifests, must be complete within the
 	// timeout.
 	minProgress = 64 << 10
-	// dropTimeout is how long to wait for the rest of an answer that is read only to reuse the
+	// dropTimeout is how long to wait for the rest of a response that is read only to reuse the
 	// connection.
 	dropTimeout = time.Second
 )
@@ -39,7 +39,7 @@ type watch struct {
 	left     time.Duration // until the request is considered stalled
 	since    time.Time     // when the clock started; zero while it is stopped
 	moved    int64         // bytes since the last progress
-	answered bool          // an answer has arrived: bytes still being sent do not count
+	answered bool          // a response has arrived: bytes still being sent do not count
 
 	sent atomic.Int64 // bytes of the request's current body
 }
@@ -78,7 +78,7 @@ func (w *watch) pause() {
 	}
 }
 
-// answer stops the clock when an answer arrives. The answer's body gets the full time again.
+// answer stops the clock when a response arrives. The response's body gets the full time again.
 func (w *watch) answer() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -126,7 +126,7 @@ func (b *sentBody) Read(p []byte) (int, error) {
 	b.watch.sent.Add(int64(n))
 	b.tick(func() {
 		w := b.watch
-		if w.moved += int64(n); w.moved >= minProgress || err != nil { // the answer gets the full time again
+		if w.moved += int64(n); w.moved >= minProgress || err != nil { // the response gets the full time again
 			w.moved, w.left = 0, w.limit
 		}
 		w.since = time.Now()
@@ -135,7 +135,7 @@ func (b *sentBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// tick changes the clock unless an answer has arrived, because the answer then owns the clock.
+// tick changes the clock unless a response has arrived, because the response then owns the clock.
 func (b *sentBody) tick(change func()) {
 	b.watch.mu.Lock()
 	defer b.watch.mu.Unlock()
@@ -144,7 +144,7 @@ func (b *sentBody) tick(change func()) {
 	}
 }
 
-// answerBody is the body of an answer.
+// answerBody is the body of a response.
 type answerBody struct {
 	io.ReadCloser
 	ctx   context.Context // of the request

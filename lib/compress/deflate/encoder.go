@@ -11,8 +11,9 @@ type level struct {
 	nice  int // length of a match that ends the search
 }
 
-// The levels. The first level takes 1.3 times as long as level 6 in the library, and its output is
-// about as small as that of zlib's level 6. Each further level takes longer and gains less.
+// The levels. The first level takes 1.3 times as long as level 6 of klauspost/compress, and its
+// output is about as small as that of zlib's level 6. Each further level takes longer and gains
+// less.
 const (
 	First = 6
 	Last  = 9

@@ -97,8 +97,8 @@ func modules(r io.ReaderAt) (list []assign.Package, committed time.Time) {
 }
 
 // commitTime returns the time of the commit that a program was built from. A program that was built
-// from a checkout contains the time. Otherwise the version does if it is a pseudo-version, such as
-// v0.0.0-20231010123456-abcdef123456. Release versions contain no time.
+// from a checkout contains the time. Otherwise the time is taken from the version, if that is a
+// pseudo-version such as v0.0.0-20231010123456-abcdef123456. Release versions contain no time.
 func commitTime(info *buildinfo.BuildInfo) time.Time {
 	for _, s := range info.Settings {
 		if s.Key == "vcs.time" {
