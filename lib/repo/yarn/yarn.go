@@ -7,7 +7,7 @@
 //
 // A package is named after its entry in the project's yarn.lock, or else after its file. A package
 // of at least places.Least bytes is the component "yarn/NAME". A smaller package belongs to the
-// direct dependency of the project that needs it, according to yarn.lock (see places.Gather). If
+// project's direct dependency that needs it, according to yarn.lock (see places.Gather). If
 // yarn.lock is missing, each package is a component. All versions of a package in one project are
 // one component. In a second project, they are "yarn/NAME@PROJECT" (see package places).
 //
