@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"sync"
 	"syscall"
@@ -28,6 +29,10 @@ func TestMain(m *testing.M) {
 // run builds the commands, puts them first in PATH and runs the tests.
 func run(m *testing.M) int {
 	syscall.Umask(0o022) // the same roots for all users
+	if signal.Ignored(syscall.SIGHUP) {
+		// The tests run under nohup. Commands inherit ignored signals, but not caught ones.
+		signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
+	}
 	var err error
 	if scratch, err = os.MkdirTemp("", "chunkah-tests"); err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -176,6 +176,9 @@ func gitlabPage(p *document) {
 			p.run(b)
 			continue
 		}
+		if b.file == "" { // part of a job
+			continue
+		}
 		var jobs map[string]struct {
 			Variables map[string]string
 			Script    []string

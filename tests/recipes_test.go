@@ -306,6 +306,9 @@ func workflowPage(p *document) {
 	clients.Run(p.t, exec.Command("cp", "--archive", root, filepath.Join(r.workspace, "root")))
 	r.write(filepath.Join(r.workspace, "Containerfile"), "FROM scratch\nCOPY root/ /\n")
 	for _, b := range blocksOf(p.t, p.name) {
+		if b.file == "" { // part of a workflow
+			continue
+		}
 		for range 2 {
 			r.run(b.text)
 		}

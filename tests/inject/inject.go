@@ -8,6 +8,7 @@ package inject
 import (
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"runtime"
 	"syscall"
@@ -53,16 +54,32 @@ const patience = 60 * time.Second
 // Run runs the command to its end with any result.
 func Run(cmd *exec.Cmd, f Fault) (out Outcome, err error) {
 	done := make(chan struct{})
-	go func() {
-		defer close(done)
+	var onThread func()
+	onThread = func() {
 		// Only this thread may trace. It is never unlocked, because it can have stopped children.
 		runtime.LockOSThread()
+		if hasChildren() {
+			// The tracer would also wait for another test's command. While this thread is locked,
+			// the next goroutine gets another thread.
+			defer runtime.UnlockOSThread()
+			go onThread()
+			<-done
+			return
+		}
+		defer close(done)
 		t := tracer{cmd: cmd, fault: f, threads: map[int]*thread{}}
 		err = t.run()
 		out = t.out
-	}()
+	}
+	go onThread()
 	<-done
 	return out, err
+}
+
+// hasChildren reports whether this thread started a process that nobody has waited for yet.
+func hasChildren() bool {
+	pids, err := os.ReadFile("/proc/thread-self/children")
+	return err == nil && len(pids) > 0
 }
 
 // tracer follows a command and its children.

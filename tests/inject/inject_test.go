@@ -1,0 +1,34 @@
+package inject
+
+import (
+	"os/exec"
+	"runtime"
+	"testing"
+)
+
+// A thread can have a child that another test started, and waits for on a different thread.
+func TestForeignChild(t *testing.T) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	if hasChildren() {
+		t.Skip("this thread has a child already")
+	}
+	foreign := exec.Command("cat")
+	in, err := foreign.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := foreign.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if !hasChildren() {
+		t.Error("the child is not seen")
+	}
+	in.Close()
+	if err := foreign.Wait(); err != nil {
+		t.Error(err)
+	}
+	if hasChildren() {
+		t.Error("the child is still seen")
+	}
+}
