@@ -18,7 +18,7 @@ import (
 )
 
 // attachTarget parses the name of the image to which a document is attached.
-func attachTarget(option, name string) (image.Source, error) {
+func attachTarget(option, name string) (image.Location, error) {
 	src, err := transport.ParseSource(name)
 	if err != nil {
 		return src, &usageError{err}
@@ -45,7 +45,7 @@ func (c *buildCommand) warnAttached(ctx context.Context, env *Env, set *source.S
 }
 
 // attach uploads an SBOM as a referrer of its image, or of the image named at.
-func (f *imageFlags) attach(ctx context.Context, env *Env, at image.Source, doc *sbom.Document, form sbom.Format, data []byte) error {
+func (f *imageFlags) attach(ctx context.Context, env *Env, at image.Location, doc *sbom.Document, form sbom.Format, data []byte) error {
 	repo, err := transport.Repository(at.InRegistry(), f.registryOptions(env))
 	if err != nil {
 		return err

@@ -155,7 +155,7 @@ func (c *buildCommand) open(ctx context.Context, env *Env, b *building) (err err
 		return err
 	}
 	if !c.FreshTimes {
-		b.pack.Open = func(context.Context, *format.Header) (pack.Source, error) { return b.packSource(), nil }
+		b.pack.Open = func(context.Context, *format.Header) (pack.Contents, error) { return b.packContents(), nil }
 		b.pack.Incomplete = true
 	}
 	b.pack.Contents = c.WriteManifestTo != ""
@@ -192,7 +192,7 @@ func (c *buildCommand) open(ctx context.Context, env *Env, b *building) (err err
 		return err
 	}
 	b.write.OpenPrevious, b.write.TrustPrevious = c.openPrevious(b.images, b.last), c.TrustPrevious
-	b.assign.Root, b.write.Source = b.set.Root, contents(b.set)
+	b.assign.Root, b.write.Inputs = b.set.Root, inputs(b.set)
 	passLayers(b.assign.Repos, b.set)
 	b.write.Scanned = c.Assign == "" && c.Pack == ""            // no other program can have changed the stream
 	if b.write.Scanned && b.set.Image == nil && b.last == nil { // few files are written above kept layers

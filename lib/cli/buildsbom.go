@@ -76,7 +76,7 @@ func (c *buildCommand) deliverBill(ctx context.Context, env *Env, doc *sbom.Docu
 	for _, place := range c.registryPlaces() {
 		data, err := write(place.output)
 		if err == nil {
-			err = c.attach(ctx, env, place.Source, doc, form, data)
+			err = c.attach(ctx, env, place.Location, doc, form, data)
 		}
 		if err != nil {
 			return err

@@ -15,7 +15,7 @@ type digestFlags struct {
 }
 
 // check refuses invalid combinations before the build starts.
-func (f *digestFlags) check(target image.Source) error {
+func (f *digestFlags) check(target image.Location) error {
 	if f.PrintDigest && target.IsStdout() {
 		return usagef("--print-digest cannot be used, because the image is written to standard output: choose another output with -o, or use --digest-file")
 	}

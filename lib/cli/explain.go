@@ -14,7 +14,7 @@ import (
 
 // answer prints the result of --explain and --json. It uses standard error if standard output
 // contains the image or stream.
-func (e *Env) answer(ctx context.Context, output *image.Source, lines []string) error {
+func (e *Env) answer(ctx context.Context, output *image.Location, lines []string) error {
 	if output == nil {
 		e.console().Answer(lines)
 		return nil
@@ -30,7 +30,7 @@ func (e *Env) answer(ctx context.Context, output *image.Source, lines []string) 
 }
 
 // explainPlan prints the plan in the requested form.
-func (f *packFlags) explainPlan(ctx context.Context, env *Env, output *image.Source, r *pack.Report) error {
+func (f *packFlags) explainPlan(ctx context.Context, env *Env, output *image.Location, r *pack.Report) error {
 	if r.Explanation == nil {
 		return nil
 	}

@@ -77,11 +77,11 @@ func (c *indexCommand) run(ctx context.Context, env *Env) (err error) {
 }
 
 // sources parses the names of the images.
-func (c *indexCommand) sources() ([]image.Source, error) {
+func (c *indexCommand) sources() ([]image.Location, error) {
 	if len(c.Args.Sources) == 0 {
 		return nil, usagef("no SOURCE given: list the images to combine, for example oci-archive:amd64.oci oci-archive:arm64.oci")
 	}
-	var sources []image.Source
+	var sources []image.Location
 	for _, s := range c.Args.Sources {
 		src, err := parseImage(s)
 		if err != nil {

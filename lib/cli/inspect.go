@@ -80,7 +80,7 @@ func (c *inspectCommand) needsComponents() bool {
 }
 
 // check refuses invalid combinations before anything is opened.
-func (c *inspectCommand) check() (src image.Source, err error) {
+func (c *inspectCommand) check() (src image.Location, err error) {
 	views := 0
 	for _, asked := range []bool{c.Components, c.Files != "", c.Tree} {
 		if asked {
@@ -106,7 +106,7 @@ func (c *inspectCommand) check() (src image.Source, err error) {
 }
 
 // open opens an image by its manifest and config.
-func (f *viewFlags) open(ctx context.Context, env *Env, src image.Source) (*inspect.Image, error) {
+func (f *viewFlags) open(ctx context.Context, env *Env, src image.Location) (*inspect.Image, error) {
 	opt := f.imageOptions(env)
 	opt.Platform = f.Platform
 	tuneCollector([]string{src.String()})
@@ -118,7 +118,7 @@ func (f *viewFlags) open(ctx context.Context, env *Env, src image.Source) (*insp
 
 // needsLayers reports whether to read the layers of an image. This is the case if they are local,
 // if --download is given, or if the output needs them.
-func (f *viewFlags) needsLayers(src image.Source, must bool) bool {
+func (f *viewFlags) needsLayers(src image.Location, must bool) bool {
 	return must || f.Download || !src.Network
 }
 

@@ -29,12 +29,12 @@ type outputFlags struct {
 }
 
 // target returns the first output.
-func (f *outputFlags) target() (image.Source, error) {
+func (f *outputFlags) target() (image.Location, error) {
 	outputs, err := f.outputs()
 	if err != nil {
-		return image.Source{}, err
+		return image.Location{}, err
 	}
-	return outputs[0].Source, nil
+	return outputs[0].Location, nil
 }
 
 // outputs parses -o and -t.
@@ -82,7 +82,7 @@ func (f *outputFlags) create(ctx context.Context, env *Env, images image.Options
 	}
 	var opened []oci.Output
 	for _, o := range outputs {
-		dest, err := o.Create(ctx, o.Source, image.CreateOptions{
+		dest, err := o.Create(ctx, o.Location, image.CreateOptions{
 			Options: oci.Options{Own: f.removableLayers(), Readable: readable, Busy: env.waitForDir(ctx)},
 			Also:    o.Also, Convert: convert, Stdout: env.writer(ctx), Registry: images.Registry,
 			Warn: func(text string) { env.warn("%s", text) },
@@ -132,7 +132,7 @@ func (e *Env) writer(ctx context.Context) io.Writer {
 }
 
 // existing returns the files of the output that exist before the run.
-func (e *Env) existing(target image.Source) []os.FileInfo {
+func (e *Env) existing(target image.Location) []os.FileInfo {
 	if target.IsStdout() {
 		return e.stdoutInfo()
 	}
@@ -149,7 +149,7 @@ func (e *Env) existing(target image.Source) []os.FileInfo {
 }
 
 // store returns the directory of the store that contains a destination, if there is one.
-func store(target image.Source) []os.FileInfo {
+func store(target image.Location) []os.FileInfo {
 	if target.Dir == nil {
 		return nil
 	}
@@ -162,7 +162,7 @@ func store(target image.Source) []os.FileInfo {
 
 // checkArchive refuses an archive on a terminal, on a closed standard output or in a missing
 // directory before the build starts.
-func (e *Env) checkArchive(target image.Source) error {
+func (e *Env) checkArchive(target image.Location) error {
 	switch {
 	case target.IsStdout() && isTerminal(e.Stdout):
 		return usagef("standard output is a terminal: use -o, or redirect it")

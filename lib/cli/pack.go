@@ -23,7 +23,7 @@ type packFlags struct {
 }
 
 // options parses the flags. output is nil if the image or stream goes to standard output.
-func (f *packFlags) options(ctx context.Context, env *Env, images image.Options, output *image.Source, plan *pendingPlan) (pack.Options, error) {
+func (f *packFlags) options(ctx context.Context, env *Env, images image.Options, output *image.Location, plan *pendingPlan) (pack.Options, error) {
 	n, err := f.max(env)
 	if err != nil {
 		return pack.Options{}, err
@@ -113,7 +113,7 @@ func (c *packCommand) run(ctx context.Context, env *Env) error {
 		return err
 	}
 	if !c.FreshTimes {
-		opt.Open = c.openPackSource(env)
+		opt.Open = c.openPackContents(env)
 	}
 	run, measured, err := c.measureStage(env, "pack", env.drawsStage())
 	if err != nil {
@@ -142,7 +142,7 @@ func (c *packCommand) run(ctx context.Context, env *Env) error {
 }
 
 // planned writes the final plan file and prints the plan, if requested.
-func (f *packFlags) planned(ctx context.Context, env *Env, output *image.Source, plan *pendingPlan, r *pack.Report) error {
+func (f *packFlags) planned(ctx context.Context, env *Env, output *image.Location, plan *pendingPlan, r *pack.Report) error {
 	if r == nil {
 		return nil // another program made the plan
 	}

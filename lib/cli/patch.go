@@ -29,7 +29,7 @@ import (
 const percentDigits = 4
 
 // maxStale parses --max-stale and returns parts per million.
-func (f *packFlags) maxStale(output *image.Source) (int64, error) {
+func (f *packFlags) maxStale(output *image.Location) (int64, error) {
 	if f.MaxStale == "" {
 		if f.TrustPrevious {
 			return 0, usagef("--trust-previous has no effect without --max-stale")
@@ -71,7 +71,7 @@ func (l *lastImage) close() {
 }
 
 // lastImage opens the previous image and finds its files, if --max-stale needs them.
-func (f *packFlags) lastImage(ctx context.Context, env *Env, images image.Options, output *image.Source, opt *pack.Options) (*lastImage, error) {
+func (f *packFlags) lastImage(ctx context.Context, env *Env, images image.Options, output *image.Location, opt *pack.Options) (*lastImage, error) {
 	if opt.MaxStale == 0 {
 		return nil, nil
 	}

@@ -30,7 +30,7 @@ const previousAuto = "auto"
 
 // checkPlan refuses invalid combinations before the build starts. A plan can go to standard output
 // only if the image goes to another place.
-func (f *planFlags) checkPlan(output *image.Source) error {
+func (f *planFlags) checkPlan(output *image.Location) error {
 	switch {
 	case f.Plan == "":
 		return nil
@@ -47,7 +47,7 @@ func (f *planFlags) checkPlan(output *image.Source) error {
 //
 // The file must exist. If a misspelt name were treated as a first build, every client would
 // download the whole image again. A damaged layout is used as far as possible.
-func (f *planFlags) previous(ctx context.Context, env *Env, opt image.Options, output *image.Source) (*group.Previous, error) {
+func (f *planFlags) previous(ctx context.Context, env *Env, opt image.Options, output *image.Location) (*group.Previous, error) {
 	switch f.Previous {
 	case "":
 		return nil, nil
@@ -73,7 +73,7 @@ func (f *planFlags) previous(ctx context.Context, env *Env, opt image.Options, o
 
 // previousOutput reads the layout of the image that the output replaces. It returns an empty layout
 // for a first build, and nil if the image contains no usable layout.
-func previousOutput(ctx context.Context, env *Env, opt image.Options, output *image.Source) (*group.Previous, error) {
+func previousOutput(ctx context.Context, env *Env, opt image.Options, output *image.Location) (*group.Previous, error) {
 	if output == nil {
 		return nil, errNoPlace()
 	}
@@ -141,7 +141,7 @@ func planError(err error) error {
 }
 
 // place returns the image that the first output replaces, or nil for standard output.
-func (f *writeFlags) place() *image.Source {
+func (f *writeFlags) place() *image.Location {
 	target, err := f.target()
 	if err != nil || target.IsStdout() {
 		return nil // opening the output reports the error
@@ -154,7 +154,7 @@ func (f *writeFlags) place() *image.Source {
 
 // registryPlace is an output in a registry.
 type registryPlace struct {
-	image.Source
+	image.Location
 	output int // its position in the outputs
 }
 
@@ -166,7 +166,7 @@ func (f *writeFlags) registryPlaces() (places []registryPlace) {
 	}
 	for i, o := range outputs {
 		if o.InRegistry() != "" {
-			places = append(places, registryPlace{o.Source, i})
+			places = append(places, registryPlace{o.Location, i})
 		}
 	}
 	return places

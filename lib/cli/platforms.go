@@ -21,7 +21,7 @@ import (
 const platformAll = "all"
 
 // checkAll refuses options that cannot be used in a build of several images.
-func (c *buildCommand) checkAll() (src image.Source, err error) {
+func (c *buildCommand) checkAll() (src image.Location, err error) {
 	for _, o := range []struct {
 		given bool
 		name  string
@@ -66,7 +66,7 @@ func (c *buildCommand) runAll(ctx context.Context, env *Env) (err error) {
 		return err
 	}
 	for _, o := range outputs {
-		if err := c.digestFlags.check(o.Source); err != nil {
+		if err := c.digestFlags.check(o.Location); err != nil {
 			return err
 		}
 	}
@@ -112,7 +112,7 @@ func (c *buildCommand) runAll(ctx context.Context, env *Env) (err error) {
 }
 
 // platforms lists the images in an index. Everything else is left out.
-func (c *buildCommand) platforms(ctx context.Context, env *Env, src image.Source) (images []image.Entry, err error) {
+func (c *buildCommand) platforms(ctx context.Context, env *Env, src image.Location) (images []image.Entry, err error) {
 	l, err := image.List(ctx, src, c.imageOptions(env))
 	if err != nil {
 		return nil, err
@@ -149,7 +149,7 @@ type indexPart struct {
 }
 
 // partOf returns the part of an index that replaces an image of the source.
-func partOf(all *index.Collector, src image.Source, e image.Entry) *indexPart {
+func partOf(all *index.Collector, src image.Location, e image.Entry) *indexPart {
 	like := e.Platform
 	if listed := e.Manifest.Descriptor.Platform; listed != nil && like.Variant == "" {
 		like.Variant = listed.Variant
@@ -158,7 +158,7 @@ func partOf(all *index.Collector, src image.Source, e image.Entry) *indexPart {
 }
 
 // forPlatform returns the command that makes the image of one platform.
-func (c *buildCommand) forPlatform(src image.Source, e image.Entry) *buildCommand {
+func (c *buildCommand) forPlatform(src image.Location, e image.Entry) *buildCommand {
 	own := *c
 	if !src.ByConfig { // other sources contain one image
 		own.From = []string{src.Pinned(e.Manifest.Descriptor.Digest).Absolute().String()}

@@ -20,7 +20,7 @@ import (
 // compression, which the new image can reuse. A plan does not contain layers. The image is nil if
 // there is none or if it cannot be opened. Otherwise the caller must close it. A file that is not
 // an image is reported by grouping.
-func previousLayers(ctx context.Context, env *Env, images image.Options, name string, output *image.Source, algorithm compress.Algorithm) (map[digest.Digest]write.Kept, *image.Image, error) {
+func previousLayers(ctx context.Context, env *Env, images image.Options, name string, output *image.Location, algorithm compress.Algorithm) (map[digest.Digest]write.Kept, *image.Image, error) {
 	src, err := previousImage(name, output)
 	if src == nil || err != nil || algorithm == compress.None && src.DockerFormat {
 		return nil, nil, err // opening a docker archive can require decompressing it
@@ -51,7 +51,7 @@ func previousLayers(ctx context.Context, env *Env, images image.Options, name st
 }
 
 // previousImage returns the image that --previous refers to, or nil.
-func previousImage(name string, output *image.Source) (*image.Source, error) {
+func previousImage(name string, output *image.Location) (*image.Location, error) {
 	switch name {
 	case "":
 		return nil, nil

@@ -93,7 +93,7 @@ func (c *reuseCommand) failAbove() (int64, error) {
 }
 
 // check refuses invalid combinations before anything is opened.
-func (c *reuseCommand) check() ([]image.Source, error) {
+func (c *reuseCommand) check() ([]image.Location, error) {
 	if err := c.checkPage(); err != nil {
 		return nil, err
 	}
@@ -106,7 +106,7 @@ func (c *reuseCommand) check() ([]image.Source, error) {
 	if c.Client != "" && !slices.Contains(reuse.Clients, c.client()) {
 		return nil, usagef("--client %q is not one of %s", c.Client, strings.Trim(fmt.Sprint(reuse.Clients), "[]"))
 	}
-	var sources []image.Source
+	var sources []image.Location
 	for _, name := range c.Args.Images {
 		src, err := parseImage(name)
 		if err != nil {
@@ -122,7 +122,7 @@ func (c *reuseCommand) client() reuse.Client { return reuse.Client(c.Client) }
 
 // compareAll compares each image with the previous one, and adds the steps to the page. At most two
 // images are open at a time.
-func (c *reuseCommand) compareAll(ctx context.Context, env *Env, sources []image.Source, asked []assign.Repo, drawn *page.Series) (_ *reuse.Series, err error) {
+func (c *reuseCommand) compareAll(ctx context.Context, env *Env, sources []image.Location, asked []assign.Repo, drawn *page.Series) (_ *reuse.Series, err error) {
 	series := &reuse.Series{}
 	var old *inspect.Image
 	defer func() {

@@ -33,7 +33,7 @@ func (c *sbomCommand) run(ctx context.Context, env *Env) error {
 	if err != nil {
 		return &usageError{err}
 	}
-	var at image.Source
+	var at image.Location
 	if c.Attach != "" {
 		if at, err = attachTarget("--attach", c.Attach); err != nil {
 			return err

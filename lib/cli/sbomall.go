@@ -42,7 +42,7 @@ func (c *sbomCommand) runAll(ctx context.Context, env *Env) error {
 }
 
 // images returns the images in an index.
-func (c *sbomCommand) images(ctx context.Context, env *Env, src image.Source) (images []image.Entry, err error) {
+func (c *sbomCommand) images(ctx context.Context, env *Env, src image.Location) (images []image.Entry, err error) {
 	l, err := image.List(ctx, src, c.imageOptions(env))
 	if err != nil {
 		return nil, err
@@ -56,7 +56,7 @@ func (c *sbomCommand) images(ctx context.Context, env *Env, src image.Source) (i
 }
 
 // forPlatform returns the command for one image in an index.
-func (c *sbomCommand) forPlatform(src image.Source, e image.Entry) *sbomCommand {
+func (c *sbomCommand) forPlatform(src image.Location, e image.Entry) *sbomCommand {
 	own := *c
 	own.Platform = ""
 	if !src.DockerFormat { // such sources contain one image

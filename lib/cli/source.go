@@ -72,7 +72,7 @@ func (f *sourceFlags) sourceNames(how string, sources []string, rootfs string) (
 		if err := names.Directory(rootfs); err != nil {
 			return nil, &usageError{err}
 		}
-		sources = []string{image.Source{Transport: transport.Directory, Path: rootfs}.String()}
+		sources = []string{image.Location{Transport: transport.Directory, Path: rootfs}.String()}
 	}
 	command := ""
 	if strings.Contains(how, "--from") {
@@ -158,11 +158,11 @@ func withSources(opt scan.Options, set *source.Set, h *format.Header) (scan.Opti
 }
 
 // openContents returns a function that opens, for write, the sources listed in a header.
-func (c *writeCommand) openContents(images image.Options) func(context.Context, *format.Header) (*write.Source, error) {
-	return func(ctx context.Context, h *format.Header) (*write.Source, error) {
+func (c *writeCommand) openContents(images image.Options) func(context.Context, *format.Header) (*write.Inputs, error) {
+	return func(ctx context.Context, h *format.Header) (*write.Inputs, error) {
 		if len(h.Sources) == 0 {
 			root, err := openHeaderRoot(h)
-			return &write.Source{Root: root}, err
+			return &write.Inputs{Root: root}, err
 		}
 		set, err := source.OpenHeader(ctx, h, source.Options{Image: images})
 		if err != nil {
@@ -171,7 +171,7 @@ func (c *writeCommand) openContents(images image.Options) func(context.Context, 
 		if err := c.checkKept(set); err != nil {
 			return nil, errors.Join(err, set.Close())
 		}
-		return contents(set), nil
+		return inputs(set), nil
 	}
 }
 
@@ -214,17 +214,17 @@ func (f *imageFlags) openDatabases(env *Env, repos []assign.Repo) func(context.C
 	}
 }
 
-// contents converts a set to a source for write.
-func contents(set *source.Set) *write.Source {
-	s := &write.Source{Root: set.Root, Config: set.Config, Closer: set}
+// inputs converts a set to the inputs of write.
+func inputs(set *source.Set) *write.Inputs {
+	in := &write.Inputs{Root: set.Root, Config: set.Config, Closer: set}
 	for _, l := range set.Kept {
-		s.Kept = append(s.Kept, keptLayer(set.Image, l))
+		in.Kept = append(in.Kept, keptLayer(set.Image, l))
 	}
-	return s
+	return in
 }
 
 // parseImage parses the name of an image.
-func parseImage(name string) (image.Source, error) {
+func parseImage(name string) (image.Location, error) {
 	src, err := names.Image(name)
 	if err != nil {
 		return src, &usageError{err}

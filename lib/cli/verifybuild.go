@@ -42,7 +42,7 @@ func (c *buildCommand) verifyImage(ctx context.Context, env *Env, b *building, m
 		return err
 	}
 	for i, o := range outputs {
-		if err := c.verifyOutput(ctx, env, b, finished{made, o.Source, made.At[i]}); err != nil {
+		if err := c.verifyOutput(ctx, env, b, finished{made, o.Location, made.At[i]}); err != nil {
 			return err
 		}
 	}
@@ -52,13 +52,13 @@ func (c *buildCommand) verifyImage(ctx context.Context, env *Env, b *building, m
 // finished is a finished image in one of its outputs.
 type finished struct {
 	*write.Pending
-	target image.Source
-	at     oci.Location
+	target image.Location
+	at     oci.Finished
 }
 
 func (c *buildCommand) verifyOutput(ctx context.Context, env *Env, b *building, made finished) error {
 	var found []diff.Difference
-	src := image.Source{Transport: made.target.Transport, Path: made.at.Path, Ref: made.at.Ref}
+	src := image.Location{Transport: made.target.Transport, Path: made.at.Path, Ref: made.at.Ref}
 	opt := c.imageOptions(env)
 	opt.Direct = true
 	verified, err := verify.Run(ctx, src, verify.Options{

@@ -88,7 +88,7 @@ func (c *writeCommand) run(ctx context.Context, env *Env) error {
 			return err
 		}
 		defer root.Close()
-		opt.Source = &write.Source{Root: root}
+		opt.Inputs = &write.Inputs{Root: root}
 	}
 	opt.OpenPrevious, opt.TrustPrevious = c.openPrevious(images, nil), c.TrustPrevious
 	opt.Open, opt.Work = c.openContents(images), measured.Work()
@@ -146,7 +146,7 @@ func (f *writeFlags) options(ctx context.Context, env *Env, images image.Options
 		if len(o.Also) > 0 && o.ManyNames != "" {
 			env.warn("%s", o.ManyNames)
 		}
-		existing = append(existing, env.existing(o.Source)...)
+		existing = append(existing, env.existing(o.Location)...)
 		if name := env.stdoutName(); o.IsStdout() && name != "" {
 			opt.OutputNames = append(opt.OutputNames, name)
 		}
@@ -213,10 +213,10 @@ func (f *writeFlags) openCache() (*cache.Cache, error) {
 
 // checkOutput refuses an output that cannot store the image, before anything is read.
 func (f *outputFlags) checkOutput(env *Env, o names.Output) error {
-	if err := f.digestFlags.check(o.Source); err != nil {
+	if err := f.digestFlags.check(o.Location); err != nil {
 		return err
 	}
-	return env.checkArchive(o.Source)
+	return env.checkArchive(o.Location)
 }
 
 // spoolDir returns the directory for compressed layers. It is the directory of the first output

@@ -16,15 +16,15 @@ import (
 
 // Directory is the directory to which a tree is written. A new directory has a temporary name until
 // Commit. An existing empty directory is filled in place, so that it can be a mount point. Until
-// everything else is complete, the directory contains the stage.
+// everything else is complete, the directory contains the staging directory.
 type Directory struct {
-	name   string   // as the user wrote it
-	path   string   // absolute
-	dir    *os.File // the directory, whatever its name leads to now
-	lock   *os.File // the same if it has a temporary name; nil if an existing directory is filled
-	stage  *stage
-	before unix.Stat_t // metadata of the existing directory
-	done   bool
+	name    string   // as the user wrote it
+	path    string   // absolute
+	dir     *os.File // the directory, whatever its name leads to now
+	lock    *os.File // the same if it has a temporary name; nil if an existing directory is filled
+	staging *staging
+	before  unix.Stat_t // metadata of the existing directory
+	done    bool
 	// finished lists the directories below it that have their final modes, parents first.
 	finished []string
 }
@@ -75,11 +75,11 @@ func (d *Directory) checkEmpty() error {
 	return fmt.Errorf("contains files of an unfinished run (%s): empty it, or give a new directory", names[0])
 }
 
-// prepare makes the directory private, and creates the stage in it.
+// prepare makes the directory private, and creates the staging directory in it.
 func (d *Directory) prepare() error {
 	err := private(d.at())
 	if err == nil {
-		d.stage, err = newStage(d.at())
+		d.staging, err = newStaging(d.at())
 	}
 	if err != nil {
 		return errors.Join(cause(err), d.Discard())
@@ -125,9 +125,9 @@ func (d *Directory) at() string { return fmt.Sprintf("/proc/self/fd/%d", d.dir.F
 // open opens the directory as a root.
 func (d *Directory) open() (*rootfs.Root, error) { return rootfs.Open(d.at()) }
 
-// unmark removes the stage, including files that no path uses. Afterwards the directory is complete
-// except for its own metadata.
-func (d *Directory) unmark() error { return cause(os.RemoveAll(d.stage.dir.Name())) }
+// unmark removes the staging directory, including files that no path uses. Afterwards the directory
+// is complete except for its own metadata.
+func (d *Directory) unmark() error { return cause(os.RemoveAll(d.staging.dir.Name())) }
 
 // Commit renames a new directory to its final name.
 func (d *Directory) Commit() error {
@@ -146,8 +146,8 @@ func (d *Directory) close() {
 	if d.dir != nil {
 		_ = d.dir.Close()
 	}
-	if d.stage != nil {
-		_ = d.stage.dir.Close()
+	if d.staging != nil {
+		_ = d.staging.dir.Close()
 	}
 }
 

@@ -29,7 +29,7 @@ func open(t *testing.T, layers ...[]mk.Entry) *image.Image {
 	for _, entries := range layers {
 		img.Layers = append(img.Layers, mk.Layer{Tar: mk.Tar(t, entries...), Packing: mk.Gzip})
 	}
-	src := image.Source{Transport: transport.Layout, Path: img.Layout(t)}
+	src := image.Location{Transport: transport.Layout, Path: img.Layout(t)}
 	opened, err := image.Open(t.Context(), src, image.Options{})
 	if err != nil {
 		t.Fatal(err)

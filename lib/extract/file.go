@@ -92,7 +92,7 @@ func (w *worker) special(path string, to *rootfs.Dir, f item, xattrs []rootfs.Xa
 	return w.restore(path, named{to.Fd(), f.name}, f.stat, xattrs)
 }
 
-// regular creates an empty file, or moves a file from the stage to its final path.
+// regular creates an empty file, or moves a file from the staging directory to its final path.
 func (w *worker) regular(from, to *rootfs.Dir, f item) error {
 	path := join(to.Path(), f.name)
 	s, found, err := w.tree.Stored(path)

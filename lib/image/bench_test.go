@@ -60,7 +60,7 @@ func BenchmarkFlatten(b *testing.B) {
 	for name, packing := range map[string]string{"plain": mk.Plain, "gzip": mk.Gzip, "zstd": mk.Zstd} {
 		b.Run(name, func(b *testing.B) {
 			path := large(b, packing).Layout(b)
-			img, err := Open(context.Background(), Source{Transport: testLayout, Path: path}, Options{})
+			img, err := Open(context.Background(), Location{Transport: testLayout, Path: path}, Options{})
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -127,7 +127,7 @@ func decompress(path, packing string) error {
 // BenchmarkTreeMemory measures how much memory the tree needs after Flatten.
 func BenchmarkTreeMemory(b *testing.B) {
 	path := large(b, mk.Plain).Layout(b)
-	img, err := Open(context.Background(), Source{Transport: testLayout, Path: path}, Options{})
+	img, err := Open(context.Background(), Location{Transport: testLayout, Path: path}, Options{})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -151,7 +151,7 @@ func BenchmarkTreeMemory(b *testing.B) {
 // Scan, the repos and write do this lookup once per file.
 func BenchmarkStat(b *testing.B) {
 	path := large(b, mk.Plain).Layout(b)
-	img, err := Open(context.Background(), Source{Transport: testLayout, Path: path}, Options{})
+	img, err := Open(context.Background(), Location{Transport: testLayout, Path: path}, Options{})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -30,7 +30,7 @@ type chooser struct {
 }
 
 // manifest returns the manifest of the image that a source refers to.
-func (c *chooser) manifest(ctx context.Context, src Source) (oci.Document, error) {
+func (c *chooser) manifest(ctx context.Context, src Location) (oci.Document, error) {
 	top, index, err := c.top(ctx, src)
 	if err != nil || !index {
 		return top, err
@@ -80,7 +80,7 @@ func (c *chooser) present(ctx context.Context, images []v1.Descriptor) (v1.Descr
 }
 
 // top returns the manifest or index that a source refers to.
-func (c *chooser) top(ctx context.Context, src Source) (doc oci.Document, index bool, err error) {
+func (c *chooser) top(ctx context.Context, src Location) (doc oci.Document, index bool, err error) {
 	data, mediaType, err := c.fetch.Manifest(ctx, src.Ref)
 	if err != nil {
 		return doc, false, err

@@ -1,6 +1,6 @@
 // Package image reads container images without unpacking them. It finds the image that a source
 // refers to in a layout, an archive or a registry, and applies its layers to one tree. The tree
-// implements rootfs.Source, so the rest of chunkah reads an image like a directory.
+// implements rootfs.Tree, so the rest of chunkah reads an image like a directory.
 //
 // # What is verified
 //

@@ -52,7 +52,7 @@ func FuzzArchive(f *testing.F) {
 			t.Fatalf("plain: %v\n%s\npacked: %v\n%s", err, found, againErr, again)
 		}
 		for _, kind := range []*Transport{testArchive, testDockerArchive} {
-			if img, err := Open(context.Background(), Source{Transport: kind, Path: filepath.Join(dir, "plain")}, opt); err == nil {
+			if img, err := Open(context.Background(), Location{Transport: kind, Path: filepath.Join(dir, "plain")}, opt); err == nil {
 				checkOpened(t, img)
 				mustClose(t, img)
 			}

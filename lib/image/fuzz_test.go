@@ -181,7 +181,7 @@ func FuzzDockerArchive(f *testing.F) {
 	f.Fuzz(func(t *testing.T, manifest, config []byte, ref string) {
 		bound.Input(t, len(manifest)+len(config)+len(ref))
 		a := &dockerArchive{files: memory{"manifest.json": manifest, "config.json": config, "layer.tar": img.Layers[0].Tar}}
-		opened := &Image{Source: Source{Transport: testDockerArchive, Ref: ref}, fetch: a}
+		opened := &Image{Source: Location{Transport: testDockerArchive, Ref: ref}, fetch: a}
 		if opened.load(context.Background(), Options{}) == nil {
 			checkOpened(t, opened)
 		}

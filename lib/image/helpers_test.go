@@ -21,10 +21,10 @@ func flattened(t testing.TB, layers ...[]mkimage.Entry) (*Tree, error) {
 		packing := []string{mkimage.Gzip, mkimage.Zstd, mkimage.Plain}[i%3]
 		img.Layers = append(img.Layers, mkimage.Layer{Tar: mkimage.Tar(t, entries...), Packing: packing})
 	}
-	return flattenSource(t, Source{Transport: testLayout, Path: img.Layout(t)}, FlattenOptions{})
+	return flattenSource(t, Location{Transport: testLayout, Path: img.Layout(t)}, FlattenOptions{})
 }
 
-func flattenSource(t testing.TB, src Source, opt FlattenOptions) (*Tree, error) {
+func flattenSource(t testing.TB, src Location, opt FlattenOptions) (*Tree, error) {
 	t.Helper()
 	img, err := Open(context.Background(), src, Options{})
 	if err != nil {
@@ -139,12 +139,12 @@ var (
 )
 
 // parseSource reads PREFIX:PATH[:REF].
-func parseSource(s string) (Source, error) {
+func parseSource(s string) (Location, error) {
 	for _, t := range []*Transport{testLayout, testArchive, testDockerArchive} {
 		if rest, ok := strings.CutPrefix(s, t.Prefix); ok {
 			path, ref, _ := strings.Cut(rest, ":")
-			return Source{Transport: t, Path: path, Ref: ref}, nil
+			return Location{Transport: t, Path: path, Ref: ref}, nil
 		}
 	}
-	return Source{}, fmt.Errorf("%q has no transport of the tests", s)
+	return Location{}, fmt.Errorf("%q has no transport of the tests", s)
 }

@@ -126,7 +126,7 @@ func damaged(t *testing.T, change func(m *v1.Manifest, c *v1.Image, blobs mk.Blo
 		t.Fatal(err)
 	}
 	path := mk.LayoutFiles(blobs, blobs.Add(m.MediaType, data)).WriteFolder(t)
-	_, err = flattenSource(t, Source{Transport: testLayout, Path: path}, FlattenOptions{})
+	_, err = flattenSource(t, Location{Transport: testLayout, Path: path}, FlattenOptions{})
 	return err
 }
 
@@ -226,7 +226,7 @@ func TestTarEnds(t *testing.T) {
 	} {
 		for _, packing := range []string{mk.Plain, mk.Gzip} {
 			img := &mk.Image{Layers: []mk.Layer{{Tar: test.tar, Packing: packing}}}
-			_, err := flattenSource(t, Source{Transport: testLayout, Path: img.Layout(t)}, FlattenOptions{})
+			_, err := flattenSource(t, Location{Transport: testLayout, Path: img.Layout(t)}, FlattenOptions{})
 			if test.want == "" && err != nil || test.want != "" && err == nil {
 				t.Errorf("%s, %q: got %v, want %q", name, packing, err, test.want)
 			}
@@ -240,7 +240,7 @@ func TestTarEnds(t *testing.T) {
 // The decompressed size of a layer is limited.
 func TestBombs(t *testing.T) {
 	img := &mk.Image{Layers: []mk.Layer{{Tar: mk.Tar(t, mk.File("zeros", strings.Repeat("\x00", 1<<20))), Packing: mk.Zstd}}}
-	_, err := flattenSource(t, Source{Transport: testLayout, Path: img.Layout(t)}, FlattenOptions{MaxBytes: 1 << 19})
+	_, err := flattenSource(t, Location{Transport: testLayout, Path: img.Layout(t)}, FlattenOptions{MaxBytes: 1 << 19})
 	if err == nil || !strings.Contains(err.Error(), "contain more than 524288 bytes") {
 		t.Errorf("a bound on bytes: %v", err)
 	}
@@ -259,7 +259,7 @@ func TestBombs(t *testing.T) {
 }
 
 func TestInterrupted(t *testing.T) {
-	src := Source{Transport: testLayout, Path: small(t, "", "x").Layout(t)}
+	src := Location{Transport: testLayout, Path: small(t, "", "x").Layout(t)}
 	img, err := Open(context.Background(), src, Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -278,7 +278,7 @@ func TestInterrupted(t *testing.T) {
 
 // A full disk or a missing directory gives an error that says so.
 func TestNoSpool(t *testing.T) {
-	src := Source{Transport: testLayout, Path: small(t, "", "x").Layout(t)}
+	src := Location{Transport: testLayout, Path: small(t, "", "x").Layout(t)}
 	_, err := flattenSource(t, src, FlattenOptions{Spool: "/nonexistent"})
 	if !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), "creating temporary layer data") {
 		t.Errorf("got %v", err)
@@ -310,7 +310,7 @@ func TestStalledPipe(t *testing.T) {
 		why := errors.New("enough")
 		done := make(chan error)
 		go func() {
-			_, err := Open(ctx, Source{Transport: testArchive, Path: pipe}, Options{Spool: t.TempDir()})
+			_, err := Open(ctx, Location{Transport: testArchive, Path: pipe}, Options{Spool: t.TempDir()})
 			done <- err
 		}()
 		if err := <-other; err != nil {
@@ -338,7 +338,7 @@ func TestHostileDockerArchives(t *testing.T) {
 	} {
 		files := append(mk.DockerFiles(t, img),
 			mk.NamedFile{Name: "many.json", Data: config}, mk.NamedFile{Name: "manifest.json", Data: encode(t, manifest)})
-		src := Source{Transport: testDockerArchive, Path: files.WriteArchive(t), Ref: "@" + digest.FromBytes(config).String()}
+		src := Location{Transport: testDockerArchive, Path: files.WriteArchive(t), Ref: "@" + digest.FromBytes(config).String()}
 		if _, err := Open(context.Background(), src, Options{}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q", err, want)
 		}

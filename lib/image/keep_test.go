@@ -17,7 +17,7 @@ func openLayers(t *testing.T, layers ...[]mk.Entry) *Image {
 	for _, entries := range layers {
 		made.Layers = append(made.Layers, mk.Layer{Tar: mk.Tar(t, entries...), Packing: mk.Gzip})
 	}
-	img, err := Open(context.Background(), Source{Transport: testLayout, Path: made.Layout(t)}, Options{})
+	img, err := Open(context.Background(), Location{Transport: testLayout, Path: made.Layout(t)}, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

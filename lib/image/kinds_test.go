@@ -37,7 +37,7 @@ func TestOtherKindsAreRefused(t *testing.T) {
 		"device": func(path string) error { return os.Symlink("/dev/zero", path) },
 	} {
 		layout := small(t, "", "x", mk.Plain).Layout(t)
-		src := Source{Transport: testLayout, Path: layout}
+		src := Location{Transport: testLayout, Path: layout}
 		img, err := Open(context.Background(), src, Options{})
 		if err != nil {
 			t.Fatal(err)

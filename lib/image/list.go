@@ -20,7 +20,7 @@ const maxListed = 64 << 20
 
 // Listing contains all manifests that a source refers to: those of one image, or those in an index.
 type Listing struct {
-	Source  Source
+	Source  Location
 	Entries []Entry
 	// Absent lists the manifests in an index that are not stored in the same place. Such manifests
 	// exist because docker save writes only one of several platforms, but the index of all.
@@ -45,7 +45,7 @@ type Entry struct {
 }
 
 // List lists the manifests for every platform that a source refers to.
-func List(ctx context.Context, src Source, opt Options) (*Listing, error) {
+func List(ctx context.Context, src Location, opt Options) (*Listing, error) {
 	fetch, err := OpenFetcher(ctx, src, opt)
 	if err != nil {
 		return nil, fmt.Errorf("opening %q: %w", src, err)

@@ -103,7 +103,7 @@ func TestListBounded(t *testing.T) {
 	img := small(t, "", "hello")
 	d := img.Manifest(t, mk.Blobs{})
 	for left, want := range map[int]int{int(d.Size): 1, int(d.Size) - 1: 0} {
-		l := &Listing{Source: Source{Transport: testLayout, Path: img.Layout(t)}}
+		l := &Listing{Source: Location{Transport: testLayout, Path: img.Layout(t)}}
 		l.fetch = layout{folder(l.Source.Path)}
 		w := &lister{listing: l, chooser: chooser{fetch: l.fetch}, left: left}
 		top, index, err := w.top(t.Context(), l.Source)

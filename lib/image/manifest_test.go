@@ -17,7 +17,7 @@ import (
 
 func TestPinned(t *testing.T) {
 	const hex = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
-	src := Source{Transport: &Transport{Prefix: "docker://", Syntax: RefOnly}, Ref: "localhost:5000/a:1"}
+	src := Location{Transport: &Transport{Prefix: "docker://", Syntax: RefOnly}, Ref: "localhost:5000/a:1"}
 	if got := src.Pinned("sha256:" + hex).String(); got != "docker://localhost:5000/a@sha256:"+hex {
 		t.Errorf("pinned is %q", got)
 	}
@@ -138,7 +138,7 @@ func TestLayoutOfOtherThanFiles(t *testing.T) {
 	if _, err := textOf(t, "oci:"+dir, Options{}); err == nil || !strings.Contains(err.Error(), "is not a regular file") {
 		t.Errorf("got %v", err)
 	}
-	if _, err := Open(context.Background(), Source{Transport: testDirectory, Path: dir}, Options{}); err == nil {
+	if _, err := Open(context.Background(), Location{Transport: testDirectory, Path: dir}, Options{}); err == nil {
 		t.Error("a directory is an image")
 	}
 }

@@ -47,7 +47,7 @@ func (o Options) maxBytes() int64 { return FlattenOptions{MaxBytes: o.MaxBytes}.
 // Image is one image for one platform. Its manifest and config are verified. Its layers are
 // verified when they are read.
 type Image struct {
-	Source Source
+	Source Location
 	// Manifest and Config are the original documents. A docker archive contains no manifest, so it
 	// gets the manifest that it would have in a registry.
 	Manifest, Config oci.Document
@@ -70,7 +70,7 @@ type Layer struct {
 }
 
 // Open finds the image that a source refers to. Close it after all trees that use it.
-func Open(ctx context.Context, src Source, opt Options) (*Image, error) {
+func Open(ctx context.Context, src Location, opt Options) (*Image, error) {
 	fetch, err := OpenFetcher(ctx, src, opt)
 	if err != nil {
 		return nil, fmt.Errorf("opening %q: %w", src, err)
@@ -83,7 +83,7 @@ func Open(ctx context.Context, src Source, opt Options) (*Image, error) {
 }
 
 // OpenFetcher opens the store of a source, whatever it contains.
-func OpenFetcher(ctx context.Context, src Source, opt Options) (Fetcher, error) {
+func OpenFetcher(ctx context.Context, src Location, opt Options) (Fetcher, error) {
 	if !src.IsImage() {
 		return nil, errors.New("is a directory, not an image")
 	}
@@ -91,7 +91,7 @@ func OpenFetcher(ctx context.Context, src Source, opt Options) (Fetcher, error) 
 }
 
 // OpenLayout opens an OCI layout in a directory.
-func OpenLayout(_ context.Context, src Source, _ Options) (Fetcher, error) {
+func OpenLayout(_ context.Context, src Location, _ Options) (Fetcher, error) {
 	if _, err := os.Stat(src.Path); err != nil {
 		return nil, err // clearer than the error for a missing file in the layout
 	}
@@ -99,7 +99,7 @@ func OpenLayout(_ context.Context, src Source, _ Options) (Fetcher, error) {
 }
 
 // OpenArchive opens an OCI archive.
-func OpenArchive(ctx context.Context, src Source, opt Options) (Fetcher, error) {
+func OpenArchive(ctx context.Context, src Location, opt Options) (Fetcher, error) {
 	a, err := openArchive(ctx, src.Path, opt)
 	if err != nil {
 		return nil, err
@@ -108,7 +108,7 @@ func OpenArchive(ctx context.Context, src Source, opt Options) (Fetcher, error) 
 }
 
 // OpenDockerArchive opens a docker save archive.
-func OpenDockerArchive(ctx context.Context, src Source, opt Options) (Fetcher, error) {
+func OpenDockerArchive(ctx context.Context, src Location, opt Options) (Fetcher, error) {
 	a, err := openArchive(ctx, src.Path, opt)
 	if err != nil {
 		return nil, err
@@ -131,7 +131,7 @@ func ReadDockerArchive(ctx context.Context, name string, in io.Reader, opt Optio
 }
 
 // Assemble makes an image from layers in a store. The caller must close the store.
-func Assemble(src Source, fetch Fetcher, layers []Layer) *Image {
+func Assemble(src Location, fetch Fetcher, layers []Layer) *Image {
 	return &Image{Source: src, Layers: layers, fetch: fetch}
 }
 

@@ -292,7 +292,7 @@ func TestSparse(t *testing.T) {
 	rest := mk.Tar(t, mk.File("text", "after"))
 	for _, packing := range []string{mk.Plain, mk.Gzip} {
 		img := &mk.Image{Layers: []mk.Layer{{Tar: append(bytes.Clone(raw), rest...), Packing: packing}}}
-		tree, err := flattenSource(t, Source{Transport: testLayout, Path: img.Layout(t)}, FlattenOptions{})
+		tree, err := flattenSource(t, Location{Transport: testLayout, Path: img.Layout(t)}, FlattenOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -319,7 +319,7 @@ func TestSparseBombs(t *testing.T) {
 		for _, packing := range []string{mk.Plain, mk.Gzip} {
 			for _, sums := range []bool{false, true} {
 				img := &mk.Image{Layers: []mk.Layer{{Tar: raw, Packing: packing}}}
-				_, err := flattenSource(t, Source{Transport: testLayout, Path: img.Layout(t)}, FlattenOptions{Sums: sums, MaxBytes: 1 << 50})
+				_, err := flattenSource(t, Location{Transport: testLayout, Path: img.Layout(t)}, FlattenOptions{Sums: sums, MaxBytes: 1 << 50})
 				if err == nil || !strings.Contains(err.Error(), "is sparse and has") {
 					t.Errorf("%s, %q, sums %t: %v", name, packing, sums, err)
 				}

@@ -20,7 +20,7 @@ import (
 // FlattenTar reads a tar of a root file system, for example from docker export. It works like
 // Flatten on an image whose only layer is that tar, but without a digest to verify. The tar can be
 // compressed and can come from a pipe.
-func FlattenTar(ctx context.Context, src Source, from Options, opt FlattenOptions) (*Tree, error) {
+func FlattenTar(ctx context.Context, src Location, from Options, opt FlattenOptions) (*Tree, error) {
 	in, err := openTar(ctx, src.Path, from)
 	if err != nil {
 		return nil, fmt.Errorf("opening %q: %w", src, err)

@@ -33,7 +33,7 @@ func rootTarOf(t testing.TB, data []byte, opt FlattenOptions) (*Tree, error) {
 func flattenTar(t testing.TB, path string, opt FlattenOptions) (*Tree, error) {
 	t.Helper()
 	opt.Spool = t.TempDir()
-	tree, err := FlattenTar(context.Background(), Source{Transport: testTar, Path: path}, Options{}, opt)
+	tree, err := FlattenTar(context.Background(), Location{Transport: testTar, Path: path}, Options{}, opt)
 	if err == nil {
 		t.Cleanup(func() { mustClose(t, tree) })
 	}
@@ -46,7 +46,7 @@ func TestFlattenTar(t *testing.T) {
 		mk.Device(tar.TypeChar, "c", 1, 3), mk.File("x", strings.Repeat("x", 70_000)).Xattr("user.x", "y"))
 	data = append(data, make([]byte, 10240)...) // tar pads to a full record
 	layer := &mk.Image{Layers: []mk.Layer{{Tar: data}}}
-	want, err := flattenSource(t, Source{Transport: testLayout, Path: layer.Layout(t)}, FlattenOptions{})
+	want, err := flattenSource(t, Location{Transport: testLayout, Path: layer.Layout(t)}, FlattenOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -183,7 +183,7 @@ func TestFlattenTarStalled(t *testing.T) {
 	defer other.Close()
 	why := errors.New("enough")
 	go cancel(why)
-	if _, err := FlattenTar(ctx, Source{Transport: testTar, Path: pipe}, Options{}, FlattenOptions{}); !errors.Is(err, why) {
+	if _, err := FlattenTar(ctx, Location{Transport: testTar, Path: pipe}, Options{}, FlattenOptions{}); !errors.Is(err, why) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -231,7 +231,7 @@ func FuzzRootTar(f *testing.F) {
 			return
 		}
 		layer := &mk.Image{Layers: []mk.Layer{{Tar: withChecksums(data)}}}
-		want, err := flattenSource(t, Source{Transport: testLayout, Path: layer.Layout(t)}, FlattenOptions{Sums: true})
+		want, err := flattenSource(t, Location{Transport: testLayout, Path: layer.Layout(t)}, FlattenOptions{Sums: true})
 		if err != nil {
 			t.Fatalf("the layer is refused: %v", err)
 		}

@@ -32,7 +32,7 @@ func TestSee(t *testing.T) {
 				img := &mkimage.Image{Layers: []mkimage.Layer{{Tar: lower, Packing: packing}, {Tar: upper, Packing: packing}}}
 				var mu sync.Mutex
 				got := make([][]string, 2)
-				tree, err := flattenSource(t, Source{Transport: testLayout, Path: img.Layout(t)}, FlattenOptions{
+				tree, err := flattenSource(t, Location{Transport: testLayout, Path: img.Layout(t)}, FlattenOptions{
 					Sums: sums,
 					See: func(layer int, h *tar.Header, sum [sha256.Size]byte) {
 						mu.Lock()
@@ -70,7 +70,7 @@ func TestSee(t *testing.T) {
 func TestSeeDamage(t *testing.T) {
 	img := &mkimage.Image{Layers: []mkimage.Layer{{Tar: mkimage.Tar(t, mkimage.File("a", "x"), mkimage.Link("b", "nowhere"))}}}
 	var names []string
-	opened, err := Open(context.Background(), Source{Transport: testLayout, Path: img.Layout(t)}, Options{})
+	opened, err := Open(context.Background(), Location{Transport: testLayout, Path: img.Layout(t)}, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -36,7 +36,7 @@ func TestStore(t *testing.T) {
 			stored[number] = fmt.Sprintf("%.1s %o %d %d", data, st.Mode&0o7777, st.Size-int64(len(data)), len(xattrs))
 			return number, err
 		}
-		tree, err := flattenSource(t, Source{Transport: testLayout, Path: img.Layout(t)}, FlattenOptions{Store: store})
+		tree, err := flattenSource(t, Location{Transport: testLayout, Path: img.Layout(t)}, FlattenOptions{Store: store})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -63,7 +63,7 @@ func TestStore(t *testing.T) {
 // reading.
 func TestStoreErrors(t *testing.T) {
 	img := &mk.Image{Layers: []mk.Layer{{Tar: mk.Tar(t, mk.File("f", "x"), mk.Link("g", "f")), Packing: mk.Gzip}}}
-	src := Source{Transport: testLayout, Path: img.Layout(t)}
+	src := Location{Transport: testLayout, Path: img.Layout(t)}
 	full := errors.New("full")
 	for _, fails := range []error{nil, full} {
 		store := func(_ context.Context, _ rootfs.Stat, _ []rootfs.Xattr, in io.Reader) (int64, error) {

@@ -18,7 +18,7 @@ func TestTrailingData(t *testing.T) {
 	for _, packing := range []string{mk.Plain, mk.Gzip, mk.Zstd} {
 		for name, rest := range map[string]string{"garbage": "\x00x", "a second tar": string(second), "zeros": strings.Repeat("\x00", 40<<10)} {
 			img := &mk.Image{Layers: []mk.Layer{{Tar: append(bytes.Clone(whole), rest...), Packing: packing}}}
-			tree, err := flattenSource(t, Source{Transport: testLayout, Path: img.Layout(t)}, FlattenOptions{})
+			tree, err := flattenSource(t, Location{Transport: testLayout, Path: img.Layout(t)}, FlattenOptions{})
 			if err != nil {
 				t.Fatalf("%s, %q: %v", name, packing, err)
 			}

@@ -38,9 +38,9 @@ type Transport struct {
 
 	// Open opens a store from which images are read. It is nil for root file systems, which are not
 	// images.
-	Open func(ctx context.Context, src Source, opt Options) (Fetcher, error)
+	Open func(ctx context.Context, src Location, opt Options) (Fetcher, error)
 	// Create starts writing an image. It is nil if chunkah cannot write images there.
-	Create func(ctx context.Context, to Source, opt CreateOptions) (oci.Destination, error)
+	Create func(ctx context.Context, to Location, opt CreateOptions) (oci.Destination, error)
 	// CheckRef checks the REF of a destination, or of a source that consists only of a REF.
 	CheckRef func(ref string) error
 	// CheckName checks the REF of a destination further. It is nil if nothing more is checked.
@@ -92,7 +92,7 @@ func (t *Transport) IsDestination() bool { return t.Create != nil }
 func (t *Transport) IsSource() bool { return t.IsImage() || !t.IsDestination() }
 
 // IsStdout reports whether a destination is standard output.
-func (s Source) IsStdout() bool { return s.File && s.Path == "-" }
+func (s Location) IsStdout() bool { return s.File && s.Path == "-" }
 
 // IsLocalPath reports whether Path is the path of a file or directory.
-func (s Source) IsLocalPath() bool { return s.Path != "" && !s.IsStdout() }
+func (s Location) IsLocalPath() bool { return s.Path != "" && !s.IsStdout() }

@@ -17,7 +17,7 @@ import (
 	"chunkah/lib/rootfs"
 )
 
-// Tree is the file system of one or more images. It implements rootfs.Source. It does not change
+// Tree is the file system of one or more images. It implements rootfs.Tree. It does not change
 // after Flatten has returned it.
 type Tree struct {
 	root   *node
@@ -119,7 +119,7 @@ func (d *dir) seal() {
 func (n *node) isDir() bool     { return n.mode&unix.S_IFMT == unix.S_IFDIR }
 func (n *node) isSymlink() bool { return n.mode&unix.S_IFMT == unix.S_IFLNK }
 
-// Stat implements rootfs.Source. The device is 0, which no file system uses.
+// Stat implements rootfs.Tree. The device is 0, which no file system uses.
 func (t *Tree) Stat(path string) (rootfs.Stat, error) {
 	n, err := t.find(path)
 	if err != nil {
@@ -139,7 +139,7 @@ func (n *node) stat() rootfs.Stat {
 	return st
 }
 
-// Names implements rootfs.Source.
+// Names implements rootfs.Tree.
 func (t *Tree) Names(path string) ([]string, error) {
 	n, err := t.find(path)
 	if err != nil {
@@ -156,7 +156,7 @@ func (t *Tree) Names(path string) ([]string, error) {
 	return names, nil
 }
 
-// Readlink implements rootfs.Source.
+// Readlink implements rootfs.Tree.
 func (t *Tree) Readlink(path string) (string, error) {
 	n, err := t.find(path)
 	if err != nil {
@@ -168,7 +168,7 @@ func (t *Tree) Readlink(path string) (string, error) {
 	return n.more.target, nil
 }
 
-// Xattrs implements rootfs.Source.
+// Xattrs implements rootfs.Tree.
 func (t *Tree) Xattrs(path string) ([]rootfs.Xattr, error) {
 	n, err := t.find(path)
 	if err != nil || n.more == nil {
@@ -177,7 +177,7 @@ func (t *Tree) Xattrs(path string) ([]rootfs.Xattr, error) {
 	return n.more.xattrs, nil
 }
 
-// Open implements rootfs.Source.
+// Open implements rootfs.Tree.
 func (t *Tree) Open(path string) (io.ReaderAt, error) {
 	n, err := t.find(path)
 	if err != nil {

@@ -21,7 +21,7 @@ func TestTreeAnswers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var _ rootfs.Source = tree
+	var _ rootfs.Tree = tree
 	ask := map[string]func(path string) error{
 		"stat":   func(p string) error { _, err := tree.Stat(p); return err },
 		"names":  func(p string) error { _, err := tree.Names(p); return err },
@@ -105,7 +105,7 @@ func TestTreeAnswersInAnyOrder(t *testing.T) {
 func TestBlobCutBehindOurBack(t *testing.T) {
 	img := &mk.Image{Layers: []mk.Layer{{Tar: mk.Tar(t, mk.File("f", strings.Repeat("x", 4096)))}}}
 	path := img.Archive(t)
-	tree, err := flattenSource(t, Source{Transport: testArchive, Path: path}, FlattenOptions{})
+	tree, err := flattenSource(t, Location{Transport: testArchive, Path: path}, FlattenOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,7 +127,7 @@ func TestBlobChangedBehindOurBack(t *testing.T) {
 	const size = 10_000
 	img := &mk.Image{Layers: []mk.Layer{{Tar: mk.Tar(t, mk.File("a", strings.Repeat("a", size)), mk.File("f", strings.Repeat("x", size)))}}}
 	for form, path := range map[*Transport]string{testArchive: img.Archive(t), testDockerArchive: img.DockerArchive(t)} {
-		tree, err := flattenSource(t, Source{Transport: form, Path: path}, FlattenOptions{})
+		tree, err := flattenSource(t, Location{Transport: form, Path: path}, FlattenOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -42,7 +42,7 @@ func TestWatch(t *testing.T) {
 		{Tar: mk.Tar(t, mk.File("b", "b"), mk.File(".wh.a", ""))},
 	}}
 	n := &notes{}
-	tree, err := flattenSource(t, Source{Transport: testLayout, Path: img.Layout(t)}, FlattenOptions{Watch: n})
+	tree, err := flattenSource(t, Location{Transport: testLayout, Path: img.Layout(t)}, FlattenOptions{Watch: n})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +61,7 @@ func TestWatch(t *testing.T) {
 
 // With a watcher, cancellation is an error too.
 func TestWatchStops(t *testing.T) {
-	img, err := Open(context.Background(), Source{Transport: testLayout, Path: (&mk.Image{Layers: []mk.Layer{{Tar: mk.Tar(t, mk.File("a", "a"))}}}).Layout(t)}, Options{})
+	img, err := Open(context.Background(), Location{Transport: testLayout, Path: (&mk.Image{Layers: []mk.Layer{{Tar: mk.Tar(t, mk.File("a", "a"))}}}).Layout(t)}, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +82,7 @@ func TestSums(t *testing.T) {
 		img.Layers = append(img.Layers, mk.Layer{Packing: packing, Tar: mk.Tar(t, mk.File(name, strings.Repeat(name, 1000)), mk.File("empty"+packing, ""))})
 	}
 	img.Layers = append(img.Layers, mk.Layer{Tar: mk.Tar(t, mk.Link("link", "f"), mk.Dir("d"))})
-	src := Source{Transport: testLayout, Path: img.Layout(t)}
+	src := Location{Transport: testLayout, Path: img.Layout(t)}
 	tree, err := flattenSource(t, src, FlattenOptions{Sums: true, Spool: t.TempDir() + "/none"})
 	if err != nil {
 		t.Fatal(err)

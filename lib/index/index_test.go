@@ -58,7 +58,7 @@ func join(t testing.TB, opt Options, sources ...string) (string, *Report, error)
 // listed reads the index in an archive.
 func listed(t testing.TB, archive string) (v1.Index, *image.Listing) {
 	t.Helper()
-	l, err := image.List(context.Background(), image.Source{Transport: transport.Archive, Path: archive}, image.Options{})
+	l, err := image.List(context.Background(), image.Location{Transport: transport.Archive, Path: archive}, image.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -69,7 +69,7 @@ type Layer struct {
 }
 
 // Open describes an image from its manifest and config. The caller must close it.
-func Open(ctx context.Context, src image.Source, opt image.Options) (*Image, error) {
+func Open(ctx context.Context, src image.Location, opt image.Options) (*Image, error) {
 	img, err := image.Open(ctx, src, opt)
 	if err != nil {
 		return nil, err

@@ -23,7 +23,7 @@ import (
 
 func open(t *testing.T, img *mkimage.Image) *Image {
 	t.Helper()
-	in, err := Open(context.Background(), image.Source{Transport: transport.Layout, Path: img.Layout(t)}, image.Options{})
+	in, err := Open(context.Background(), image.Location{Transport: transport.Layout, Path: img.Layout(t)}, image.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -25,7 +25,7 @@ func CheckFiles(outputs []Output, files ...File) error {
 		if info, err := os.Stat(f.Path); err == nil && !info.Mode().IsRegular() {
 			continue
 		}
-		place := Output{Source: image.Source{Transport: transport.Archive, Path: f.Path}}.realPlace()
+		place := Output{Location: image.Location{Transport: transport.Archive, Path: f.Path}}.realPlace()
 		name := fmt.Sprintf("%s %q", f.Option, f.Path)
 		if before, twice := at[place]; twice {
 			return fmt.Errorf("%s and %s are the same file: one would replace the other", before, name)

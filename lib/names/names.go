@@ -18,9 +18,9 @@ import (
 
 // Source parses the name of a source. command is the command up to this name, for suggestions, or
 // empty.
-func Source(name, command string) (image.Source, error) {
+func Source(name, command string) (image.Location, error) {
 	if err := refuseImageName(name, command); err != nil {
-		return image.Source{}, err
+		return image.Location{}, err
 	}
 	src, err := transport.ParseSource(name)
 	if err == nil && !src.IsImage() {
@@ -41,17 +41,17 @@ func Directory(path string) error {
 }
 
 // Destination parses the name of a destination.
-func Destination(name string) (image.Source, error) {
+func Destination(name string) (image.Location, error) {
 	if err := refuseOutputName(name); err != nil {
-		return image.Source{}, err
+		return image.Location{}, err
 	}
 	return transport.ParseDestination(name)
 }
 
 // Image parses the name of an image.
-func Image(name string) (image.Source, error) {
+func Image(name string) (image.Location, error) {
 	if err := refuseImageName(name, ""); err != nil {
-		return image.Source{}, err
+		return image.Location{}, err
 	}
 	src, err := transport.ParseSource(name)
 	if err != nil || src.IsImage() {

@@ -13,7 +13,7 @@ import (
 
 // Output is a destination with the names of the image in it.
 type Output struct {
-	image.Source
+	image.Location
 	Also []string // names in addition to Ref
 }
 
@@ -26,14 +26,14 @@ func Outputs(destinations, tags []string) ([]Output, error) {
 		if err != nil {
 			return nil, err
 		}
-		outputs = append(outputs, Output{Source: target})
+		outputs = append(outputs, Output{Location: target})
 	}
 	if len(outputs) == 0 {
 		stdout, err := transport.ParseDestination("-")
 		if err != nil {
 			return nil, err
 		}
-		outputs = []Output{{Source: stdout}}
+		outputs = []Output{{Location: stdout}}
 	}
 	if err := checkDistinct(outputs); err != nil {
 		return nil, err

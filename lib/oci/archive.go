@@ -168,9 +168,9 @@ func (a *Archive) Blob(d v1.Descriptor, _ Hint, write func(io.Writer) error) err
 
 // Finish implements Destination. Readers of an archive that is written in place see every byte
 // immediately, so Commit writes the end of such an archive.
-func (a *Archive) Finish(index []byte) (Location, error) { return a.finish(index) }
+func (a *Archive) Finish(index []byte) (Finished, error) { return a.finish(index) }
 
-func (a *Archive) finish(index []byte, more ...fileEntry) (at Location, err error) {
+func (a *Archive) finish(index []byte, more ...fileEntry) (at Finished, err error) {
 	err = a.do(func() error {
 		if _, err := CheckIndex(index, func(d digest.Digest) bool { _, ok := a.blobs[d]; return ok }); err != nil {
 			return err
@@ -183,7 +183,7 @@ func (a *Archive) finish(index []byte, more ...fileEntry) (at Location, err erro
 		return a.writeEnd()
 	})
 	if err != nil {
-		return Location{}, errors.Join(err, a.Discard())
+		return Finished{}, errors.Join(err, a.Discard())
 	}
 	return at, nil
 }

@@ -33,8 +33,8 @@ type Destination interface {
 	NewBlob(size int64, open bool) (BlobWriter, error)
 
 	// Finish writes the index and completes the image. If Options.Readable is set, the image can be
-	// read at the location.
-	Finish(index []byte) (Location, error)
+	// read at the place that it returns.
+	Finish(index []byte) (Finished, error)
 
 	// Commit makes the finished image visible.
 	Commit() error
@@ -84,8 +84,8 @@ const (
 	Stacked                    // Blob only, layers in image order, with their DiffIDs
 )
 
-// Location says where a finished image can be read before Commit, in its transport's form.
-type Location struct {
+// Finished says where a finished image can be read before Commit, in its transport's form.
+type Finished struct {
 	Path string // of the file or directory, possibly a temporary name
 	Ref  string // the image's name or digest there; empty if it is the only image
 }

@@ -162,18 +162,18 @@ func (l *Layout) state() error {
 }
 
 // Finish implements Destination.
-func (l *Layout) Finish(index []byte) (at Location, err error) {
+func (l *Layout) Finish(index []byte) (at Finished, err error) {
 	if err = l.state(); err == nil {
 		at, err = l.finish(index)
 		err = l.fail(err)
 	}
 	if err != nil {
-		return Location{}, errors.Join(err, l.Discard())
+		return Finished{}, errors.Join(err, l.Discard())
 	}
 	return at, nil
 }
 
-func (l *Layout) finish(index []byte) (at Location, err error) {
+func (l *Layout) finish(index []byte) (at Finished, err error) {
 	if len(l.temps) > 0 {
 		return at, errors.New("a blob is not finished")
 	}

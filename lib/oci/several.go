@@ -25,7 +25,7 @@ type Output struct {
 // image appears in none of them.
 type Several struct {
 	outputs []Output
-	at      []Location // per output, after Finish
+	at      []Finished // per output, after Finish
 }
 
 var _ Destination = (*Several)(nil)
@@ -69,23 +69,23 @@ func (s *Several) Blob(d v1.Descriptor, hint Hint, write func(io.Writer) error) 
 func (s *Several) NewBlob(int64, bool) (BlobWriter, error) { return nil, nil }
 
 // Finish implements Destination. It returns the location in the first output.
-func (s *Several) Finish(index []byte) (Location, error) {
+func (s *Several) Finish(index []byte) (Finished, error) {
 	for _, o := range s.outputs {
 		own, err := o.index(index)
-		var at Location
+		var at Finished
 		if err == nil {
 			at, err = o.Finish(own)
 		}
 		if err != nil {
-			return Location{}, errors.Join(err, s.Discard())
+			return Finished{}, errors.Join(err, s.Discard())
 		}
 		s.at = append(s.at, at)
 	}
 	return s.at[0], nil
 }
 
-// Locations returns where the finished image can be read, for each output.
-func (s *Several) Locations() []Location { return s.at }
+// Finished returns where the finished image can be read, for each output.
+func (s *Several) Finished() []Finished { return s.at }
 
 // index returns an index with the image's names in an output.
 func (o Output) index(index []byte) ([]byte, error) {

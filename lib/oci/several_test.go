@@ -43,7 +43,7 @@ func TestSeveral(t *testing.T) {
 		t.Errorf("it has the traits %v", s.Traits())
 	}
 	finishImage(t, s, image(""))
-	if n := len(s.Locations()); n != 3 {
+	if n := len(s.Finished()); n != 3 {
 		t.Errorf("there are %d locations", n)
 	}
 	if err := s.Commit(); err != nil {
@@ -73,9 +73,9 @@ type failing struct {
 	finish, commit error
 }
 
-func (f failing) Finish(index []byte) (Location, error) {
+func (f failing) Finish(index []byte) (Finished, error) {
 	if f.finish != nil {
-		return Location{}, errors.Join(f.finish, f.Destination.Discard())
+		return Finished{}, errors.Join(f.finish, f.Destination.Discard())
 	}
 	return f.Destination.Finish(index)
 }

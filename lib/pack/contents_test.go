@@ -54,7 +54,7 @@ func (s *texts) ReadStart(f *format.File, p []byte) (int, error) {
 	return copy(p, data.Bytes()), err
 }
 
-func (s *texts) open(context.Context, *format.Header) (Source, error) {
+func (s *texts) open(context.Context, *format.Header) (Contents, error) {
 	s.opened.Add(1)
 	return s, nil
 }
@@ -294,7 +294,7 @@ func TestReadFaults(t *testing.T) {
 	}
 	_, first := run(t, Options{Open: (&texts{}).open}, datedRoot()...)
 	for err, gone := range map[error]bool{fs.ErrNotExist: true, fs.ErrPermission: true, errors.New("down"): false} {
-		open := func(context.Context, *format.Header) (Source, error) { return nil, err }
+		open := func(context.Context, *format.Header) (Contents, error) { return nil, err }
 		_, report, got := try(Options{Open: open, Previous: layoutOf(first)}, datedRoot()...)
 		if gone != (got == nil) || gone && !report.NoSource {
 			t.Errorf("%v: got %+v, %v", err, report, got)

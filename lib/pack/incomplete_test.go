@@ -47,7 +47,7 @@ func newCounted(of map[string]string) *counted {
 	return &counted{&texts{of: of}, map[string]int{}, map[string]int{}}
 }
 
-func (s *counted) open(context.Context, *format.Header) (Source, error) { return s, nil }
+func (s *counted) open(context.Context, *format.Header) (Contents, error) { return s, nil }
 
 // mixedRoot has everything that contents are made of: links, compiled Python, empty files, several
 // components in a directory, and files of a package.

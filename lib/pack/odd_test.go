@@ -88,7 +88,7 @@ func (s *counting) NewReader() Reader {
 	return s.texts.NewReader()
 }
 
-func (s *counting) open(context.Context, *format.Header) (Source, error) { return s, nil }
+func (s *counting) open(context.Context, *format.Header) (Contents, error) { return s, nil }
 
 // Files are read by as many readers as there are threads.
 func TestReadersAreBounded(t *testing.T) {

@@ -56,7 +56,7 @@ type Options struct {
 	// Open opens the source in a header, to find out whether contents have changed. If Open is nil
 	// or fails with fs.ErrNotExist or fs.ErrPermission, contents are unknown: no component keeps
 	// the last image's times, and files keep their own times.
-	Open func(context.Context, *format.Header) (Source, error)
+	Open func(context.Context, *format.Header) (Contents, error)
 	// Incomplete says that package write receives the layers' records and completes Contents for
 	// components whose files pack does not have to read. A plan (Planned) and patch layers need
 	// complete Contents from pack, so do not set Incomplete for them.

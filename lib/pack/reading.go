@@ -22,8 +22,8 @@ import (
 	"chunkah/lib/pyc"
 )
 
-// Source provides the contents of files.
-type Source interface {
+// Contents provides the contents of files.
+type Contents interface {
 	// NewReader returns a reader for one goroutine.
 	NewReader() Reader
 	Close() error
@@ -56,7 +56,7 @@ type reading struct {
 	all bool
 	// partial is set if package write hashes the files of components that cannot keep their times.
 	partial bool
-	src     Source // nil until a file is read
+	src     Contents // nil until a file is read
 }
 
 // read reads the files of components whose times no package bounds, and sets the components'

@@ -19,7 +19,7 @@ import (
 
 // Layout reads a layout from a plan or an image. An error means that reading failed. Invalid
 // contents are reported in a note.
-func Layout(ctx context.Context, src image.Source, opt image.Options) (prev *group.Previous, note, err error) {
+func Layout(ctx context.Context, src image.Location, opt image.Options) (prev *group.Previous, note, err error) {
 	if src, err = Resolve(src); err != nil {
 		return nil, nil, err
 	}
@@ -45,7 +45,7 @@ func noteOf(text string) error {
 
 // ofImage reads the layout of an image. It returns an error only if the system or registry cannot
 // provide the manifest. A damaged image is used as far as it can be read.
-func ofImage(ctx context.Context, src image.Source, opt image.Options) (prev *group.Previous, note, err error) {
+func ofImage(ctx context.Context, src image.Location, opt image.Options) (prev *group.Previous, note, err error) {
 	img, err := image.Open(ctx, src, opt)
 	var refused syscall.Errno
 	var part *image.PartError
@@ -63,7 +63,7 @@ func ofImage(ctx context.Context, src image.Source, opt image.Options) (prev *gr
 
 // Resolve detects what a path without a transport is: a layout directory, an archive or a plan.
 // Anything that is not a regular file or directory, such as a pipe, is treated as a plan.
-func Resolve(src image.Source) (image.Source, error) {
+func Resolve(src image.Location) (image.Location, error) {
 	if src.IsImage() {
 		return src, nil
 	}

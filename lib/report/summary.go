@@ -27,7 +27,7 @@ import (
 type Image struct {
 	*write.Report
 	Outputs  []names.Output
-	Previous *image.Source // nil if unknown, like Costs
+	Previous *image.Location // nil if unknown, like Costs
 	Costs    []reuse.Cost
 	Options  []string // options for a command that reads the image
 	Part     bool     // the image is part of an index that is not complete yet

@@ -63,7 +63,7 @@ func (byName) Load(_ context.Context, t *assign.Tree) (*assign.Result, error) {
 func open(t *testing.T, read bool, layers []mkimage.Layer) *inspect.Image {
 	t.Helper()
 	img := &mkimage.Image{Layers: layers}
-	in, err := inspect.Open(context.Background(), image.Source{Transport: transport.Layout, Path: img.Layout(t)}, image.Options{})
+	in, err := inspect.Open(context.Background(), image.Location{Transport: transport.Layout, Path: img.Layout(t)}, image.Options{})
 	if err == nil && read {
 		err = in.Read(context.Background(), inspect.Options{Repos: []assign.Repo{byName{}}})
 	}

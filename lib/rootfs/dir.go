@@ -45,8 +45,8 @@ func (d *Dir) Close() error {
 // Names returns the names in the directory, sorted by bytes. It reads the directory only once: a
 // second call returns no names.
 func (d *Dir) Names() ([]string, error) {
-	if d.root.src != nil {
-		return d.root.src.Names(d.path)
+	if d.root.tree != nil {
+		return d.root.tree.Names(d.path)
 	}
 	var names []string
 	for {
@@ -68,8 +68,8 @@ func (d *Dir) Names() ([]string, error) {
 
 // Stat describes the directory itself. It does not detect mount points.
 func (d *Dir) Stat() (Stat, error) {
-	if d.root.src != nil {
-		return d.root.src.Stat(d.path)
+	if d.root.tree != nil {
+		return d.root.tree.Stat(d.path)
 	}
 	st, err := fstat(d.fd)
 	if err != nil {
@@ -91,8 +91,8 @@ func (d *Dir) Lstat(name string) (st Stat, err error) {
 
 func (d *Dir) lstat(name string) (Stat, error) {
 	switch {
-	case d.root.src != nil:
-		return d.root.src.Stat(d.join(name))
+	case d.root.tree != nil:
+		return d.root.tree.Stat(d.join(name))
 	case d.root.mounts == nil:
 		return statx(d.fd, name)
 	}
@@ -106,8 +106,8 @@ func (d *Dir) Readlink(name string) (string, error) {
 	if err := checkName(name); err != nil {
 		return "", fmt.Errorf("reading symlink %q: %w", d.join(name), err)
 	}
-	if d.root.src != nil {
-		return d.root.src.Readlink(d.join(name))
+	if d.root.tree != nil {
+		return d.root.tree.Readlink(d.join(name))
 	}
 	buf := d.buf[:format.MaxTarget+1]
 	var n int
@@ -123,7 +123,7 @@ func (d *Dir) Readlink(name string) (string, error) {
 
 // Readable returns an error if this process cannot read the regular file name.
 func (d *Dir) Readable(name string) error {
-	if d.root.readsAll || d.root.src != nil {
+	if d.root.readsAll || d.root.tree != nil {
 		return nil
 	}
 	err := checkName(name)
@@ -152,7 +152,7 @@ func (d *Dir) isRegular(name string) error {
 	if err := checkName(name); err != nil {
 		return err
 	}
-	if d.root.src != nil {
+	if d.root.tree != nil {
 		return nil // checked by openVirtual
 	}
 	st, err := fstatat(d.fd, name)
@@ -193,7 +193,7 @@ func (d *Dir) openSeen(f *File, name string) error {
 	if err := checkName(name); err != nil {
 		return err
 	}
-	if d.root.src != nil {
+	if d.root.tree != nil {
 		return d.openVirtual(f, name)
 	}
 	fd, err := d.root.openStep(d.fd, name, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY)

@@ -17,9 +17,9 @@ type File struct {
 	fd        int
 	dir, name string // joined only when needed, which is rare
 	opened    Stat
-	// contents replaces fd in a virtual tree. src is the source of contents.
+	// contents replaces fd in a virtual tree. tree is where it comes from.
 	contents *io.SectionReader
-	src      Source
+	tree     Tree
 }
 
 // Name returns the file's path in the tree.
@@ -59,14 +59,14 @@ func (f *File) Stat() (Stat, error) {
 		}
 		return st, err
 	}
-	st, err := f.src.Stat(f.Name())
+	st, err := f.tree.Stat(f.Name())
 	if err != nil {
 		return st, fmt.Errorf("reading metadata of %q: %w", f.Name(), err)
 	}
 	return st, nil
 }
 
-// Virtual reports whether the file belongs to a Source. Such a file need not be closed.
+// Virtual reports whether the file belongs to a Tree. Such a file need not be closed.
 func (f *File) Virtual() bool { return f.contents != nil }
 
 // Close closes the file. It can be called twice.

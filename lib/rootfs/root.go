@@ -30,8 +30,8 @@ var errPath = errors.New("is not a clean path")
 type Root struct {
 	dir  *os.File
 	path string
-	// src replaces dir in a virtual tree.
-	src Source
+	// tree replaces dir in a virtual tree.
+	tree Tree
 	// plain is set if openat2 is missing or blocked by a filter. Each name of a path is then opened
 	// separately.
 	plain bool
@@ -77,8 +77,8 @@ func (r *Root) Path() string { return r.path }
 
 // Close closes the tree. It can be called twice. Files opened from the tree stay open.
 func (r *Root) Close() error {
-	if r.src != nil {
-		return r.src.Close()
+	if r.tree != nil {
+		return r.tree.Close()
 	}
 	if err := r.dir.Close(); !errors.Is(err, fs.ErrClosed) {
 		return err
@@ -88,7 +88,7 @@ func (r *Root) Close() error {
 
 // OpenDir opens the directory at a physical path, that is, a path without symlinks.
 func (r *Root) OpenDir(path string) (*Dir, error) {
-	if r.src != nil {
+	if r.tree != nil {
 		d, err := r.openVirtual(path)
 		if err != nil {
 			return nil, fmt.Errorf("opening directory %q: %w", path, err)

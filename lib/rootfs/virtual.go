@@ -9,10 +9,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Source provides a virtual tree, such as the tree of an image. Paths are physical and clean, and
-// "/" is the root. For missing files, errors wrap fs.ErrNotExist. A Source is safe for concurrent
-// use. Images never change. For directories, Stat shows what changed during reading.
-type Source interface {
+// Tree is a virtual tree, such as the tree of an image. Paths are physical and clean, and "/" is
+// the root. For missing files, errors wrap fs.ErrNotExist. A Tree is safe for concurrent use.
+// Images never change. For directories, Stat shows what changed during reading.
+type Tree interface {
 	// Stat describes the file at path, without following a symlink. Dev, Ino and Links identify
 	// hard links as in a file system.
 	Stat(path string) (Stat, error)
@@ -22,10 +22,10 @@ type Source interface {
 	// Xattrs returns all extended attributes, sorted by name.
 	Xattrs(path string) ([]Xattr, error)
 	// Open returns the contents of a regular file. The length is the size reported by Stat. The
-	// reader need not be closed, is valid as long as the source, and can be used by only one
+	// reader need not be closed, is valid as long as the tree, and can be used by only one
 	// goroutine.
 	Open(path string) (io.ReaderAt, error)
-	// Close releases the source's resources. It can be called twice. Root.Close calls it.
+	// Close releases the tree's resources. It can be called twice. Root.Close calls it.
 	Close() error
 }
 
@@ -35,20 +35,20 @@ type Xattr struct {
 	Value []byte
 }
 
-// Virtual returns the tree of a source, so that all code that reads directories can read images
-// too. name replaces the path of a directory.
-func Virtual(name string, src Source) *Root {
-	return &Root{path: name, src: src}
+// Virtual returns a root with a virtual tree, so that all code that reads directories can read
+// images too. name replaces the path of a directory.
+func Virtual(name string, tree Tree) *Root {
+	return &Root{path: name, tree: tree}
 }
 
-// openVirtual opens a directory of a source.
+// openVirtual opens a directory of a virtual tree.
 func (r *Root) openVirtual(path string) (*Dir, error) {
 	if rel := strings.TrimPrefix(path, "/"); rel != "" {
 		if err := checkPath(rel); err != nil {
 			return nil, err
 		}
 	}
-	st, err := r.src.Stat(path)
+	st, err := r.tree.Stat(path)
 	if err != nil {
 		return nil, err
 	}
@@ -63,23 +63,23 @@ const noFD = -1
 
 // openVirtual opens the file called name in the directory.
 func (d *Dir) openVirtual(f *File, name string) error {
-	st, err := d.root.src.Stat(d.join(name))
+	st, err := d.root.tree.Stat(d.join(name))
 	if err != nil {
 		return err
 	}
 	if !st.regular() {
 		return ErrNotRegular
 	}
-	contents, err := d.root.src.Open(d.join(name))
+	contents, err := d.root.tree.Open(d.join(name))
 	if err != nil {
 		return err
 	}
-	f.fd, f.opened, f.src, f.contents = noFD, st, d.root.src, io.NewSectionReader(contents, 0, st.Size)
+	f.fd, f.opened, f.tree, f.contents = noFD, st, d.root.tree, io.NewSectionReader(contents, 0, st.Size)
 	return nil
 }
 
 func (d *Dir) virtualXattrs(name string, choose func(names []string) []string) ([]Xattr, error) {
-	all, err := d.root.src.Xattrs(d.join(name))
+	all, err := d.root.tree.Xattrs(d.join(name))
 	if err != nil {
 		return nil, d.xattrError(name, err)
 	}
@@ -97,8 +97,8 @@ func (d *Dir) virtualXattrs(name string, choose func(names []string) []string) (
 	return list, nil
 }
 
-// virtualRead returns the result of reading a source's file. If a file ends early, the source is at
-// fault, and the caller must see the error.
+// virtualRead returns the result of reading a file of a virtual tree. If a file ends early, the
+// tree is at fault, and the caller must see the error.
 func (f *File) virtualRead(n int, err error) (int, error) {
 	if err == nil || errors.Is(err, io.EOF) {
 		return n, err

@@ -17,7 +17,7 @@ import (
 // in the same order. Attributes that no longer exist when they are read, or that are listed but
 // have no value, are left out.
 func (d *Dir) Xattrs(name string, choose func(names []string) []string) ([]Xattr, error) {
-	if d.root.src != nil {
+	if d.root.tree != nil {
 		return d.virtualXattrs(name, choose)
 	}
 	names, err := d.xattrNames(name)

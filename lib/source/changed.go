@@ -16,7 +16,7 @@ import (
 
 // changed shows the difference between an image and its lowest layers: files in the layers above,
 // with their parent directories, and, as in overlayfs, a character device 0, 0 for each deleted
-// file. It is a rootfs.Source.
+// file. It is a rootfs.Tree.
 type changed struct {
 	tree  *image.Tree
 	names map[string][]string // by visible directory: names of its visible files
@@ -108,10 +108,10 @@ func (c *changed) show(path string) {
 	}
 }
 
-// Close implements rootfs.Source. The caller closes the tree.
+// Close implements rootfs.Tree. The caller closes the tree.
 func (c *changed) Close() error { return nil }
 
-// Stat implements rootfs.Source.
+// Stat implements rootfs.Tree.
 func (c *changed) Stat(path string) (rootfs.Stat, error) {
 	if c.gone[path] {
 		return rootfs.Stat{Mode: unix.S_IFCHR, Links: 1}, nil
@@ -119,7 +119,7 @@ func (c *changed) Stat(path string) (rootfs.Stat, error) {
 	return c.tree.Stat(path)
 }
 
-// Names implements rootfs.Source. A directory of which only the attributes changed is shown without
+// Names implements rootfs.Tree. A directory of which only the attributes changed is shown without
 // names.
 func (c *changed) Names(dir string) ([]string, error) {
 	if c.gone[dir] {
@@ -131,10 +131,10 @@ func (c *changed) Names(dir string) ([]string, error) {
 	return c.names[dir], nil
 }
 
-// Readlink implements rootfs.Source.
+// Readlink implements rootfs.Tree.
 func (c *changed) Readlink(path string) (string, error) { return c.tree.Readlink(path) }
 
-// Xattrs implements rootfs.Source.
+// Xattrs implements rootfs.Tree.
 func (c *changed) Xattrs(path string) ([]rootfs.Xattr, error) {
 	if c.gone[path] {
 		return nil, nil
@@ -142,7 +142,7 @@ func (c *changed) Xattrs(path string) ([]rootfs.Xattr, error) {
 	return c.tree.Xattrs(path)
 }
 
-// Open implements rootfs.Source.
+// Open implements rootfs.Tree.
 func (c *changed) Open(path string) (io.ReaderAt, error) {
 	if c.gone[path] {
 		return nil, fs.ErrNotExist

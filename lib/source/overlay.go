@@ -15,7 +15,7 @@ import (
 )
 
 // overlay merges trees, with the last tree on top: directories are merged, other files replace
-// those below. It is a rootfs.Source.
+// those below. It is a rootfs.Tree.
 type overlay struct {
 	trees []*shown // from the bottom up
 }
@@ -113,7 +113,7 @@ func isAbsent(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP)
 }
 
-// Stat implements rootfs.Source. All images use device 0, which no directory has, and their inode
+// Stat implements rootfs.Tree. All images use device 0, which no directory has, and their inode
 // numbers overlap. So each image gets its own device number.
 func (o *overlay) Stat(path string) (rootfs.Stat, error) {
 	at, st, err := o.find(path)
@@ -123,7 +123,7 @@ func (o *overlay) Stat(path string) (rootfs.Stat, error) {
 	return st, err
 }
 
-// Names implements rootfs.Source.
+// Names implements rootfs.Tree.
 func (o *overlay) Names(dir string) ([]string, error) {
 	top, st, err := o.find(dir)
 	if err != nil {
@@ -156,7 +156,7 @@ func (o *overlay) Names(dir string) ([]string, error) {
 	return slices.Compact(names), nil
 }
 
-// Readlink implements rootfs.Source.
+// Readlink implements rootfs.Tree.
 func (o *overlay) Readlink(path string) (target string, err error) {
 	err = o.in(path, func(d *rootfs.Dir, name string) error {
 		target, err = d.Readlink(name)
@@ -165,7 +165,7 @@ func (o *overlay) Readlink(path string) (target string, err error) {
 	return target, err
 }
 
-// Xattrs implements rootfs.Source.
+// Xattrs implements rootfs.Tree.
 func (o *overlay) Xattrs(path string) (list []rootfs.Xattr, err error) {
 	err = o.in(path, func(d *rootfs.Dir, name string) error {
 		list, err = d.Xattrs(name, func(names []string) []string { return names })
@@ -174,7 +174,7 @@ func (o *overlay) Xattrs(path string) (list []rootfs.Xattr, err error) {
 	return list, err
 }
 
-// Open implements rootfs.Source. A file in a directory is opened for each read, because its reader
+// Open implements rootfs.Tree. A file in a directory is opened for each read, because its reader
 // is never closed.
 func (o *overlay) Open(path string) (io.ReaderAt, error) {
 	at, _, err := o.find(path)

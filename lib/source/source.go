@@ -143,7 +143,7 @@ func (s *Set) open(ctx context.Context, name string, opt Options) error {
 	return s.openTar(ctx, src, opt)
 }
 
-func (s *Set) openTar(ctx context.Context, src image.Source, opt Options) error {
+func (s *Set) openTar(ctx context.Context, src image.Location, opt Options) error {
 	tree, err := image.FlattenTar(ctx, src, opt.Image, image.FlattenOptions{Spool: opt.Image.Spool, MaxBytes: opt.Image.MaxBytes, Sums: opt.Sums, Store: opt.Store, Work: opt.Image.Work})
 	if err != nil {
 		return err
@@ -161,11 +161,11 @@ func (s *Set) openDir(path string) error {
 		return err
 	}
 	s.trees, s.pasts = append(s.trees, root), append(s.pasts, past{})
-	s.names = append(s.names, image.Source{Transport: transport.Directory, Path: root.Path()}.String())
+	s.names = append(s.names, image.Location{Transport: transport.Directory, Path: root.Path()}.String())
 	return nil
 }
 
-func (s *Set) openImage(ctx context.Context, src image.Source, opt Options) error {
+func (s *Set) openImage(ctx context.Context, src image.Location, opt Options) error {
 	img, err := image.Open(ctx, src, opt.Image)
 	if err != nil {
 		return err

@@ -18,7 +18,7 @@ var Archive = &image.Transport{
 		"or write docker-archive:PATH, which podman load and docker load read with all names",
 	CheckRef: oci.CheckRefName,
 	Open:     image.OpenArchive,
-	Create: func(ctx context.Context, to image.Source, opt image.CreateOptions) (oci.Destination, error) {
+	Create: func(ctx context.Context, to image.Location, opt image.CreateOptions) (oci.Destination, error) {
 		return createArchive(ctx, to, opt)
 	},
 }
@@ -29,7 +29,7 @@ var DockerArchive = &image.Transport{
 	Syntax: image.PathRef, File: true, DockerFormat: true, ByConfig: true,
 	CheckRef: oci.CheckTag,
 	Open:     image.OpenDockerArchive,
-	Create: func(ctx context.Context, to image.Source, opt image.CreateOptions) (oci.Destination, error) {
+	Create: func(ctx context.Context, to image.Location, opt image.CreateOptions) (oci.Destination, error) {
 		a, err := createArchive(ctx, to, opt)
 		if err != nil {
 			return nil, err
@@ -41,7 +41,7 @@ var DockerArchive = &image.Transport{
 // createArchive writes to standard output, a named pipe or a file. A pipe can have a slow reader,
 // or no reader yet. Neither may delay cancelling the command, so the pipe is closed only when the
 // process ends. CreateArchive refuses a pipe if the image must be readable.
-func createArchive(ctx context.Context, to image.Source, opt image.CreateOptions) (*oci.Archive, error) {
+func createArchive(ctx context.Context, to image.Location, opt image.CreateOptions) (*oci.Archive, error) {
 	if to.IsStdout() {
 		return oci.NewArchive(opt.Stdout, opt.Options), nil
 	}

@@ -33,7 +33,7 @@ func checkDaemonRef(ref string) error {
 
 // openDaemon reads the image from the daemon as one stream, which is spooled like the output of
 // docker save.
-func openDaemon(ctx context.Context, src image.Source, opt image.Options) (image.Fetcher, error) {
+func openDaemon(ctx context.Context, src image.Location, opt image.Options) (image.Fetcher, error) {
 	client, err := daemon.Open()
 	if err != nil {
 		return nil, err
@@ -69,7 +69,7 @@ func (i daemonImage) Manifest(ctx context.Context, _ string) (data []byte, media
 func (i daemonImage) Ref() string { return i.id }
 
 // createDaemon streams a docker archive to the daemon, which loads it once it is complete.
-func createDaemon(ctx context.Context, to image.Source, opt image.CreateOptions) (oci.Destination, error) {
+func createDaemon(ctx context.Context, to image.Location, opt image.CreateOptions) (oci.Destination, error) {
 	if opt.Readable {
 		return nil, errors.New("--verify must read the image before it appears, which a Docker daemon does not allow: use docker-archive:FILE and docker load")
 	}

@@ -13,7 +13,7 @@ var Layout = &image.Transport{
 	Syntax:   image.PathRef,
 	CheckRef: oci.CheckRefName,
 	Open:     image.OpenLayout,
-	Create: func(_ context.Context, to image.Source, opt image.CreateOptions) (oci.Destination, error) {
+	Create: func(_ context.Context, to image.Location, opt image.CreateOptions) (oci.Destination, error) {
 		return oci.OpenLayout(to.Path, to.Ref, opt.Options)
 	},
 }

@@ -20,10 +20,10 @@ var Registry = &image.Transport{
 		return err
 	},
 	Tag: tagOf,
-	Open: func(_ context.Context, src image.Source, opt image.Options) (image.Fetcher, error) {
+	Open: func(_ context.Context, src image.Location, opt image.Options) (image.Fetcher, error) {
 		return openMirrors(src.Ref, opt)
 	},
-	Create: func(ctx context.Context, to image.Source, opt image.CreateOptions) (oci.Destination, error) {
+	Create: func(ctx context.Context, to image.Location, opt image.CreateOptions) (oci.Destination, error) {
 		repo, err := Repository(to.Ref, opt.Registry)
 		if err != nil {
 			return nil, err

@@ -30,14 +30,14 @@ var Storage = &image.Transport{
 		}
 		return store.Dir()
 	},
-	Open: func(_ context.Context, src image.Source, _ image.Options) (image.Fetcher, error) {
+	Open: func(_ context.Context, src image.Location, _ image.Options) (image.Fetcher, error) {
 		store, name, err := storage.ParseRef(src.Ref)
 		if err != nil {
 			return nil, err
 		}
 		return storage.Open(store, name)
 	},
-	Create: func(_ context.Context, to image.Source, opt image.CreateOptions) (oci.Destination, error) {
+	Create: func(_ context.Context, to image.Location, opt image.CreateOptions) (oci.Destination, error) {
 		store, name, err := storage.ParseRef(to.Ref)
 		if err != nil {
 			return nil, err

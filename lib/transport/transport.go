@@ -70,7 +70,7 @@ func texts(some func(*image.Transport) bool, text func(*image.Transport) string)
 // Such a path can contain colons after a slash, as in ./a:b. After a transport, the path ends at
 // the first colon, except after dir:. A REF is NAME[:TAG], NAME@DIGEST or @DIGEST. The archive "-"
 // is standard input.
-func ParseSource(s string) (image.Source, error) {
+func ParseSource(s string) (image.Location, error) {
 	src, err := sources.parse(s)
 	if err != nil {
 		return src, err
@@ -80,7 +80,7 @@ func ParseSource(s string) (image.Source, error) {
 	}
 	if _, d, ok := strings.Cut(src.Ref, "@"); ok && (src.Syntax == image.PathRef || src.Network) { // manifest digest
 		if err := digest.Digest(d).Validate(); err != nil {
-			return image.Source{}, fmt.Errorf("source %q has the digest %q: %w", s, d, err)
+			return image.Location{}, fmt.Errorf("source %q has the digest %q: %w", s, d, err)
 		}
 	}
 	if src.Syntax == image.RefOnly {
@@ -91,7 +91,7 @@ func ParseSource(s string) (image.Source, error) {
 
 // ParseDestination parses the name of a destination. A name without a transport is the path of an
 // OCI archive. The archive "-" is standard output.
-func ParseDestination(s string) (image.Source, error) {
+func ParseDestination(s string) (image.Location, error) {
 	to, err := destinations.parse(s)
 	if err == nil && to.Ref != "" {
 		err = destinations.checkRef(s, to)
@@ -104,7 +104,7 @@ func ParseDestination(s string) (image.Source, error) {
 	return to, err
 }
 
-func (side side) checkRef(s string, src image.Source) error {
+func (side side) checkRef(s string, src image.Location) error {
 	if err := src.CheckRef(src.Ref); err != nil {
 		return fmt.Errorf("%s %q: %w", side.name, s, err)
 	}
@@ -113,14 +113,14 @@ func (side side) checkRef(s string, src image.Source) error {
 
 var transportForm = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*:`)
 
-func (side side) parse(s string) (image.Source, error) {
+func (side side) parse(s string) (image.Location, error) {
 	switch {
 	case s == "":
-		return image.Source{}, fmt.Errorf("%s is empty: %s", side.name, side.want())
+		return image.Location{}, fmt.Errorf("%s is empty: %s", side.name, side.want())
 	case strings.ContainsRune(s, 0):
-		return image.Source{}, fmt.Errorf("%s %q contains a NUL", side.name, s)
+		return image.Location{}, fmt.Errorf("%s %q contains a NUL", side.name, s)
 	case !transportForm.MatchString(s):
-		return image.Source{Transport: side.plain, Path: s}, nil
+		return image.Location{Transport: side.plain, Path: s}, nil
 	}
 	for _, t := range All {
 		if rest, ok := strings.CutPrefix(s, t.Prefix); ok && side.takes(t) {
@@ -131,11 +131,11 @@ func (side side) parse(s string) (image.Source, error) {
 			return src, nil
 		}
 	}
-	return image.Source{}, side.unknown(s)
+	return image.Location{}, side.unknown(s)
 }
 
 // parseRest parses the part after a prefix.
-func parseRest(t *image.Transport, rest string) (image.Source, error) {
+func parseRest(t *image.Transport, rest string) (image.Location, error) {
 	path, ref, named := rest, "", false
 	switch t.Syntax {
 	case image.RefOnly:
@@ -145,11 +145,11 @@ func parseRest(t *image.Transport, rest string) (image.Source, error) {
 	}
 	switch {
 	case path == "" && t.Syntax != image.RefOnly:
-		return image.Source{}, errors.New("has no path")
+		return image.Location{}, errors.New("has no path")
 	case named && ref == "":
-		return image.Source{}, errors.New("has no name after the colon")
+		return image.Location{}, errors.New("has no name after the colon")
 	}
-	return image.Source{Transport: t, Path: path, Ref: ref}, nil
+	return image.Location{Transport: t, Path: path, Ref: ref}, nil
 }
 
 // want lists the valid forms of names.

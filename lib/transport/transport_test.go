@@ -12,7 +12,7 @@ import (
 
 func TestParseSource(t *testing.T) {
 	const hex = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
-	for in, want := range map[string]image.Source{
+	for in, want := range map[string]image.Location{
 		"root":                        {Transport: Directory, Path: "root"},
 		"/a:b":                        {Transport: Directory, Path: "/a:b"},
 		"./a:b":                       {Transport: Directory, Path: "./a:b"},
@@ -68,7 +68,7 @@ func TestParseSource(t *testing.T) {
 
 func TestParseDestination(t *testing.T) {
 	const hex = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
-	for in, want := range map[string]image.Source{
+	for in, want := range map[string]image.Location{
 		"out.ociarchive":               {Transport: Archive, Path: "out.ociarchive"},
 		"/a:b":                         {Transport: Archive, Path: "/a:b"},
 		"./a:b":                        {Transport: Archive, Path: "./a:b"},

@@ -34,7 +34,7 @@ func TestEntriesOfLayers(t *testing.T) {
 			{Tar: mk.Tar(t, mk.Dir("./"), mk.File("e", "")), History: v1.History{CreatedBy: plan.Author, Comment: comment}},
 			{Tar: mk.Tar(t, mk.File(".wh.e", "")), History: v1.History{CreatedBy: "another tool"}},
 		}}
-		r, err := Run(context.Background(), image.Source{Transport: transport.Layout, Path: img.Layout(t)}, Options{Stale: true})
+		r, err := Run(context.Background(), image.Location{Transport: transport.Layout, Path: img.Layout(t)}, Options{Stale: true})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -92,9 +92,9 @@ func FuzzImage(f *testing.F) {
 		}
 		s.put(&manifest, "@config", config)
 		s.top = manifest
-		src := image.Source{Transport: &image.Transport{
+		src := image.Location{Transport: &image.Transport{
 			Prefix: "docker://", Syntax: image.RefOnly, Network: true,
-			Open: func(context.Context, image.Source, image.Options) (image.Fetcher, error) { return s, nil },
+			Open: func(context.Context, image.Location, image.Options) (image.Fetcher, error) { return s, nil },
 		}, Ref: "registry.example/a"}
 		opt := image.Options{MaxBytes: 16 << 20}
 		r, err := Run(t.Context(), src, Options{Image: opt})
@@ -112,7 +112,7 @@ func FuzzImage(f *testing.F) {
 }
 
 // readWhole reads an image as a source.
-func readWhole(ctx context.Context, src image.Source, opt image.Options) error {
+func readWhole(ctx context.Context, src image.Location, opt image.Options) error {
 	img, err := image.Open(ctx, src, opt)
 	if err != nil {
 		return err

@@ -86,7 +86,7 @@ func TestOtherIndexEntries(t *testing.T) {
 	run := func(opt Options, list ...v1.Descriptor) (*Report, error) {
 		nested := blobs.Add(v1.MediaTypeImageIndex, mk.Index(list...))
 		dir := mk.LayoutFiles(blobs, nested).WriteFolder(t)
-		return Run(context.Background(), image.Source{Transport: transport.Layout, Path: dir}, opt)
+		return Run(context.Background(), image.Location{Transport: transport.Layout, Path: dir}, opt)
 	}
 	for name, d := range all {
 		r, err := run(Options{}, d, linux)
@@ -126,7 +126,7 @@ func TestAbsentPlatforms(t *testing.T) {
 	delete(blobs, arm.Digest)
 	run := func(ref string) *Report {
 		dir := mk.LayoutFiles(blobs, nested).WriteFolder(t)
-		r, err := Run(context.Background(), image.Source{Transport: transport.Layout, Path: dir, Ref: ref}, Options{})
+		r, err := Run(context.Background(), image.Location{Transport: transport.Layout, Path: dir, Ref: ref}, Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -186,7 +186,7 @@ func TestWithoutLayers(t *testing.T) {
 	blobs := mk.Blobs{}
 	config := addJSON(t, blobs, v1.MediaTypeImageConfig, document{"architecture": "amd64", "os": "linux", "rootfs": document{"type": "layers"}, "history": []any{document{"created_by": "LABEL a=b", "empty_layer": true}}})
 	m := addJSON(t, blobs, v1.MediaTypeImageManifest, document{"schemaVersion": 2, "mediaType": v1.MediaTypeImageManifest, "config": config, "layers": []any{}})
-	r, err := Run(context.Background(), image.Source{Transport: transport.Layout, Path: mk.LayoutFiles(blobs, m).WriteFolder(t)}, Options{})
+	r, err := Run(context.Background(), image.Location{Transport: transport.Layout, Path: mk.LayoutFiles(blobs, m).WriteFolder(t)}, Options{})
 	if err != nil || len(r.Faults)+len(r.Notes) > 0 {
 		t.Errorf("got %+v, %v", r, err)
 	}

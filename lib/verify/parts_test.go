@@ -128,7 +128,7 @@ func verify(t *testing.T, p parts) *Report {
 	files := put(t, p)
 	var reports []*Report
 	for kind, path := range map[*image.Transport]string{transport.Layout: files.WriteFolder(t), transport.Archive: files.WriteArchive(t)} {
-		r, err := Run(context.Background(), image.Source{Transport: kind, Path: path}, Options{})
+		r, err := Run(context.Background(), image.Location{Transport: kind, Path: path}, Options{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -106,7 +106,7 @@ const (
 
 // Run verifies the image that src specifies, or the whole layout if src specifies no image. It
 // returns an error if the image cannot be reached.
-func Run(ctx context.Context, src image.Source, opt Options) (*Report, error) {
+func Run(ctx context.Context, src image.Location, opt Options) (*Report, error) {
 	fetch, err := image.OpenFetcher(ctx, src, opt.Image)
 	if err != nil {
 		return nil, fmt.Errorf("opening %q: %w", src, err)
@@ -142,7 +142,7 @@ func once(faults []Fault) []Fault {
 
 // verifier is the state of one run.
 type verifier struct {
-	src    image.Source
+	src    image.Location
 	opt    Options
 	fetch  image.Fetcher
 	seen   map[listing]bool // manifests and indexes

@@ -160,7 +160,7 @@ func TestEveryByte(t *testing.T) {
 			if err := os.WriteFile(filepath.Join(dir, f.Name), data, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			r, err := Run(context.Background(), image.Source{Transport: transport.Layout, Path: dir}, Options{})
+			r, err := Run(context.Background(), image.Location{Transport: transport.Layout, Path: dir}, Options{})
 			if err != nil || len(r.Faults) == 0 {
 				t.Errorf("byte %d of %s: %+v, %v", i, f.Name, r, err)
 			}
@@ -276,14 +276,14 @@ func TestIndexOfSeveral(t *testing.T) {
 	arm := (&mk.Image{Arch: "arm64", Layers: []mk.Layer{{Tar: own(t, mk.File("a", "arm"))}}}).Manifest(t, blobs)
 	nested := blobs.Add("application/vnd.oci.image.index.v1+json", mk.Index(amd, arm))
 	dir := mk.LayoutFiles(blobs, nested).WriteFolder(t)
-	r, err := Run(context.Background(), image.Source{Transport: transport.Layout, Path: dir}, Options{})
+	r, err := Run(context.Background(), image.Location{Transport: transport.Layout, Path: dir}, Options{})
 	if err != nil || len(r.Faults) > 0 || r.Images != 2 {
 		t.Errorf("got %+v, %v", r, err)
 	}
 	arm.Platform.Architecture = "riscv64"
 	nested = blobs.Add("application/vnd.oci.image.index.v1+json", mk.Index(amd, arm))
 	dir = mk.LayoutFiles(blobs, nested).WriteFolder(t)
-	r, err = Run(context.Background(), image.Source{Transport: transport.Layout, Path: dir}, Options{})
+	r, err = Run(context.Background(), image.Location{Transport: transport.Layout, Path: dir}, Options{})
 	if err != nil || len(r.Faults) != 1 || !strings.Contains(r.Faults[0].String(), ` of index sha256:`) {
 		t.Errorf("got %+v, %v", r, err)
 	}
@@ -292,7 +292,7 @@ func TestIndexOfSeveral(t *testing.T) {
 func TestDockerArchive(t *testing.T) {
 	img := &mk.Image{Layers: []mk.Layer{{Tar: own(t, mk.File("a", "a"))}, {Tar: own(t, mk.File("b", "bbb"))}}, Name: "app:1"}
 	files := mk.DockerFiles(t, img)
-	src := image.Source{Transport: transport.DockerArchive, Path: files.WriteArchive(t)}
+	src := image.Location{Transport: transport.DockerArchive, Path: files.WriteArchive(t)}
 	if r, err := Run(context.Background(), src, Options{}); err != nil || len(r.Faults) > 0 || r.Layers != 2 {
 		t.Errorf("got %+v, %v", r, err)
 	}
@@ -318,7 +318,7 @@ func TestDamagedDockerArchive(t *testing.T) {
 		for i := range files {
 			files[i].Data = bytes.Replace(files[i].Data, []byte(test.from), []byte(test.to), 1)
 		}
-		r, err := Run(context.Background(), image.Source{Transport: transport.DockerArchive, Path: files.WriteArchive(t)}, Options{})
+		r, err := Run(context.Background(), image.Location{Transport: transport.DockerArchive, Path: files.WriteArchive(t)}, Options{})
 		switch {
 		case test.want == "":
 			if err == nil {
@@ -333,7 +333,7 @@ func TestDamagedDockerArchive(t *testing.T) {
 // A missing image is an error, not a fault.
 func TestTrouble(t *testing.T) {
 	dir := put(t, parts{}).WriteFolder(t)
-	for _, src := range []image.Source{
+	for _, src := range []image.Location{
 		{Transport: transport.Layout, Path: dir, Ref: "no"}, {Transport: transport.Layout, Path: t.TempDir()},
 		{Transport: transport.Archive, Path: dir + "/none"}, {Transport: transport.Directory, Path: dir},
 	} {
@@ -344,7 +344,7 @@ func TestTrouble(t *testing.T) {
 	stopped := errors.New("stopped")
 	ctx, cancel := context.WithCancelCause(context.Background())
 	cancel(stopped)
-	if _, err := Run(ctx, image.Source{Transport: transport.Layout, Path: dir}, Options{}); !errors.Is(err, stopped) {
+	if _, err := Run(ctx, image.Location{Transport: transport.Layout, Path: dir}, Options{}); !errors.Is(err, stopped) {
 		t.Errorf("the error of a stopped run is %v", err)
 	}
 }
@@ -366,7 +366,7 @@ func TestWhole(t *testing.T) {
 			}
 			return nil
 		}}
-		_, err := Run(context.Background(), image.Source{Transport: transport.Layout, Path: put(t, p).WriteFolder(t)}, opt)
+		_, err := Run(context.Background(), image.Location{Transport: transport.Layout, Path: put(t, p).WriteFolder(t)}, opt)
 		if want := map[string]int{"good": 1}[name]; err != nil || calls != want {
 			t.Errorf("%s: %d calls, %v", name, calls, err)
 		}

@@ -169,7 +169,7 @@ func TestBytesChangeWithoutATrace(t *testing.T) {
 		f.Stamp = st.Stamp()
 		stream := sink{&format.Header{Version: 1, Stage: format.StagePack}, &format.Layer{Components: []string{"x"}}, f}
 		in := source(stream)
-		opt.Source = &Source{Root: tree}
+		opt.Inputs = &Inputs{Root: tree}
 		_, err = complete(t.Context(), &in, opt)
 		if name == "pipe" && (!errors.Is(err, errChanged) || !strings.Contains(err.Error(), "reading the files of layer 0 again")) || name != "pipe" && err != nil {
 			t.Errorf("%s: got %v", name, err)
@@ -245,7 +245,7 @@ func TestChangedBeforeFirstPass(t *testing.T) {
 					opt := to(filepath.Join(dir, output))
 					opt.SpoolDir, opt.Compression.Algorithm = dir, algorithm
 					fails(t, opt, stream, `"/d/victim"`)
-					opt.Source, opt.Scanned = &Source{Root: openRoot(t, root)}, true
+					opt.Inputs, opt.Scanned = &Inputs{Root: openRoot(t, root)}, true
 					fails(t, opt, stream, `"/d/victim"`)
 				}
 			}

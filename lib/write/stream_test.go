@@ -222,18 +222,18 @@ func TestEmptyRoot(t *testing.T) {
 	root := openRoot(t, t.TempDir())
 	stream := []format.Record{header(""), layerRecord(0), dir("/")}
 	for name, tt := range map[string]struct {
-		source *Source
+		source *Inputs
 		header *format.Header
 		refuse bool
 	}{
 		"directory":            {nil, header(root.Path()), true},
-		"another directory":    {&Source{Root: root}, header("/elsewhere"), true},
-		"image":                {&Source{Root: root, Config: &oci.Config{}}, header(""), false},
+		"another directory":    {&Inputs{Root: root}, header("/elsewhere"), true},
+		"image":                {&Inputs{Root: root, Config: &oci.Config{}}, header(""), false},
 		"nothing to read from": {nil, header(""), false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			opt := to(filepath.Join(t.TempDir(), "out"))
-			opt.Source = tt.source
+			opt.Inputs = tt.source
 			stream[0] = tt.header
 			if tt.refuse {
 				fails(t, opt, stream, fmt.Sprintf("%q is empty, or all its contents are excluded: mount the root there, or copy the root to this directory", root.Path()))

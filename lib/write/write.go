@@ -31,16 +31,15 @@ import (
 
 // Options define which image is written, and where.
 type Options struct {
-	// Source is the source from which contents are read. If it is nil, the source in the stream's
-	// header is used.
-	Source *Source
+	// Inputs contain the open source. If Inputs is nil, the source in the stream's header is opened.
+	Inputs *Inputs
 	// Open opens the source in a header. If Open is nil, the source must be a directory. Run closes
 	// the result.
-	Open func(ctx context.Context, h *format.Header) (*Source, error)
+	Open func(ctx context.Context, h *format.Header) (*Inputs, error)
 	// OpenPrevious opens the image that a header's Previous names, and returns the image's layers
 	// by diffID. If OpenPrevious is nil, no layers of a previous image can be kept.
 	OpenPrevious func(ctx context.Context, name string) (map[digest.Digest]Kept, io.Closer, error)
-	// Scanned means that this run has scanned Source. Regular files are then opened without another
+	// Scanned means that this run has scanned Inputs.Root. Regular files are then opened without another
 	// check. As long as the tree does not change, nothing else is read.
 	Scanned bool
 	// Small contains small files that were read before in this run. It can be nil.
@@ -181,7 +180,7 @@ type Pending struct {
 	Config *oci.Config
 	// At lists, for each destination, where the image can be read before Commit, if the destination
 	// was created to allow this.
-	At []oci.Location
+	At []oci.Finished
 
 	w *writer
 }
@@ -212,19 +211,19 @@ func Run(ctx context.Context, in format.Source, opt Options) (pending *Pending, 
 	if err != nil {
 		return nil, err
 	}
-	source := opt.Source
-	if source == nil {
-		if source, err = opt.open(ctx, &img.header); err != nil {
+	inputs := opt.Inputs
+	if inputs == nil {
+		if inputs, err = opt.open(ctx, &img.header); err != nil {
 			return nil, err
 		}
-		defer source.Close()
+		defer inputs.Close()
 	}
 	report := &Report{}
-	config, err := opt.config(source, report)
+	config, err := opt.config(inputs, report)
 	if err != nil {
 		return nil, err
 	}
-	if err := source.check(img); err != nil {
+	if err := inputs.check(img); err != nil {
 		return nil, err
 	}
 	kept, previous, err := opt.keptPrevious(ctx, img)
@@ -237,7 +236,7 @@ func Run(ctx context.Context, in format.Source, opt Options) (pending *Pending, 
 		return nil, err
 	}
 	w := &writer{
-		opt: opt, root: source.Root, kept: slices.Concat(source.Kept, kept), config: config, img: img, report: report,
+		opt: opt, root: inputs.Root, kept: slices.Concat(inputs.Kept, kept), config: config, img: img, report: report,
 		dest: dest, access: dest.Traits().Access,
 	}
 	if err := w.write(ctx); err != nil {
@@ -246,9 +245,9 @@ func Run(ctx context.Context, in format.Source, opt Options) (pending *Pending, 
 	w.written()
 	given := *config
 	given.Created = &report.Created
-	at := []oci.Location{w.at}
+	at := []oci.Finished{w.at}
 	if several, ok := dest.(*oci.Several); ok {
-		at = several.Locations()
+		at = several.Finished()
 	}
 	return &Pending{Report: report, Config: &given, At: at, w: w}, nil
 }
@@ -320,7 +319,7 @@ type writer struct {
 	img    *image
 	dest   oci.Destination
 	access oci.Access // how dest is accessed
-	at     oci.Location
+	at     oci.Finished
 	report *Report
 	// manifest is the digest of the manifest that the destination received.
 	manifest digest.Digest

@@ -181,7 +181,7 @@ func racedBuild(t *testing.T, dir, archive string, turn int) error {
 	}
 	defer root.Close()
 	opt := write.Options{
-		Source: &write.Source{Root: root}, Scanned: turn%2 == 0, SpoolDir: filepath.Dir(archive),
+		Inputs: &write.Inputs{Root: root}, Scanned: turn%2 == 0, SpoolDir: filepath.Dir(archive),
 		Create:      func() (oci.Destination, error) { return oci.CreateArchive(archive, oci.Options{}) },
 		Compression: compress.Settings{Algorithm: []compress.Algorithm{compress.None, compress.Gzip, compress.Zstd}[turn%3]},
 	}
@@ -221,7 +221,7 @@ func racedBuild(t *testing.T, dir, archive string, turn int) error {
 // state.
 func raced(t *testing.T, archive string) string {
 	t.Helper()
-	src := image.Source{Transport: transport.Archive, Path: archive}
+	src := image.Location{Transport: transport.Archive, Path: archive}
 	report, err := verify.Run(t.Context(), src, verify.Options{})
 	if err != nil || len(report.Faults) > 0 {
 		t.Fatalf("%v: %v", err, report)

@@ -29,7 +29,7 @@ func TestKeptLayers(t *testing.T) {
 	opt := to(out)
 	top := plant(t, map[string]string{"usr/bin/more": "22"})
 	config := &oci.Config{Labels: map[string]string{"from": "base"}}
-	opt.Open = func(ctx context.Context, _ *format.Header) (*Source, error) {
+	opt.Open = func(ctx context.Context, _ *format.Header) (*Inputs, error) {
 		s, err := (&Options{}).open(ctx, header(top))
 		s.Config, s.Kept = config, kept(below)
 		return s, err
@@ -93,7 +93,7 @@ func TestKeptMediaTypes(t *testing.T) {
 		}
 		out := filepath.Join(t.TempDir(), "out")
 		opt = to(out)
-		opt.Source = &Source{Kept: layers}
+		opt.Inputs = &Inputs{Kept: layers}
 		run(t, opt, []format.Record{h, layerRecord(0), dir("/d")})
 		if got, want := readImage(t, out).manifest.Layers[0].MediaType, below.manifest.Layers[0].MediaType; got != want {
 			t.Errorf("%q becomes %q, not %q", mediaType, got, want)
@@ -128,7 +128,7 @@ func TestKeptLayersRefused(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			opt := to(filepath.Join(t.TempDir(), "out"))
-			opt.Source = &Source{Kept: tc.kept(kept(below))}
+			opt.Inputs = &Inputs{Kept: tc.kept(kept(below))}
 			fails(t, opt, tc.stream, tc.want)
 		})
 	}
@@ -149,7 +149,7 @@ func TestKeptLayerCancelled(t *testing.T) {
 		})), nil
 	}
 	opt := to(filepath.Join(t.TempDir(), "out"))
-	opt.Source = &Source{Kept: layers}
+	opt.Inputs = &Inputs{Kept: layers}
 	h := header("")
 	h.Sources = []string{"oci:/base"}
 	in := source(keeping([]format.Record{h, layerRecord(0), dir("/d")}, 1))

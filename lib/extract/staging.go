@@ -16,10 +16,10 @@ import (
 	"chunkah/lib/temp"
 )
 
-// stage is a directory inside the target directory. Files are written to it while the layers are
-// read, because their final names are known only after all layers. In the stage, their names are
-// numbers. The stage has a temporary name, so it also marks an unfinished directory.
-type stage struct {
+// staging is a directory inside the target directory. Files are written to it while the layers are
+// read, because their final names are known only after all layers. There, their names are numbers.
+// The staging directory has a temporary name, so it also marks an unfinished directory.
+type staging struct {
 	dir  *os.File
 	bufs sync.Pool // buffers of type *[copyBuffer]byte
 
@@ -29,20 +29,20 @@ type stage struct {
 	lost  map[int64][]string // losses by file number
 }
 
-func newStage(in string) (*stage, error) {
+func newStaging(in string) (*staging, error) {
 	dir, err := temp.Mkdir(in, 0o700)
 	if err != nil {
 		return nil, err
 	}
-	return &stage{
+	return &staging{
 		dir: dir, lost: make(map[int64][]string),
 		bufs: sync.Pool{New: func() any { return new([copyBuffer]byte) }},
 	}, nil
 }
 
-// Store writes a file to the stage (see image.Store).
+// Store writes a file to the staging directory (see image.Store).
 func (d *Directory) Store(ctx context.Context, st rootfs.Stat, xattrs []rootfs.Xattr, in io.Reader) (int64, error) {
-	s := d.stage
+	s := d.staging
 	s.mu.Lock()
 	number := s.next
 	s.next++
@@ -72,7 +72,7 @@ func (d *Directory) storing(err error) error {
 }
 
 // restore sets the metadata of a file.
-func (s *stage) restore(number int64, fd int, st rootfs.Stat, xattrs []rootfs.Xattr) error {
+func (s *staging) restore(number int64, fd int, st rootfs.Stat, xattrs []rootfs.Xattr) error {
 	owner, err := s.ownerOf(fd)
 	if err != nil {
 		return err
@@ -94,8 +94,8 @@ func (s *stage) restore(number int64, fd int, st rootfs.Stat, xattrs []rootfs.Xa
 // memory.
 var onlyOwner = []string{lostOwner}
 
-// ownerOf returns the owner of new files, which is the same for all files in the stage.
-func (s *stage) ownerOf(fd int) (*unix.Stat_t, error) {
+// ownerOf returns the owner of new files, which is the same for all files in the staging directory.
+func (s *staging) ownerOf(fd int) (*unix.Stat_t, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.owner == nil {
@@ -108,7 +108,7 @@ func (s *stage) ownerOf(fd int) (*unix.Stat_t, error) {
 	return s.owner, nil
 }
 
-// staged is a new file in the stage.
+// staged is a new file in the staging directory.
 type staged struct {
 	opened
 	owner *unix.Stat_t
@@ -119,10 +119,10 @@ func (f staged) stat(st *unix.Stat_t) error {
 	return nil
 }
 
-// place moves a file from the stage to its final path.
+// place moves a file from the staging directory to its final path.
 func (w *worker) place(path string, to *rootfs.Dir, f item, s image.Stored) error {
-	stage := w.dest.stage
-	if err := rename(int(stage.dir.Fd()), strconv.FormatInt(s.Number, 10), to.Fd(), f.name); err != nil {
+	from := w.dest.staging
+	if err := rename(int(from.dir.Fd()), strconv.FormatInt(s.Number, 10), to.Fd(), f.name); err != nil {
 		return err
 	}
 	w.opt.Work.Did(f.stat.Size)
@@ -137,9 +137,9 @@ func (w *worker) place(path string, to *rootfs.Dir, f item, s image.Stored) erro
 		}
 		return w.restore(path, file, f.stat, xattrs)
 	}
-	stage.mu.Lock()
-	lost := stage.lost[s.Number]
-	stage.mu.Unlock()
+	from.mu.Lock()
+	lost := from.lost[s.Number]
+	from.mu.Unlock()
 	for _, what := range lost {
 		w.lose(what, path)
 	}

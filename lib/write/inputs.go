@@ -17,8 +17,8 @@ import (
 	"chunkah/lib/rootfs"
 )
 
-// Source is the source that a stream describes.
-type Source struct {
+// Inputs are what write reads besides the stream: the opened source that the stream describes.
+type Inputs struct {
 	// Root is the tree from which contents are read. It is nil if the stream names no root.
 	Root *rootfs.Root
 	// Config is the config of the source image. It is nil if the source is not an image with a
@@ -41,12 +41,12 @@ type Kept struct {
 }
 
 // Close closes the root and the source behind it.
-func (s *Source) Close() error {
+func (in *Inputs) Close() error {
 	switch {
-	case s.Closer != nil:
-		return s.Closer.Close()
-	case s.Root != nil:
-		return s.Root.Close()
+	case in.Closer != nil:
+		return in.Closer.Close()
+	case in.Root != nil:
+		return in.Root.Close()
 	}
 	return nil
 }
@@ -54,18 +54,18 @@ func (s *Source) Close() error {
 // check makes sure that the stream fits the kept layers, and that it contains no whiteouts if no
 // layers are kept. A root that is an empty directory is an error, because a mount is probably
 // missing.
-func (s *Source) check(img *image) error {
-	if n := img.header.KeepLayers; n != int64(len(s.Kept)) {
-		return fmt.Errorf("the stream keeps %d layers of its source, but the source has only %d", n, len(s.Kept))
+func (in *Inputs) check(img *image) error {
+	if n := img.header.KeepLayers; n != int64(len(in.Kept)) {
+		return fmt.Errorf("the stream keeps %d layers of its source, but the source has only %d", n, len(in.Kept))
 	}
-	if n := len(s.Kept) + len(img.kept) + len(img.layers); n > MaxLayers {
-		return fmt.Errorf("%d layers on top of %d kept layers exceed the limit of %d: lower --max of chunkah-pack", len(img.layers), len(s.Kept), MaxLayers)
+	if n := len(in.Kept) + len(img.kept) + len(img.layers); n > MaxLayers {
+		return fmt.Errorf("%d layers on top of %d kept layers exceed the limit of %d: lower --max of chunkah-pack", len(img.layers), len(in.Kept), MaxLayers)
 	}
-	if len(s.Kept)+len(img.kept) > 0 {
+	if len(in.Kept)+len(img.kept) > 0 {
 		return nil
 	}
-	if s.Root != nil && s.Config == nil && img.empty() {
-		return fmt.Errorf("%q is empty, or all its contents are excluded: mount the root there, or copy the root to this directory", s.Root.Path())
+	if in.Root != nil && in.Config == nil && img.empty() {
+		return fmt.Errorf("%q is empty, or all its contents are excluded: mount the root there, or copy the root to this directory", in.Root.Path())
 	}
 	for _, l := range img.layers {
 		for _, f := range l.files {
@@ -78,7 +78,7 @@ func (s *Source) check(img *image) error {
 }
 
 // open opens the source that a header describes.
-func (o *Options) open(ctx context.Context, h *format.Header) (*Source, error) {
+func (o *Options) open(ctx context.Context, h *format.Header) (*Inputs, error) {
 	if o.Open != nil {
 		return o.Open(ctx, h)
 	}
@@ -86,25 +86,25 @@ func (o *Options) open(ctx context.Context, h *format.Header) (*Source, error) {
 	case len(h.Sources) > 0:
 		return nil, errors.New("the stream lists sources, but only a root directory is supported here")
 	case h.Root == "":
-		return &Source{}, nil
+		return &Inputs{}, nil
 	}
 	root, err := rootfs.Open(h.Root)
-	return &Source{Root: root}, err
+	return &Inputs{Root: root}, err
 }
 
 // config returns the image's config. Labels that describe other layers are dropped, or reported if
 // the config was given for this image.
-func (o *Options) config(s *Source, report *Report) (*oci.Config, error) {
+func (o *Options) config(in *Inputs, report *Report) (*oci.Config, error) {
 	config := o.Config
 	if config == nil {
-		config = s.Config
+		config = in.Config
 	}
 	if config == nil {
 		config = &oci.Config{}
 	}
 	own := *config
 	var kept []digest.Digest
-	for _, k := range s.Kept {
+	for _, k := range in.Kept {
 		kept = append(kept, k.DiffID)
 	}
 	if own.OfImage {
