@@ -31,7 +31,7 @@ import (
 
 // Options define which image is written, and where.
 type Options struct {
-	// Inputs contain the open source. If Inputs is nil, the source in the stream's header is opened.
+	// Inputs contain the open source. If nil, the source in the stream's header is opened.
 	Inputs *Inputs
 	// Open opens the source in a header. If Open is nil, the source must be a directory. Run closes
 	// the result.
@@ -39,8 +39,8 @@ type Options struct {
 	// OpenPrevious opens the image that a header's Previous names, and returns the image's layers
 	// by diffID. If OpenPrevious is nil, no layers of a previous image can be kept.
 	OpenPrevious func(ctx context.Context, name string) (map[digest.Digest]Kept, io.Closer, error)
-	// Scanned means that this run has scanned Inputs.Root. Regular files are then opened without another
-	// check. As long as the tree does not change, nothing else is read.
+	// Scanned means that this run has scanned Inputs.Root. Regular files are then opened without
+	// another check. As long as the tree does not change, nothing else is read.
 	Scanned bool
 	// Small contains small files that were read before in this run. It can be nil.
 	Small *SmallFiles
