@@ -40,6 +40,12 @@ func Parent(path string) string {
 	return path[:i]
 }
 
+// Base returns the last name of path. The base of / is empty.
+func Base(path string) string { return path[strings.LastIndexByte(path, '/')+1:] }
+
+// Join appends a name to the path of a directory.
+func Join(dir, name string) string { return strings.TrimSuffix(dir, "/") + "/" + name }
+
 // IsBelow reports whether a path is below a directory.
 func IsBelow(dir, path string) bool {
 	if dir == "/" {

@@ -68,10 +68,16 @@ func TestComparePathsIsATotalOrder(t *testing.T) {
 	}
 }
 
-func TestParent(t *testing.T) {
-	for path, want := range map[string]string{"/": "/", "/a": "/", "/a/b": "/a", "/a/b/c": "/a/b", "/a b/-": "/a b"} {
-		if got := Parent(path); got != want {
+func TestParentAndBaseAreJoinedAgain(t *testing.T) {
+	for path, want := range map[string][2]string{
+		"/": {"/", ""}, "/a": {"/", "a"}, "/a/b": {"/a", "b"}, "/a/b/c": {"/a/b", "c"}, "/a b/-": {"/a b", "-"},
+	} {
+		parent, base := Parent(path), Base(path)
+		if got := [2]string{parent, base}; got != want {
 			t.Errorf("%q: got %q, want %q", path, got, want)
+		}
+		if got := Join(parent, base); got != path {
+			t.Errorf("%q: joined again it is %q", path, got)
 		}
 	}
 }

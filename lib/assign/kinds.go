@@ -5,6 +5,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"chunkah/format"
 )
 
 // UnclaimedTree describes what a tree of unclaimed files looks like. No repo recognised the tree,
@@ -47,7 +49,7 @@ var kinds = map[string][]kind{
 // looksLike returns the tree that a file reveals and a description of it, or "" if the file reveals
 // no tree.
 func looksLike(file string) (dir, text string) {
-	for _, k := range kinds[Base(file)] {
+	for _, k := range kinds[format.Base(file)] {
 		names := strings.Split(strings.TrimPrefix(k.pattern, "/"), "/")
 		above := strings.Split(file[1:], "/")
 		cut := len(above) - len(names)

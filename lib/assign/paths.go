@@ -7,12 +7,6 @@ import (
 	"chunkah/format"
 )
 
-// Join appends a name to a directory's path.
-func Join(dir, name string) string { return strings.TrimSuffix(dir, "/") + "/" + name }
-
-// Base returns the last element of a path.
-func Base(path string) string { return path[strings.LastIndexByte(path, '/')+1:] }
-
 // HasControl reports whether a name contains a control character. No package's name does.
 func HasControl(name string) bool {
 	return strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f })

@@ -87,7 +87,7 @@ func (t *Tree) Find(listed string) (i int, found bool, err error) {
 	if err != nil || parent == "" {
 		return 0, false, err
 	}
-	i, found = t.Lookup(Join(parent, name))
+	i, found = t.Lookup(format.Join(parent, name))
 	return i, found, nil
 }
 
@@ -140,7 +140,7 @@ func absoluteTarget(link, target string) string {
 		if up {
 			dir = format.Parent(dir)
 		} else if rest, up = strings.CutPrefix(target, "./"); !up {
-			return Join(dir, target)
+			return format.Join(dir, target)
 		}
 		target = strings.TrimLeft(rest, "/")
 	}
@@ -162,7 +162,7 @@ func (t *Tree) dir(listed string) (string, error) {
 // peek returns the type of a name in a directory for the resolver. Names without a record, which
 // the scan left out, are looked up in the root.
 func (t *Tree) peek(dir, name string) (kind uint32, target string, err error) {
-	i, found := t.Lookup(Join(dir, name))
+	i, found := t.Lookup(format.Join(dir, name))
 	if !found {
 		return t.Root.Peek(dir, name)
 	}

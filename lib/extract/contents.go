@@ -6,6 +6,8 @@ import (
 	"errors"
 	"io"
 
+	"chunkah/lib/interrupt"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -57,7 +59,7 @@ func (c contents) writeTo(ctx context.Context, fd int, buf *[copyBuffer]byte) er
 	if !hole {
 		return nil
 	}
-	if err := retry(func() error { return unix.Ftruncate(fd, c.size) }); err != nil {
+	if err := interrupt.Retry(func() error { return unix.Ftruncate(fd, c.size) }); err != nil {
 		return c.writing(err)
 	}
 	return nil

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"chunkah/format"
+	"chunkah/lib/interrupt"
 	"chunkah/lib/rootfs"
 	"chunkah/lib/temp"
 )
@@ -53,7 +54,7 @@ func create(name string) (*Directory, error) {
 	}
 	err = d.checkEmpty()
 	if err == nil {
-		err = retry(func() error { return unix.Fstat(int(d.dir.Fd()), &d.before) })
+		err = interrupt.Retry(func() error { return unix.Fstat(int(d.dir.Fd()), &d.before) })
 	}
 	if err != nil {
 		_ = d.dir.Close() // it was only read
@@ -153,7 +154,7 @@ func (d *Directory) close() {
 
 // rename renames a directory. If the file system supports it, an existing target is not replaced.
 func rename(fromDir int, from string, toDir int, to string) error {
-	return retry(func() error {
+	return interrupt.Retry(func() error {
 		err := unix.Renameat2(fromDir, from, toDir, to, unix.RENAME_NOREPLACE)
 		if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) {
 			err = unix.Renameat(fromDir, from, toDir, to)
@@ -190,7 +191,7 @@ func (d *Directory) remove() error {
 // reset restores the owner and mode of an existing directory.
 func (d *Directory) reset() error {
 	var now unix.Stat_t
-	if err := retry(func() error { return unix.Fstat(int(d.dir.Fd()), &now) }); err != nil {
+	if err := interrupt.Retry(func() error { return unix.Fstat(int(d.dir.Fd()), &now) }); err != nil {
 		return err
 	}
 	if now.Uid != d.before.Uid || now.Gid != d.before.Gid {
@@ -212,7 +213,7 @@ func (d *Directory) makeWritable() {
 	defer root.Close()
 	for _, path := range d.finished { // parents first
 		if parent, err := root.OpenDir(format.Parent(path)); err == nil {
-			_ = named{parent.Fd(), base(path)}.chmod(0o700)
+			_ = named{parent.Fd(), format.Base(path)}.chmod(0o700)
 			parent.Close()
 		}
 	}

@@ -7,6 +7,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"chunkah/format"
+	"chunkah/lib/interrupt"
 	"chunkah/lib/rootfs"
 )
 
@@ -46,7 +48,7 @@ func (w *worker) write(ctx context.Context, b batch) error {
 
 // one writes one file. done is false if it cannot be created without more privileges.
 func (w *worker) one(from, to *rootfs.Dir, f item) (done bool, err error) {
-	path := join(to.Path(), f.name)
+	path := format.Join(to.Path(), f.name)
 	kind := f.stat.Mode & unix.S_IFMT
 	if kind == unix.S_IFREG {
 		return true, w.regular(from, to, f)
@@ -60,7 +62,7 @@ func (w *worker) one(from, to *rootfs.Dir, f item) (done bool, err error) {
 		if err != nil {
 			return false, err
 		}
-		err = retry(func() error { return unix.Symlinkat(target, to.Fd(), f.name) })
+		err = interrupt.Retry(func() error { return unix.Symlinkat(target, to.Fd(), f.name) })
 		if err == nil {
 			err = w.restore(path, named{to.Fd(), f.name}, f.stat, xattrs)
 		}
@@ -80,7 +82,7 @@ var errNoDevice = errors.New("devices need more privileges")
 // special creates a FIFO or a device.
 func (w *worker) special(path string, to *rootfs.Dir, f item, xattrs []rootfs.Xattr) error {
 	device := unix.Mkdev(f.stat.RdevMajor, f.stat.RdevMinor)
-	err := retry(func() error {
+	err := interrupt.Retry(func() error {
 		return unix.Mknodat(to.Fd(), f.name, f.stat.Mode&unix.S_IFMT|0o600, int(device))
 	})
 	if errors.Is(err, unix.EPERM) && f.stat.Mode&unix.S_IFMT != unix.S_IFIFO {
@@ -94,7 +96,7 @@ func (w *worker) special(path string, to *rootfs.Dir, f item, xattrs []rootfs.Xa
 
 // regular creates an empty file, or moves a file from the staging directory to its final path.
 func (w *worker) regular(from, to *rootfs.Dir, f item) error {
-	path := join(to.Path(), f.name)
+	path := format.Join(to.Path(), f.name)
 	s, found, err := w.tree.Stored(path)
 	switch {
 	case err != nil:

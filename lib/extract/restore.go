@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"chunkah/lib/interrupt"
 	"chunkah/lib/rootfs"
 )
 
@@ -34,20 +35,20 @@ type target interface {
 type opened int
 
 func (f opened) chown(uid, gid int) error {
-	return retry(func() error { return unix.Fchown(int(f), uid, gid) })
+	return interrupt.Retry(func() error { return unix.Fchown(int(f), uid, gid) })
 }
 
 func (f opened) chmod(mode uint32) error {
-	return retry(func() error { return unix.Fchmod(int(f), mode) })
+	return interrupt.Retry(func() error { return unix.Fchmod(int(f), mode) })
 }
 
 func (f opened) setxattr(name string, value []byte) error {
-	return retry(func() error { return unix.Fsetxattr(int(f), name, value, 0) })
+	return interrupt.Retry(func() error { return unix.Fsetxattr(int(f), name, value, 0) })
 }
 
 func (f opened) setTime(times [2]unix.Timespec) error {
 	// futimens is utimensat without a path. Package unix does not provide it.
-	return retry(func() error {
+	return interrupt.Retry(func() error {
 		_, _, errno := unix.Syscall6(unix.SYS_UTIMENSAT, uintptr(f), 0, uintptr(unsafe.Pointer(&times)), 0, 0, 0)
 		if errno != 0 {
 			return errno
@@ -57,7 +58,7 @@ func (f opened) setTime(times [2]unix.Timespec) error {
 }
 
 func (f opened) stat(st *unix.Stat_t) error {
-	return retry(func() error { return unix.Fstat(int(f), st) })
+	return interrupt.Retry(func() error { return unix.Fstat(int(f), st) })
 }
 
 // named is a name in an open directory. The file itself must not be opened, because it is a symlink
@@ -68,7 +69,7 @@ type named struct {
 }
 
 func (f named) chown(uid, gid int) error {
-	return retry(func() error { return unix.Fchownat(f.dir, f.name, uid, gid, unix.AT_SYMLINK_NOFOLLOW) })
+	return interrupt.Retry(func() error { return unix.Fchownat(f.dir, f.name, uid, gid, unix.AT_SYMLINK_NOFOLLOW) })
 }
 
 // chmod uses a descriptor, because fchmodat follows symlinks on kernels before 6.6.
@@ -78,34 +79,25 @@ func (f named) chmod(mode uint32) error {
 		return err
 	}
 	defer unix.Close(fd)
-	return retry(func() error { return unix.Chmod("/proc/self/fd/"+strconv.Itoa(fd), mode) })
+	return interrupt.Retry(func() error { return unix.Chmod("/proc/self/fd/"+strconv.Itoa(fd), mode) })
 }
 
 func (f named) setxattr(name string, value []byte) error {
 	path := "/proc/self/fd/" + strconv.Itoa(f.dir) + "/" + f.name
-	return retry(func() error { return unix.Lsetxattr(path, name, value, 0) })
+	return interrupt.Retry(func() error { return unix.Lsetxattr(path, name, value, 0) })
 }
 
 func (f named) setTime(times [2]unix.Timespec) error {
-	return retry(func() error { return unix.UtimesNanoAt(f.dir, f.name, times[:], unix.AT_SYMLINK_NOFOLLOW) })
+	return interrupt.Retry(func() error { return unix.UtimesNanoAt(f.dir, f.name, times[:], unix.AT_SYMLINK_NOFOLLOW) })
 }
 
 func (f named) stat(st *unix.Stat_t) error {
-	return retry(func() error { return unix.Fstatat(f.dir, f.name, st, unix.AT_SYMLINK_NOFOLLOW) })
-}
-
-// retry repeats a call while signals interrupt it.
-func retry(call func() error) error {
-	for {
-		if err := call(); !errors.Is(err, unix.EINTR) {
-			return err
-		}
-	}
+	return interrupt.Retry(func() error { return unix.Fstatat(f.dir, f.name, st, unix.AT_SYMLINK_NOFOLLOW) })
 }
 
 // openat opens a name in a directory. It never follows a symlink.
 func openat(dir int, name string, flags int) (fd int, err error) {
-	err = retry(func() (err error) {
+	err = interrupt.Retry(func() (err error) {
 		fd, err = unix.Openat(dir, name, flags|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
 		return err
 	})

@@ -83,7 +83,7 @@ func (l *lister) list(ctx context.Context, path string) error {
 			err = l.add(d, name, st)
 		}
 		if err == nil && st.Mode&unix.S_IFMT == unix.S_IFDIR {
-			err = l.list(ctx, join(path, name))
+			err = l.list(ctx, format.Join(path, name))
 		}
 		if err != nil {
 			return err
@@ -109,7 +109,7 @@ func sizeOf(st rootfs.Stat) int64 {
 func (l *lister) add(d *rootfs.Dir, name string, st rootfs.Stat) error {
 	path := d.Path()
 	if name != "" {
-		path = join(path, name)
+		path = format.Join(path, name)
 	}
 	f := &format.File{
 		Path: path, Type: types[st.Mode&unix.S_IFMT], Mode: st.Mode & 0o7777, UID: st.UID, GID: st.GID,

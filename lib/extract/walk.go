@@ -4,11 +4,11 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"chunkah/format"
+	"chunkah/lib/interrupt"
 	"chunkah/lib/rootfs"
 )
 
@@ -44,7 +44,7 @@ func (x *extraction) walk(ctx context.Context, dir string) error {
 		return err
 	}
 	for _, name := range subdirs {
-		if err := x.walk(ctx, join(dir, name)); err != nil {
+		if err := x.walk(ctx, format.Join(dir, name)); err != nil {
 			return err
 		}
 	}
@@ -72,7 +72,7 @@ func (x *extraction) read(ctx context.Context, dir string) (subdirs []string, er
 			subdirs = append(subdirs, name)
 			continue
 		}
-		if x.isLink(join(dir, name), st) {
+		if x.isLink(format.Join(dir, name), st) {
 			continue
 		}
 		b.files = append(b.files, item{name, st})
@@ -124,8 +124,8 @@ func (x *extraction) mkdirs(dir string, names []string) error {
 	}
 	defer d.Close()
 	for _, name := range names {
-		if err := retry(func() error { return unix.Mkdirat(d.Fd(), name, 0o700) }); err != nil {
-			return x.writing(join(dir, name), err)
+		if err := interrupt.Retry(func() error { return unix.Mkdirat(d.Fd(), name, 0o700) }); err != nil {
+			return x.writing(format.Join(dir, name), err)
 		}
 	}
 	return nil
@@ -160,7 +160,7 @@ func (x *extraction) link(l link) error {
 		return err
 	}
 	defer to.Close()
-	return retry(func() error { return unix.Linkat(from.Fd(), base(l.target), to.Fd(), base(l.path), 0) })
+	return interrupt.Retry(func() error { return unix.Linkat(from.Fd(), format.Base(l.target), to.Fd(), format.Base(l.path), 0) })
 }
 
 // finishDirs sets the metadata of directories. Each directory comes after the directories in it.
@@ -214,12 +214,3 @@ func (x *extraction) writing(path string, err error) error {
 
 // all selects all xattrs.
 func all(names []string) []string { return names }
-
-func join(dir, name string) string {
-	if dir == "/" {
-		return dir + name
-	}
-	return dir + "/" + name
-}
-
-func base(path string) string { return path[strings.LastIndexByte(path, '/')+1:] }

@@ -1,5 +1,5 @@
 // Package interrupt makes reads, and calls that accept no context, stop when a context is
-// cancelled.
+// cancelled. It also repeats system calls that a signal interrupted.
 package interrupt
 
 import (

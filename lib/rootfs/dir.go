@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"chunkah/format"
+	"chunkah/lib/interrupt"
 )
 
 // bufferSize is the largest number of bytes of names that one call returns. Lists of xattr names
@@ -111,7 +112,7 @@ func (d *Dir) Readlink(name string) (string, error) {
 	}
 	buf := d.buf[:format.MaxTarget+1]
 	var n int
-	err := retry(func() (err error) {
+	err := interrupt.Retry(func() (err error) {
 		n, err = unix.Readlinkat(d.fd, name, buf)
 		return err
 	})
@@ -128,7 +129,7 @@ func (d *Dir) Readable(name string) error {
 	}
 	err := checkName(name)
 	if err == nil {
-		err = retry(func() error {
+		err = interrupt.Retry(func() error {
 			return unix.Faccessat(d.fd, name, unix.R_OK, unix.AT_EACCESS|unix.AT_SYMLINK_NOFOLLOW)
 		})
 	}
@@ -218,5 +219,5 @@ func (d *Dir) join(name string) string {
 	if name == "" {
 		return d.path
 	}
-	return join(d.path, name)
+	return format.Join(d.path, name)
 }

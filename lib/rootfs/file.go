@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 
+	"chunkah/format"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -23,7 +25,7 @@ type File struct {
 }
 
 // Name returns the file's path in the tree.
-func (f *File) Name() string { return join(f.dir, f.name) }
+func (f *File) Name() string { return format.Join(f.dir, f.name) }
 
 // Read implements io.Reader.
 func (f *File) Read(p []byte) (int, error) {

@@ -195,10 +195,3 @@ func (r *Resolver) lookup(at *place, name string) *place {
 	at.below[name] = p
 	return p
 }
-
-func join(dir, name string) string {
-	if dir == "/" {
-		return "/" + name
-	}
-	return dir + "/" + name
-}

@@ -16,6 +16,8 @@ import (
 	"strings"
 	"sync"
 
+	"chunkah/lib/interrupt"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -199,16 +201,15 @@ func (r *Root) openStep(at int, rel string, flags int) (int, error) {
 }
 
 func (r *Root) openCall(at int, rel string, flags int) (fd int, err error) {
-	for {
+	err = interrupt.Retry(func() (err error) {
 		if r.plain || strings.IndexByte(rel, '/') < 0 {
 			fd, err = unix.Openat(at, rel, flags, 0)
 		} else {
 			fd, err = openat2(at, rel, flags)
 		}
-		if !errors.Is(err, unix.EINTR) {
-			return fd, err
-		}
-	}
+		return err
+	})
+	return fd, err
 }
 
 func openat2(at int, rel string, flags int) (int, error) {

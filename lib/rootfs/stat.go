@@ -4,8 +4,9 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
-	"errors"
 	"os"
+
+	"chunkah/lib/interrupt"
 
 	"golang.org/x/sys/unix"
 )
@@ -75,16 +76,6 @@ func (a Stat) stamp() (text [stampSize / 3 * 4]byte) {
 	return text
 }
 
-// retry repeats a call that a signal interrupted. Any call can be interrupted on a network file
-// system or FUSE.
-func retry(call func() error) error {
-	for {
-		if err := call(); !errors.Is(err, unix.EINTR) {
-			return err
-		}
-	}
-}
-
 // holes returns the size of a file's holes, computed from its number of blocks.
 func holes(mode uint32, size, blocks int64) int64 {
 	const block = 512 // independent of the file system
@@ -99,7 +90,7 @@ func (a Stat) regular() bool { return a.Mode&unix.S_IFMT == unix.S_IFREG }
 // statx describes name in the directory fd, including mount points.
 func statx(fd int, name string) (Stat, error) {
 	var sx unix.Statx_t
-	err := retry(func() error {
+	err := interrupt.Retry(func() error {
 		return unix.Statx(fd, name, unix.AT_SYMLINK_NOFOLLOW|unix.AT_NO_AUTOMOUNT, unix.STATX_BASIC_STATS, &sx)
 	})
 	if err != nil {
@@ -119,7 +110,7 @@ func statx(fd int, name string) (Stat, error) {
 // points.
 func fstatat(fd int, name string) (Stat, error) {
 	var st unix.Stat_t
-	err := retry(func() error {
+	err := interrupt.Retry(func() error {
 		return unix.Fstatat(fd, name, &st, unix.AT_SYMLINK_NOFOLLOW|unix.AT_NO_AUTOMOUNT)
 	})
 	return fromStat(&st), err
@@ -128,7 +119,7 @@ func fstatat(fd int, name string) (Stat, error) {
 // fstat describes the open file fd.
 func fstat(fd int) (Stat, error) {
 	var st unix.Stat_t
-	err := retry(func() error { return unix.Fstat(fd, &st) })
+	err := interrupt.Retry(func() error { return unix.Fstat(fd, &st) })
 	return fromStat(&st), err
 }
 

@@ -5,7 +5,6 @@ import (
 	"io"
 	"io/fs"
 	"slices"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -67,7 +66,7 @@ func (c *changed) walk(dir string, keep int) (map[uint64]*group, error) {
 			return nil, err
 		}
 		for _, name := range names {
-			path := strings.TrimSuffix(dir, "/") + "/" + name
+			path := format.Join(dir, name)
 			st, err := c.tree.Stat(path)
 			if err != nil {
 				return nil, err
@@ -100,7 +99,7 @@ func (c *changed) show(path string) {
 	for path != "/" {
 		dir := format.Parent(path)
 		_, known := c.names[dir]
-		c.names[dir] = append(c.names[dir], path[strings.LastIndexByte(path, '/')+1:])
+		c.names[dir] = append(c.names[dir], format.Base(path))
 		if known {
 			return
 		}

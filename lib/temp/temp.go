@@ -14,6 +14,8 @@ import (
 	"strings"
 	"time"
 
+	"chunkah/lib/interrupt"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -89,11 +91,7 @@ func lockNew(f *os.File) {
 }
 
 func lock(f *os.File, how int) error {
-	for {
-		if err := unix.Flock(int(f.Fd()), how); err != unix.EINTR {
-			return err
-		}
-	}
+	return interrupt.Retry(func() error { return unix.Flock(int(f.Fd()), how) })
 }
 
 // namesAtOnce limits how many names of a directory are read at a time.

@@ -119,7 +119,7 @@ func (c *contents) again(w io.Writer, f *format.File, data []byte) (int64, error
 	if err := c.enter(f.Path); err != nil {
 		return 0, err
 	}
-	st, err := c.dir.Lstat(baseName(f.Path))
+	st, err := c.dir.Lstat(format.Base(f.Path))
 	if err != nil {
 		return 0, openError(f.Path, err)
 	}
@@ -168,7 +168,7 @@ func (c *contents) checkEmpty(f *format.File) error {
 	if err := c.enter(f.Path); err != nil {
 		return err
 	}
-	st, err := c.dir.Lstat(baseName(f.Path))
+	st, err := c.dir.Lstat(format.Base(f.Path))
 	switch {
 	case err != nil:
 		return openError(f.Path, err)
@@ -205,13 +205,11 @@ func (c *contents) open(path string) (*rootfs.File, error) {
 	if err := c.enter(path); err != nil {
 		return nil, err
 	}
-	if err := c.file.Open(c.dir, baseName(path), c.seen); err != nil {
+	if err := c.file.Open(c.dir, format.Base(path), c.seen); err != nil {
 		return nil, openError(path, err)
 	}
 	return &c.file, nil
 }
-
-func baseName(path string) string { return path[strings.LastIndexByte(path, '/')+1:] }
 
 // openError adds advice to the error for a file that cannot be opened.
 func openError(path string, err error) error {

@@ -32,7 +32,7 @@ func (w *writer) leaveOutOutput() error {
 	var found []*format.File
 	for _, l := range w.img.layers {
 		for _, f := range l.files {
-			if !names[baseName(f.Path)] {
+			if !names[format.Base(f.Path)] {
 				continue
 			}
 			is, err := w.isOutput(f, outputs)

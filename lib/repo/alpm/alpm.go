@@ -38,6 +38,7 @@ import (
 	"io/fs"
 	"strings"
 
+	"chunkah/format"
 	"chunkah/lib/assign"
 	"chunkah/lib/repo/pkgdb"
 	"chunkah/lib/rootfs"
@@ -119,7 +120,7 @@ func (l *loader) find(ctx context.Context) (bool, error) {
 		if !found || dir == "/" {
 			continue
 		}
-		local, names, found, err := pkgdb.Dir(l.tree.Root, assign.Join(dir, "local"))
+		local, names, found, err := pkgdb.Dir(l.tree.Root, format.Join(dir, "local"))
 		if err != nil {
 			return false, err
 		}
@@ -172,7 +173,7 @@ func parseConf(text *pkgdb.Lines) (place string) {
 
 // checkFormat refuses a database with an unknown layout.
 func (l *loader) checkFormat(ctx context.Context) error {
-	path, found, err := pkgdb.File(l.tree.Root, assign.Join(l.local, "ALPM_DB_VERSION"))
+	path, found, err := pkgdb.File(l.tree.Root, format.Join(l.local, "ALPM_DB_VERSION"))
 	if err != nil || !found {
 		return err
 	}
@@ -192,7 +193,7 @@ func (l *loader) claimOwn() error {
 	if !strings.HasPrefix(l.local, l.dir+"/") {
 		l.out.OwnBelow(l.local)
 	}
-	lock := assign.Join(l.dir, "db.lck")
+	lock := format.Join(l.dir, "db.lck")
 	if _, err := l.tree.Root.Lstat(lock); !errors.Is(err, fs.ErrNotExist) {
 		l.out.Warn("found %q: pacman is running or was interrupted; as long as this file exists, pacman in the image refuses to run", lock)
 	}

@@ -33,7 +33,7 @@ type pkg struct {
 
 // readPackage reads the package in one directory.
 func (l *loader) readPackage(ctx context.Context, entry string) error {
-	dir, names, isDir, err := pkgdb.Dir(l.tree.Root, assign.Join(l.local, entry))
+	dir, names, isDir, err := pkgdb.Dir(l.tree.Root, format.Join(l.local, entry))
 	if err != nil || !isDir {
 		return err
 	}
@@ -44,7 +44,7 @@ func (l *loader) readPackage(ctx context.Context, entry string) error {
 			return err
 		}
 	} else {
-		l.out.Warn("reading package %q: %q is missing", packageName(entry), assign.Join(dir, "desc"))
+		l.out.Warn("reading package %q: %q is missing", packageName(entry), format.Join(dir, "desc"))
 	}
 	if p.name == "" {
 		p.name = packageName(entry)
@@ -128,7 +128,7 @@ func parseSections(text *pkgdb.Lines, take func(section string, line []byte) err
 
 // sections reads a file of sections.
 func (l *loader) sections(ctx context.Context, p *pkg, file string, take func(section string, line []byte) error) error {
-	path, found, err := pkgdb.File(l.tree.Root, assign.Join(p.dir, file))
+	path, found, err := pkgdb.File(l.tree.Root, format.Join(p.dir, file))
 	if err != nil || !found {
 		return err
 	}
@@ -167,7 +167,7 @@ func (l *loader) readDesc(ctx context.Context, p *pkg) error {
 		return nil
 	})
 	if err == nil && (p.name == "" || p.built == 0) {
-		l.out.Warn("reading %q: package %q: is truncated: the name or the build date is missing", assign.Join(p.dir, "desc"), p.name)
+		l.out.Warn("reading %q: package %q: is truncated: the name or the build date is missing", format.Join(p.dir, "desc"), p.name)
 	}
 	return err
 }
@@ -176,7 +176,7 @@ func (l *loader) readDesc(ctx context.Context, p *pkg) error {
 func (l *loader) claimFiles(ctx context.Context, p *pkg, listed bool) error {
 	clear(l.listed)
 	if !listed && len(l.types) > 0 {
-		l.out.Warn("reading package %q: %q is missing, so its mtree is used instead", p.name, assign.Join(p.dir, "files"))
+		l.out.Warn("reading package %q: %q is missing, so its mtree is used instead", p.name, format.Join(p.dir, "files"))
 	}
 	err := l.sections(ctx, p, "files", func(section string, line []byte) error {
 		switch {
@@ -215,7 +215,7 @@ func (l *loader) claimFiles(ctx context.Context, p *pkg, listed bool) error {
 	}
 	if listed && len(lost) > 0 {
 		slices.Sort(lost)
-		l.out.Warn("reading %q: is truncated: package %q has %s too", assign.Join(p.dir, "files"), p.name, pkgdb.List(lost))
+		l.out.Warn("reading %q: is truncated: package %q has %s too", format.Join(p.dir, "files"), p.name, pkgdb.List(lost))
 	}
 	return nil
 }
@@ -249,7 +249,7 @@ func (l *loader) claim(p *pkg, path string, kind byte) error {
 
 // readMtree reads the types of the package's files. A damaged mtree causes a warning.
 func (l *loader) readMtree(ctx context.Context, p *pkg) error {
-	path, found, err := pkgdb.File(l.tree.Root, assign.Join(p.dir, "mtree"))
+	path, found, err := pkgdb.File(l.tree.Root, format.Join(p.dir, "mtree"))
 	if err != nil || !found {
 		return err
 	}

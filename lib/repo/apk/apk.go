@@ -38,6 +38,7 @@ import (
 	"path"
 	"slices"
 
+	"chunkah/format"
 	"chunkah/lib/assign"
 	"chunkah/lib/repo/pkgdb"
 	"chunkah/lib/rootfs"
@@ -137,11 +138,11 @@ func (l *loader) claimOwn() error {
 		}
 		for _, name := range names {
 			if name == "installed.new" || name == "installed.tmp" {
-				l.out.Warn("found %q, which an interrupted apk left behind", assign.Join(dir, name))
+				l.out.Warn("found %q, which an interrupted apk left behind", format.Join(dir, name))
 			}
 		}
 		// A link in the directory can lead outside it.
-		if path, found, err := pkgdb.File(l.tree.Root, assign.Join(dir, "installed")); err == nil && found {
+		if path, found, err := pkgdb.File(l.tree.Root, format.Join(dir, "installed")); err == nil && found {
 			if err := l.out.Own(path); err != nil {
 				return err
 			}

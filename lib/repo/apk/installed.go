@@ -219,5 +219,5 @@ func (l *loader) file(value []byte) (path string, err error) {
 	case len(value) == 0, len(value) > assign.MaxListed, bytes.IndexByte(value, '/') >= 0:
 		return "", fmt.Errorf("%.60q is not a file name", value)
 	}
-	return assign.Join(l.pkg.dir, string(value)), nil
+	return format.Join(l.pkg.dir, string(value)), nil
 }

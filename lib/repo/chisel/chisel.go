@@ -69,7 +69,7 @@ func (Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) {
 	if err := l.out.Own(path); err != nil {
 		return nil, err
 	}
-	l.out.Needs(format.Parent(path), assign.Base(path))
+	l.out.Needs(format.Parent(path), format.Base(path))
 	return l.out.Result(), nil
 }
 

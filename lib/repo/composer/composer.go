@@ -146,14 +146,14 @@ func (p *project) find(entries []entry) error {
 // place returns the physical path of a package, or "" if the package has no directory of its own in
 // the project.
 func (p *project) place(e entry) (string, error) {
-	listed := assign.Join(p.vendor, e.Name)
+	listed := format.Join(p.vendor, e.Name)
 	switch {
 	case e.path == "" && e.hasPath:
 		return "", nil // it contains no files, only dependencies
 	case strings.HasPrefix(e.path, "/"):
 		listed = e.path
 	case e.hasPath:
-		listed = assign.Join(p.vendor, "composer/"+e.path)
+		listed = format.Join(p.vendor, "composer/"+e.path)
 	}
 	i, found, err := p.tree.Find(listed)
 	if err != nil || !found || p.tree.Files[i].Type != format.TypeDir {
@@ -201,7 +201,7 @@ func (p *project) measure() {
 
 // asked returns the packages that the project's composer.json requires.
 func (p *project) asked() (asked []int, err error) {
-	record, found := p.tree.Lookup(assign.Join(p.dir, "composer.json"))
+	record, found := p.tree.Lookup(format.Join(p.dir, "composer.json"))
 	if !found {
 		return nil, nil
 	}
@@ -242,18 +242,18 @@ func (p *project) claim(record int) error {
 	}
 	for i, pkg := range p.packages {
 		for _, name := range pkg.programs {
-			if file, found := p.tree.Lookup(assign.Join(p.vendor, "bin/"+assign.Base(name))); found {
+			if file, found := p.tree.Lookup(format.Join(p.vendor, "bin/"+format.Base(name))); found {
 				p.out.Claim(claimers[i], file)
 			}
 		}
 	}
-	from, to := p.tree.Below(assign.Join(p.vendor, "composer"))
+	from, to := p.tree.Below(format.Join(p.vendor, "composer"))
 	for file := from; file < to; file++ {
 		if _, owned := p.owner[file]; !owned {
 			p.out.Own(file)
 		}
 	}
-	if file, found := p.tree.Lookup(assign.Join(p.vendor, "autoload.php")); found {
+	if file, found := p.tree.Lookup(format.Join(p.vendor, "autoload.php")); found {
 		p.out.Own(file)
 	}
 	return nil

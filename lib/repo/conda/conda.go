@@ -58,8 +58,8 @@ func (Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) {
 	last := "" // environment of the previous record
 	for i, f := range t.Files {
 		dir := format.Parent(f.Path)
-		full, isRecord := strings.CutSuffix(assign.Base(f.Path), ".json")
-		if !isRecord || full == "" || f.Type != format.TypeFile || assign.Base(dir) != metaName {
+		full, isRecord := strings.CutSuffix(format.Base(f.Path), ".json")
+		if !isRecord || full == "" || f.Type != format.TypeFile || format.Base(dir) != metaName {
 			continue
 		}
 		if err := context.Cause(ctx); err != nil {
@@ -86,11 +86,11 @@ type loader struct {
 // claimOwn claims the files that change whenever a package in the environment changes.
 func (l *loader) claimOwn(prefix string) {
 	for _, name := range ownFiles {
-		if i, found := l.tree.Lookup(assign.Join(prefix, name)); found {
+		if i, found := l.tree.Lookup(format.Join(prefix, name)); found {
 			l.out.Own(i)
 		}
 	}
-	from, to := l.tree.Below(assign.Join(prefix, "pkgs/cache"))
+	from, to := l.tree.Below(format.Join(prefix, "pkgs/cache"))
 	for i := from; i < to; i++ {
 		l.out.Own(i)
 	}
@@ -153,7 +153,7 @@ func (l *loader) claim(i int, prefix, full string) error {
 	}
 	l.out.Claim(p, i)
 	for _, name := range r.Files {
-		file, found, err := l.tree.Find(assign.Join(prefix, name))
+		file, found, err := l.tree.Find(format.Join(prefix, name))
 		if err != nil {
 			return err
 		}
@@ -161,7 +161,7 @@ func (l *loader) claim(i int, prefix, full string) error {
 			l.out.Claim(p, file)
 		}
 	}
-	if base := assign.Base(r.Extracted); r.Extracted != "" && base != full {
+	if base := format.Base(r.Extracted); r.Extracted != "" && base != full {
 		return nil // not in a cache
 	}
 	return l.claimCached(p, prefix, r.Extracted, full)
@@ -170,13 +170,13 @@ func (l *loader) claim(i int, prefix, full string) error {
 // claimCached claims a package's files in the cache. Several environments can share a cache.
 func (l *loader) claimCached(p *assign.Package, prefix, extracted, full string) error {
 	if extracted == "" {
-		extracted = assign.Join(prefix, "pkgs/"+full)
+		extracted = format.Join(prefix, "pkgs/"+full)
 	}
 	i, found, err := l.tree.Find(extracted)
 	if err != nil {
 		return err
 	}
-	if found && !l.cached[extracted] && assign.Base(format.Parent(extracted)) == "pkgs" {
+	if found && !l.cached[extracted] && format.Base(format.Parent(extracted)) == "pkgs" {
 		l.cached[extracted] = true
 		l.out.ClaimBelow(p, l.tree.Files[i].Path)
 	}

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"chunkah/lib/assign"
+	"chunkah/format"
 	"chunkah/lib/repo/places/placestest"
 	"chunkah/lib/repo/python"
 	"chunkah/tests/bound"
@@ -20,7 +20,7 @@ func install(r *placestest.Root, prefix, name string, files ...string) *placeste
 		panic(err)
 	}
 	for _, file := range files {
-		r.File(assign.Join(prefix, file), "")
+		r.File(format.Join(prefix, file), "")
 	}
 	return r.File(prefix+"/conda-meta/"+name+"-1.0-h0_0.json", string(raw))
 }

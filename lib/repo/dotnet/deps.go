@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"chunkah/format"
-	"chunkah/lib/assign"
 	"chunkah/lib/repo/places"
 )
 
@@ -70,14 +69,14 @@ func parse(raw []byte) ([]*library, error) {
 		lib := &library{Member: places.Member{Name: name, Inside: -1}, version: format.Text(version), isOwn: deps.Libraries[key].Type == "project"}
 		for _, assets := range []map[string]asset{targets[key].Runtime, targets[key].Native} {
 			for path := range assets {
-				lib.files = append(lib.files, assign.Base(path))
+				lib.files = append(lib.files, format.Base(path))
 			}
 		}
 		for path := range targets[key].RuntimeTargets {
 			lib.files = append(lib.files, path)
 		}
 		for path, a := range targets[key].Resources {
-			lib.files = append(lib.files, a.Locale+"/"+assign.Base(path))
+			lib.files = append(lib.files, a.Locale+"/"+format.Base(path))
 		}
 		slices.Sort(lib.files)
 		libraries = append(libraries, lib)

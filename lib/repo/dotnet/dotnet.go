@@ -90,29 +90,29 @@ type loader struct {
 
 // framework returns ROOT and NAME from a path ROOT/shared/NAME/VERSION/NAME.deps.json.
 func framework(path string) (root, name string, found bool) {
-	name = strings.TrimSuffix(assign.Base(path), suffix)
+	name = strings.TrimSuffix(format.Base(path), suffix)
 	dir := format.Parent(format.Parent(path))
 	shared := format.Parent(dir)
-	return format.Parent(shared), name, name != "" && assign.Base(dir) == name && assign.Base(shared) == "shared"
+	return format.Parent(shared), name, name != "" && format.Base(dir) == name && format.Base(shared) == "shared"
 }
 
 // claimFramework claims one version of a shared framework, and, once per root, the files
 // beside the frameworks.
 func (l *loader) claimFramework(root, name, dir string) {
 	p := l.out.AddVersion(root, name)
-	p.Type, p.Version = "nuget", format.Text(assign.Base(dir))
+	p.Type, p.Version = "nuget", format.Text(format.Base(dir))
 	l.out.ClaimBelow(p, dir)
 	if l.roots[root] {
 		return
 	}
 	l.roots[root] = true
 	for _, dir := range sdkDirs {
-		l.out.ClaimBelow(l.out.Component(root, sdk), assign.Join(root, dir))
+		l.out.ClaimBelow(l.out.Component(root, sdk), format.Join(root, dir))
 	}
 	host := l.out.Component(root, core)
-	l.out.ClaimBelow(host, assign.Join(root, hostDir))
+	l.out.ClaimBelow(host, format.Join(root, hostDir))
 	for _, file := range hostFiles {
-		if i, found := l.tree.Lookup(assign.Join(root, file)); found && l.tree.Files[i].Type == format.TypeFile {
+		if i, found := l.tree.Lookup(format.Join(root, file)); found && l.tree.Files[i].Type == format.TypeFile {
 			l.out.Claim(host, i)
 		}
 	}
@@ -121,7 +121,7 @@ func (l *loader) claimFramework(root, name, dir string) {
 // isBelowRoot reports whether a path is below a directory with a shared framework.
 func (l *loader) isBelowRoot(path string) bool {
 	for dir := format.Parent(path); dir != "/"; dir = format.Parent(dir) {
-		name := assign.Base(dir)
+		name := format.Base(dir)
 		if l.roots[format.Parent(dir)] && (name == "shared" || slices.Contains(sdkDirs, name)) {
 			return true
 		}
@@ -161,7 +161,7 @@ func (l *loader) findFiles(dir string, libraries []*library) [][]int {
 			continue
 		}
 		for _, name := range lib.files {
-			i, there := l.tree.Lookup(assign.Join(dir, name))
+			i, there := l.tree.Lookup(format.Join(dir, name))
 			if !there || owned[i] || l.tree.Files[i].Type != format.TypeFile || l.tree.Claimed(i) {
 				continue
 			}

@@ -11,6 +11,7 @@ import (
 	"github.com/klauspost/compress/gzip"
 	"golang.org/x/sys/unix"
 
+	"chunkah/format"
 	"chunkah/lib/assign"
 	"chunkah/lib/repo/pkgdb"
 )
@@ -33,7 +34,7 @@ func (l *loader) readChangelogs(ctx context.Context, e *entry, pkg *assign.Packa
 	if l.dated[key] {
 		return true, nil
 	}
-	dir, names, found, err := pkgdb.Dir(l.db.root, assign.Join(docDir, e.name))
+	dir, names, found, err := pkgdb.Dir(l.db.root, format.Join(docDir, e.name))
 	if err != nil || !found {
 		return false, err
 	}
@@ -44,7 +45,7 @@ func (l *loader) readChangelogs(ctx context.Context, e *entry, pkg *assign.Packa
 			if _, ok := slices.BinarySearch(names, name); !ok {
 				continue
 			}
-			list, err := l.changelog(ctx, assign.Join(dir, name))
+			list, err := l.changelog(ctx, format.Join(dir, name))
 			if err != nil {
 				return false, err
 			}

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"chunkah/lib/assign"
+	"chunkah/format"
 	"chunkah/lib/repo/pkgdb"
 )
 
@@ -22,7 +22,7 @@ type diversion struct {
 
 // readDiversions reads the diversions. Each takes three lines: from, to and by.
 func (l *loader) readDiversions(ctx context.Context) error {
-	path, found, err := pkgdb.File(l.db.root, assign.Join(l.db.dir, "diversions"))
+	path, found, err := pkgdb.File(l.db.root, format.Join(l.db.dir, "diversions"))
 	if err != nil || !found {
 		return err
 	}

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"chunkah/format"
-	"chunkah/lib/assign"
 	"chunkah/lib/repo/pkgdb"
 	"chunkah/lib/rootfs"
 )
@@ -31,13 +30,13 @@ func openDatabase(root *rootfs.Root) (*database, error) {
 	if db.dir, _, found, err = pkgdb.Dir(root, adminDir); err != nil || !found {
 		return nil, err
 	}
-	if db.status, _, err = pkgdb.File(root, assign.Join(db.dir, "status")); err != nil {
+	if db.status, _, err = pkgdb.File(root, format.Join(db.dir, "status")); err != nil {
 		return nil, err
 	}
-	if db.statusD, db.entries, _, err = pkgdb.Dir(root, assign.Join(db.dir, "status.d")); err != nil {
+	if db.statusD, db.entries, _, err = pkgdb.Dir(root, format.Join(db.dir, "status.d")); err != nil {
 		return nil, err
 	}
-	if db.info, db.controls, _, err = pkgdb.Dir(root, assign.Join(db.dir, "info")); err != nil {
+	if db.info, db.controls, _, err = pkgdb.Dir(root, format.Join(db.dir, "info")); err != nil {
 		return nil, err
 	}
 	if db.status == "" && len(db.entries) == 0 && len(db.lists()) == 0 {
@@ -69,7 +68,7 @@ func (db *database) control(e *entry, kind string) string {
 	}
 	for _, name := range names {
 		if _, ok := slices.BinarySearch(db.controls, name); ok {
-			return assign.Join(db.info, name)
+			return format.Join(db.info, name)
 		}
 	}
 	return ""
@@ -79,7 +78,7 @@ func (db *database) control(e *entry, kind string) string {
 func (db *database) beside(e *entry, kind string) string {
 	for _, name := range []string{e.file + kind, e.name + kind} {
 		if _, ok := slices.BinarySearch(db.entries, name); ok {
-			return assign.Join(db.statusD, name)
+			return format.Join(db.statusD, name)
 		}
 	}
 	return ""
@@ -114,7 +113,7 @@ func (db *database) controlTime(e *entry) (oldest int64, found bool, err error) 
 		if path == "" {
 			continue
 		}
-		st, err := dir.Lstat(path[strings.LastIndexByte(path, '/')+1:])
+		st, err := dir.Lstat(format.Base(path))
 		if err != nil {
 			return 0, false, err
 		}
@@ -176,7 +175,7 @@ func (l *loader) checkFormat(ctx context.Context) error {
 	if _, ok := slices.BinarySearch(l.db.controls, "format"); !ok {
 		return nil
 	}
-	path := assign.Join(l.db.info, "format")
+	path := format.Join(l.db.info, "format")
 	return l.lines.Read(ctx, l.db.root, path, func(text *pkgdb.Lines) error {
 		text.Next()
 		if number := string(text.Text()); text.Fault() != "" || number != "0" && number != "1" {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"chunkah/format"
 	"chunkah/lib/assign"
 	"chunkah/lib/repo/pkgdb"
 )
@@ -270,7 +271,7 @@ func (l *loader) readStatusD(ctx context.Context, file string) error {
 			return nil
 		}
 	}
-	path, found, err := pkgdb.Resolve(l.db.root, assign.Join(l.db.statusD, file))
+	path, found, err := pkgdb.Resolve(l.db.root, format.Join(l.db.statusD, file))
 	if err != nil || !found {
 		return err
 	}

@@ -57,7 +57,7 @@ func isCandidate(f *format.File) bool { return f.Mode&0o111 != 0 && f.Size >= Le
 func packages(f *format.File, r io.ReaderAt, _ int64) ([]assign.Package, time.Time) {
 	list, committed := modules(r)
 	if len(list) > 0 && list[0].Name == unnamed {
-		list[0].Name = assign.Base(f.Path)
+		list[0].Name = format.Base(f.Path)
 	}
 	return list, committed
 }

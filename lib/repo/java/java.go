@@ -57,7 +57,7 @@ func packages(f *format.File, r io.ReaderAt, size int64) ([]assign.Package, time
 func stem(path string) string {
 	for _, suffix := range suffixes {
 		if stem, found := strings.CutSuffix(path, suffix); found {
-			return assign.Base(stem)
+			return format.Base(stem)
 		}
 	}
 	return ""

@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"chunkah/format"
-	"chunkah/lib/assign"
 	"chunkah/lib/repo/places"
 )
 
@@ -68,12 +67,12 @@ func (l *loader) findProjects() error {
 // "/" for the root, and the package's name.
 func split(dir string) (project, name string, ok bool) {
 	above := format.Parent(dir)
-	name = assign.Base(dir)
-	if scope := assign.Base(above); strings.HasPrefix(scope, "@") {
+	name = format.Base(dir)
+	if scope := format.Base(above); strings.HasPrefix(scope, "@") {
 		above = format.Parent(above)
 		name = scope + "/" + name
 	}
-	if assign.Base(above) != modules || name == "" || name[0] == '.' {
+	if format.Base(above) != modules || name == "" || name[0] == '.' {
 		return "", "", false
 	}
 	return format.Parent(above), name, true

@@ -1,7 +1,7 @@
 package node
 
 import (
-	"chunkah/lib/assign"
+	"chunkah/format"
 	"chunkah/lib/repo/places"
 )
 
@@ -25,7 +25,7 @@ func (l *loader) gather() error {
 // declared returns the packages that the projects' own package.json files list, sorted by name.
 func (l *loader) declared() (top []int, err error) {
 	for _, project := range l.projects {
-		record, found := l.tree.Lookup(assign.Join(project, "package.json"))
+		record, found := l.tree.Lookup(format.Join(project, "package.json"))
 		if !found {
 			continue
 		}

@@ -132,7 +132,7 @@ func isElement(name string) bool {
 func (l *loader) resolve(dir, name string) (int, bool) {
 	for {
 		if l.has[dir] {
-			path := assign.Join(dir, modules+"/"+name)
+			path := format.Join(dir, modules+"/"+name)
 			if i, found := l.byDir[path]; found {
 				return i, true
 			}

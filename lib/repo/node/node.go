@@ -146,7 +146,7 @@ func (l *loader) linked(i int) (int, error) {
 	if f.Type != format.TypeSymlink || l.tree.Claimed(i) {
 		return -1, nil
 	}
-	if dir := assign.Base(format.Parent(f.Path)); dir != ".bin" && dir != "bin" {
+	if dir := format.Base(format.Parent(f.Path)); dir != ".bin" && dir != "bin" {
 		return -1, nil
 	}
 	target, found, err := l.tree.Target(i)

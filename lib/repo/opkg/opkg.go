@@ -87,10 +87,10 @@ func (l *loader) load(ctx context.Context, folder string) (found bool, err error
 	if err != nil || !found {
 		return false, err
 	}
-	if l.status, found, err = pkgdb.File(l.tree.Root, assign.Join(dir, "status")); err != nil {
+	if l.status, found, err = pkgdb.File(l.tree.Root, format.Join(dir, "status")); err != nil {
 		return false, err
 	}
-	if l.info, l.names, _, err = pkgdb.Dir(l.tree.Root, assign.Join(dir, "info")); err != nil {
+	if l.info, l.names, _, err = pkgdb.Dir(l.tree.Root, format.Join(dir, "info")); err != nil {
 		return false, err
 	}
 	lists := l.lists()
@@ -104,7 +104,7 @@ func (l *loader) load(ctx context.Context, folder string) (found bool, err error
 	}
 	if len(l.entries) == 0 && len(lists) > 0 {
 		return false, fmt.Errorf("reading %q: contains no packages, but %q contains file lists of %s",
-			assign.Join(dir, "status"), l.info, pkgdb.List(lists))
+			format.Join(dir, "status"), l.info, pkgdb.List(lists))
 	}
 	for _, name := range lists {
 		if !l.known[name] {
@@ -136,7 +136,7 @@ func (l *loader) control(name, kind string) string {
 	if _, found := slices.BinarySearch(l.names, name+kind); !found {
 		return ""
 	}
-	return assign.Join(l.info, name+kind)
+	return format.Join(l.info, name+kind)
 }
 
 // claimOwn claims the database.

@@ -113,7 +113,7 @@ func (m *matcher) matchPattern(r rank, dir string, names []string) (matched bool
 	if dir, err = m.resolve(dir); err != nil {
 		return false, err
 	}
-	skip := len(assign.Join(dir, ""))
+	skip := len(format.Join(dir, ""))
 	var below []string
 	for i, to := m.tree.Below(dir); i < to; {
 		below = appendNames(below[:0], m.tree.Files[i].Path[skip:])

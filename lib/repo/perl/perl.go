@@ -73,13 +73,13 @@ type loader struct {
 // file examines one file of the tree.
 func (l *loader) file(i int) error {
 	path := l.tree.Files[i].Path
-	switch assign.Base(path) {
+	switch format.Base(path) {
 	case listName:
 		if prefix, name := split(path); name != "" {
 			return l.claimList(i, prefix, name)
 		}
 	case "install.json":
-		if assign.Base(format.Parent(format.Parent(path))) == ".meta" {
+		if format.Base(format.Parent(format.Parent(path))) == ".meta" {
 			return l.claimMeta(i)
 		}
 	case "perllocal.pod":
@@ -191,7 +191,7 @@ func (l *loader) claimMeta(record int) error {
 		return err
 	}
 	if fault != nil {
-		l.out.Warn("distribution %q: %v", assign.Base(dir), fault)
+		l.out.Warn("distribution %q: %v", format.Base(dir), fault)
 		return nil
 	}
 	p := l.out.Add(prefixOf(dir), m.component)

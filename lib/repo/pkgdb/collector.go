@@ -159,7 +159,7 @@ func (c *Collector) OwnBelow(dir string) {
 // Needs records that the package manager needs these files in a physical directory.
 func (c *Collector) Needs(dir string, names ...string) {
 	for _, name := range names {
-		c.needed = append(c.needed, assign.Join(dir, name))
+		c.needed = append(c.needed, format.Join(dir, name))
 	}
 }
 

@@ -24,7 +24,7 @@ func (l *loader) listEggInfo(d *dist, p *assign.Package) error {
 		return err
 	}
 	if found {
-		inProject := projectPath(raw, assign.Base(d.info))
+		inProject := projectPath(raw, format.Base(d.info))
 		err := l.claimList(d, p, "SOURCES.txt", raw, func(line []byte) (string, error) {
 			return sourcePath(d.site, inProject, string(line)), checkPath(string(line))
 		})
@@ -89,7 +89,7 @@ func (l *loader) listModules(d *dist, p *assign.Package) error {
 				return "", errModule
 			}
 		}
-		if path := assign.Join(d.site, name); !l.named[path] {
+		if path := format.Join(d.site, name); !l.named[path] {
 			l.named[path] = true
 			l.modules = append(l.modules, module{pkg: p, path: path})
 		}

@@ -70,7 +70,7 @@ func find(t *assign.Tree) []*dist {
 
 // findDir returns the distribution if path is a record's directory.
 func findDir(path string, i int) *dist {
-	if !slices.Contains(markerNames, assign.Base(path)) {
+	if !slices.Contains(markerNames, format.Base(path)) {
 		return nil
 	}
 	for _, form := range forms {
@@ -90,14 +90,14 @@ func findFile(path string, i int) *dist {
 	switch {
 	case strings.HasSuffix(path, ".egg-info"):
 		return newDist(eggInfoFile, path, ".egg-info", i)
-	case strings.HasSuffix(path, ".egg") && strings.HasSuffix(path, "-packages/"+assign.Base(path)):
+	case strings.HasSuffix(path, ".egg") && strings.HasSuffix(path, "-packages/"+format.Base(path)):
 		return newDist(eggFile, path, ".egg", i)
 	}
 	return nil
 }
 
 func newDist(kind kind, info, suffix string, marker int) *dist {
-	stem := strings.TrimSuffix(assign.Base(info), suffix)
+	stem := strings.TrimSuffix(format.Base(info), suffix)
 	return &dist{kind: kind, name: distName(kind, stem), info: info, site: format.Parent(info), marker: marker}
 }
 
@@ -159,14 +159,14 @@ func (d *dist) owned(t *assign.Tree) bool {
 // prefix returns the environment's prefix: the directory above lib/pythonX.Y, or the record's
 // directory if the path contains no lib/pythonX.Y.
 func (d *dist) prefix() string {
-	above, name := format.Parent(d.site), assign.Base(d.site)
+	above, name := format.Parent(d.site), format.Base(d.site)
 	if name != "site-packages" && name != "dist-packages" {
 		return d.site
 	}
-	if name = assign.Base(above); strings.HasPrefix(name, "python") || strings.HasPrefix(name, "pypy") {
+	if name = format.Base(above); strings.HasPrefix(name, "python") || strings.HasPrefix(name, "pypy") {
 		above = format.Parent(above)
 	}
-	if name = assign.Base(above); name == "lib" || name == "lib64" {
+	if name = format.Base(above); name == "lib" || name == "lib64" {
 		above = format.Parent(above)
 	}
 	return above

@@ -22,13 +22,13 @@ func findInterpreters(t *assign.Tree) (list []interpreter) {
 		if !found || f.Type != format.TypeFile || t.Claimed(i) {
 			continue
 		}
-		version, found := strings.CutPrefix(assign.Base(dir), "python")
+		version, found := strings.CutPrefix(format.Base(dir), "python")
 		lib := format.Parent(dir)
-		if !found || !isVersion(version) || assign.Base(lib) != "lib" {
+		if !found || !isVersion(version) || format.Base(lib) != "lib" {
 			continue
 		}
 		prefix := format.Parent(lib)
-		if program, found := t.Lookup(assign.Join(prefix, "bin/python"+version)); found && !t.Claimed(program) {
+		if program, found := t.Lookup(format.Join(prefix, "bin/python"+version)); found && !t.Claimed(program) {
 			list = append(list, interpreter{prefix, version})
 		}
 	}
@@ -54,7 +54,7 @@ func (l *loader) claimInterpreter(in interpreter) {
 		dirs = []string{""}
 	}
 	for _, dir := range dirs {
-		from, to := l.tree.Below(strings.TrimSuffix(assign.Join(in.prefix, dir), "/"))
+		from, to := l.tree.Below(strings.TrimSuffix(format.Join(in.prefix, dir), "/"))
 		for i := from; i < to; i++ {
 			if !isInstalled(l.tree.Files[i].Path[len(in.prefix):]) {
 				l.claim(p, i)
@@ -62,7 +62,7 @@ func (l *loader) claimInterpreter(in interpreter) {
 		}
 	}
 	for _, name := range in.files() {
-		if i, found := l.tree.Lookup(assign.Join(in.prefix, name)); found && l.tree.Files[i].Type != format.TypeDir {
+		if i, found := l.tree.Lookup(format.Join(in.prefix, name)); found && l.tree.Files[i].Type != format.TypeDir {
 			l.claim(p, i)
 		}
 	}
@@ -77,7 +77,7 @@ func isInstalled(path string) bool {
 // isAlone reports whether the prefix contains only this Python. The prefix's name shows this:
 // versions/3.12.4 for pyenv, cpython-3.12.4-linux-x86_64-gnu for uv.
 func (in interpreter) isAlone() bool {
-	base, version := assign.Base(in.prefix), strings.TrimSuffix(in.version, "t")
+	base, version := format.Base(in.prefix), strings.TrimSuffix(in.version, "t")
 	_, rest, found := strings.Cut(base, version)
 	return found && (rest == "" || !isNumber(rest[:1]))
 }

@@ -21,7 +21,7 @@ func (l *loader) describe(d *dist, p *assign.Package) error {
 	case eggFile:
 		return nil
 	case distInfo:
-		i, found := l.tree.Lookup(assign.Join(d.info, "METADATA"))
+		i, found := l.tree.Lookup(format.Join(d.info, "METADATA"))
 		if !found {
 			return nil
 		}
@@ -72,7 +72,7 @@ func parseMetadata(text string) (version, license string) {
 
 // version returns VERSION from NAME-VERSION or NAME-VERSION-pyX.Y.
 func (d *dist) version() string {
-	stem := strings.TrimSuffix(strings.TrimSuffix(strings.TrimSuffix(assign.Base(d.info), ".dist-info"), ".egg-info"), ".egg")
+	stem := strings.TrimSuffix(strings.TrimSuffix(strings.TrimSuffix(format.Base(d.info), ".dist-info"), ".egg-info"), ".egg")
 	_, version, _ := strings.Cut(stem, "-")
 	if d.kind == distInfo {
 		version = stem[strings.LastIndexByte(stem, '-')+1:]

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"chunkah/format"
 	"chunkah/lib/assign"
 	"chunkah/lib/repo/places"
 )
@@ -39,7 +40,7 @@ func (l *loader) listRecord(d *dist, p *assign.Package) error {
 
 // read reads a file in the record's directory. found is false if the file is missing or too large.
 func (l *loader) read(d *dist, name string) (raw []byte, found bool, err error) {
-	i, found := l.tree.Lookup(assign.Join(d.info, name))
+	i, found := l.tree.Lookup(format.Join(d.info, name))
 	if !found {
 		return nil, false, nil
 	}
@@ -72,11 +73,11 @@ func (l *loader) claimList(d *dist, p *assign.Package, name string, raw []byte, 
 			continue
 		}
 		if damaged++; damaged <= maxDamaged {
-			l.out.Warn("distribution %q: line %d of %q: %v", d.name, number, assign.Join(d.info, name), err)
+			l.out.Warn("distribution %q: line %d of %q: %v", d.name, number, format.Join(d.info, name), err)
 		}
 	}
 	if more := damaged - maxDamaged; more > 0 {
-		l.out.Warn("distribution %q: %q has %d more such lines", d.name, assign.Join(d.info, name), more)
+		l.out.Warn("distribution %q: %q has %d more such lines", d.name, format.Join(d.info, name), more)
 	}
 	return nil
 }
@@ -155,5 +156,5 @@ func resolve(dir, path string) string {
 	if strings.HasPrefix(path, "/") {
 		return path
 	}
-	return assign.Join(dir, path)
+	return format.Join(dir, path)
 }

@@ -45,7 +45,7 @@ func (Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) {
 		if err := context.Cause(ctx); err != nil {
 			return nil, err
 		}
-		record, name := dirs[dir], assign.Base(dir)
+		record, name := dirs[dir], format.Base(dir)
 		d, err := read(t, record, name)
 		if err != nil && !places.IsUnusable(err) {
 			return nil, err

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"chunkah/format"
-	"chunkah/lib/assign"
 	"chunkah/lib/repo/pkgdb"
 )
 
@@ -27,7 +26,7 @@ func (l *loader) claimDirs(dbs []database) error {
 			return err
 		}
 		for _, name := range names {
-			path := assign.Join(db.dir, name)
+			path := format.Join(db.dir, name)
 			i, ok := l.tree.Lookup(path)
 			if !ok || l.tree.Files[i].Type != format.TypeFile {
 				continue

@@ -64,10 +64,10 @@ type loader struct {
 func gemspec(path string) (home, full string, found bool) {
 	full, found = strings.CutSuffix(path, ".gemspec")
 	dir := format.Parent(path)
-	if !found || assign.Base(dir) != "specifications" {
+	if !found || format.Base(dir) != "specifications" {
 		return "", "", false
 	}
-	full = assign.Base(full)
+	full = format.Base(full)
 	return format.Parent(dir), full, full != ""
 }
 
@@ -118,7 +118,7 @@ func (l *loader) gem(record int, home, full string) error {
 	l.out.Released(pkg, record, s.released)
 	l.out.Claim(pkg, record)
 	for _, dir := range []string{"gems/", "doc/"} {
-		l.out.ClaimBelow(pkg, assign.Join(home, dir+full))
+		l.out.ClaimBelow(pkg, format.Join(home, dir+full))
 	}
 	for _, dir := range l.extensionsOf(home)[full] {
 		l.out.ClaimBelow(pkg, dir)
@@ -128,7 +128,7 @@ func (l *loader) gem(record int, home, full string) error {
 		files = append(files, "bin/"+name)
 	}
 	for _, file := range files {
-		if i, found := l.tree.Lookup(assign.Join(home, file)); found && l.tree.Files[i].Type != format.TypeDir {
+		if i, found := l.tree.Lookup(format.Join(home, file)); found && l.tree.Files[i].Type != format.TypeDir {
 			l.out.Claim(pkg, i)
 		}
 	}
@@ -144,7 +144,7 @@ func (l *loader) extensionsOf(home string) map[string][]string {
 	}
 	known = make(map[string][]string)
 	l.extensions[home] = known
-	top := assign.Join(home, "extensions")
+	top := format.Join(home, "extensions")
 	last := ""
 	from, to := l.tree.Below(top)
 	for i := from; i < to; i++ {

@@ -92,7 +92,7 @@ type pkg struct {
 // find adds a record to its package.
 func (l *loader) find(i int) {
 	path := l.tree.Files[i].Path
-	if assign.Base(path) == pnpName {
+	if format.Base(path) == pnpName {
 		l.played = append(l.played, format.Parent(path))
 	}
 	if !strings.Contains(path, "/.yarn/") {
@@ -166,7 +166,7 @@ func (l *loader) claim(p *project) error {
 		}
 	}
 	for _, name := range ownFiles {
-		if i, found := l.tree.Lookup(assign.Join(p.dir, name)); found {
+		if i, found := l.tree.Lookup(format.Join(p.dir, name)); found {
 			l.out.Own(i)
 		}
 	}
@@ -183,7 +183,7 @@ func (l *loader) readLocks(p *project) (asked []int, err error) {
 	}
 	locked := newLock()
 	for _, dir := range dirs {
-		record, found := l.tree.Lookup(assign.Join(dir, lockName))
+		record, found := l.tree.Lookup(format.Join(dir, lockName))
 		if !found {
 			continue
 		}
