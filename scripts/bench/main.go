@@ -81,7 +81,7 @@ func (b *bench) run(match string) error {
 	}
 	fmt.Printf("%s, %d cores, %s, %s; medians of %d runs in turn (least to most); load %s\n\n", time.Now().Format(time.DateOnly),
 		runtime.NumCPU(), processor(), runtime.Version(), b.runs, load())
-	fmt.Println("| what | measured | at most | |\n| --- | --- | --- | --- |")
+	fmt.Println("| measurement | result | at most | |\n| --- | --- | --- | --- |")
 	for _, r := range rows {
 		if !only.MatchString(r.name) {
 			continue

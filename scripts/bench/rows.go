@@ -16,7 +16,7 @@ var rows = []row{
 	{"uncompressed to a file, 12,000 files", 2, "× the floor", pair("small", build, floor)},
 	{"uncompressed to a file, 45,000 files", 1.5, "× the floor", pair("large", build, floor)},
 	{"uncompressed to a file, 500,000 files", 1.5, "× the floor", pair("many", build, floor)},
-	{"extra disk while writing uncompressed", 0, "MB", extraDisk},
+	{"additional disk space while writing uncompressed", 0, "MB", extraDisk},
 	{"gzip 6, time", 0.5, "× tar, pigz -6", pair("large", gzip, pigz)},
 	{"gzip 6, size", 100.5, "% of tar, pigz -6", size(gzip, pigz)},
 	{"zstd, time", 1.2, "× tar, zstd -3 -T0", pair("large", zstd, tarZstd)},
