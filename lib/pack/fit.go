@@ -150,7 +150,7 @@ func (f *fitter) tight() []group.Layer {
 	}
 	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(f.t.components[b].size, f.t.components[a].size) })
 	var bins [][]int
-	left := newRooms(len(order), f.most) // ignoring directories that components can share
+	left := newCapacities(len(order), f.most) // ignoring directories that components can share
 	for _, m := range order {
 		alone := f.sizeOf([]int{m})
 		at := left.first(min(alone, f.most)) // a component that is too large gets its own layer

@@ -106,7 +106,7 @@ func (p *Push) Blob(d v1.Descriptor, hint oci.Hint, write func(io.Writer) error)
 	if _, held := p.held.Load(d.Digest); held {
 		return nil
 	}
-	src := &source{size: d.Size, write: write}
+	src := &bodySource{size: d.Size, write: write}
 	err := p.repo.retry(p.ctx, what, func() error {
 		err := p.upload(p.ctx, d, p.mountable(hint.Image), src)
 		if own := src.wait(); own != nil {

@@ -238,7 +238,7 @@ func (l lying) WriteHeader(code int) {
 // The write function runs for one body at a time, and never for a body that was replaced.
 func TestSource(t *testing.T) {
 	running, calls := 0, 0 // deliberately without a lock: the race detector checks this
-	src := &source{size: 3, write: func(w io.Writer) error {
+	src := &bodySource{size: 3, write: func(w io.Writer) error {
 		if running++; running > 1 {
 			t.Error("write runs twice at once")
 		}

@@ -143,7 +143,7 @@ func (p *Push) mountable(image string) string {
 
 // upload is one attempt to get a blob into the repository. from is another repository that contains
 // the blob, or empty.
-func (p *Push) upload(ctx context.Context, d v1.Descriptor, from string, src *source) error {
+func (p *Push) upload(ctx context.Context, d v1.Descriptor, from string, src *bodySource) error {
 	done, location, err := p.open(ctx, d, from)
 	if done || err != nil {
 		return err
@@ -157,7 +157,7 @@ func (p *Push) upload(ctx context.Context, d v1.Descriptor, from string, src *so
 
 // transfer sends a blob in the way that the registry supports. sure means that the registry has
 // confirmed the digest.
-func (p *Push) transfer(ctx context.Context, location *url.URL, d v1.Descriptor, src *source) (sure bool, err error) {
+func (p *Push) transfer(ctx context.Context, location *url.URL, d v1.Descriptor, src *bodySource) (sure bool, err error) {
 	if p.inParts.Load() {
 		return p.sendParts(ctx, location, d, src)
 	}
@@ -176,7 +176,7 @@ func (p *Push) transfer(ctx context.Context, location *url.URL, d v1.Descriptor,
 }
 
 // sendAgain sends a blob in parts to a new upload.
-func (p *Push) sendAgain(ctx context.Context, d v1.Descriptor, src *source) (sure bool, err error) {
+func (p *Push) sendAgain(ctx context.Context, d v1.Descriptor, src *bodySource) (sure bool, err error) {
 	location, err := p.begin(ctx)
 	if err != nil {
 		return false, err
@@ -200,12 +200,12 @@ func refusesWhole(err error) bool {
 }
 
 // sendWhole sends a blob in the request that ends its upload.
-func (p *Push) sendWhole(ctx context.Context, location *url.URL, d v1.Descriptor, src *source) (sure bool, err error) {
+func (p *Push) sendWhole(ctx context.Context, location *url.URL, d v1.Descriptor, src *bodySource) (sure bool, err error) {
 	return p.finish(ctx, p.blobRequest(http.MethodPut, ending(location, d.Digest), src), d)
 }
 
 // sendParts sends a blob before the request that ends its upload, like docker.
-func (p *Push) sendParts(ctx context.Context, to *url.URL, d v1.Descriptor, src *source) (sure bool, err error) {
+func (p *Push) sendParts(ctx context.Context, to *url.URL, d v1.Descriptor, src *bodySource) (sure bool, err error) {
 	resp, err := p.repo.send(ctx, p.blobRequest(http.MethodPatch, to, src))
 	if err != nil {
 		return false, err
@@ -229,7 +229,7 @@ func (p *Push) finish(ctx context.Context, req request, d v1.Descriptor) (sure b
 	return resp.Header.Get(digestHeader) != "", checkAnswer(resp, d.Digest)
 }
 
-func (p *Push) blobRequest(method string, to *url.URL, src *source) request {
+func (p *Push) blobRequest(method string, to *url.URL, src *bodySource) request {
 	return request{
 		method: method, url: to, scopes: p.rights(), size: src.size, body: src.body,
 		header: http.Header{"Content-Type": {"application/octet-stream"}},

@@ -95,7 +95,7 @@ func (a *ahead) finish(r *reading) {
 	var below []*reading
 	for _, e := range slices.Backward(r.entries) {
 		if e.into != (inode{}) {
-			below = append(below, newReading(r.source, e.file.Path, e.into))
+			below = append(below, newReading(r.input, e.file.Path, e.into))
 		}
 	}
 	a.mu.Lock()

@@ -178,7 +178,7 @@ func TestAheadIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := startAhead(t.Context(), 4)
 		defer a.stop()
-		top := newReading(&source{root: root, prune: newPruner(nil)}, "/", inode{})
+		top := newReading(&input{root: root, prune: newPruner(nil)}, "/", inode{})
 		if top.err = top.readTop(); top.err != nil {
 			t.Fatal(top.err)
 		}

@@ -12,9 +12,8 @@ import (
 	"chunkah/lib/rootfs"
 )
 
-// source is the input of a scan. Only the pruner's marks change, so several readings can share a
-// source.
-type source struct {
+// input is the input of a scan. Only the pruner's marks change, so several readings can share it.
+type input struct {
 	root  *rootfs.Root
 	opt   Options
 	prune *pruner
@@ -23,7 +22,7 @@ type source struct {
 // reading is the content of one directory with its records. Until the reading is finished, only its
 // reader uses it.
 type reading struct {
-	*source
+	*input
 	path    string
 	dir     inode // inode of its record
 	entries []entry
@@ -46,8 +45,8 @@ type entry struct {
 	into inode
 }
 
-func newReading(s *source, path string, dir inode) *reading {
-	return &reading{source: s, path: path, dir: dir, done: make(chan struct{})}
+func newReading(s *input, path string, dir inode) *reading {
+	return &reading{input: s, path: path, dir: dir, done: make(chan struct{})}
 }
 
 // errChanged is the error for data from different states of the tree.

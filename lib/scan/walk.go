@@ -15,7 +15,7 @@ import (
 // changes neither the records nor the report.
 func Walk(ctx context.Context, root *rootfs.Root, opt Options, report *Report) iter.Seq2[*format.File, error] {
 	return func(yield func(*format.File, error) bool) {
-		s := &source{root: root, opt: opt, prune: newPruner(opt.Prune)}
+		s := &input{root: root, opt: opt, prune: newPruner(opt.Prune)}
 		w := &walker{
 			ahead: startAhead(ctx, opt.readers()), report: report,
 			groups: make(map[inode]int64), yield: yield,
@@ -37,7 +37,7 @@ type walker struct {
 	yield  func(*format.File, error) bool
 }
 
-func (w *walker) walk(ctx context.Context, s *source) {
+func (w *walker) walk(ctx context.Context, s *input) {
 	top := newReading(s, "/", inode{})
 	top.err = top.readTop()
 	w.ahead.start(top)

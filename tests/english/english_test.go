@@ -59,7 +59,7 @@ type phrase struct {
 type wordList struct {
 	phrases []phrase
 	allowed []*regexp.Regexp
-	exempt  map[string][]string // by kind, "words" or "width": rooms
+	exempt  map[string][]string // by kind, "words" or "width": packages and pages
 }
 
 func readWords(t *testing.T) wordList {
@@ -216,9 +216,8 @@ func wideComments(text string) []string {
 	return found
 }
 
-// check reports what search finds in all documents and Go files, except in exempt rooms.
-// A room is a directory of Go files, or a document. A room that no longer needs its
-// exemption is an error too, so that the list only gets shorter.
+// check reports what search finds in all documents and Go files, except in exempt packages and
+// pages. An exemption that is no longer needed is an error too, so that the list only gets shorter.
 func check(t *testing.T, kind string, search func(name string, text []byte) []string) {
 	t.Helper()
 	exempt := readWords(t).exempt[kind]
@@ -233,9 +232,9 @@ func check(t *testing.T, kind string, search func(name string, text []byte) []st
 		if d.IsDir() && (generated || d.Name() == "testdata") {
 			return filepath.SkipDir
 		}
-		room := name
+		place := name
 		if strings.HasSuffix(name, ".go") {
-			room = filepath.ToSlash(filepath.Dir(name))
+			place = filepath.ToSlash(filepath.Dir(name))
 		} else if !strings.HasSuffix(name, ".md") {
 			return nil
 		}
@@ -245,7 +244,7 @@ func check(t *testing.T, kind string, search func(name string, text []byte) []st
 			return err
 		}
 		for _, found := range search(name, text) {
-			if needed[room] = true; !slices.Contains(exempt, room) {
+			if needed[place] = true; !slices.Contains(exempt, place) {
 				t.Errorf("%s:%s", name, found)
 			}
 		}
@@ -257,9 +256,9 @@ func check(t *testing.T, kind string, search func(name string, text []byte) []st
 	if files < 300 {
 		t.Errorf("only %d files were searched", files)
 	}
-	for _, room := range exempt {
-		if !needed[room] {
-			t.Errorf("scripts/words: %q needs no exemption any more: delete the line \"%s %s\"", room, kind, room)
+	for _, place := range exempt {
+		if !needed[place] {
+			t.Errorf("scripts/words: %q needs no exemption any more: delete the line \"%s %s\"", place, kind, place)
 		}
 	}
 }

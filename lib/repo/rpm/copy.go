@@ -82,12 +82,12 @@ func copyOut(ctx context.Context, root *rootfs.Root, path, tmp string) (_ *priva
 			err = errors.Join(err, c.remove())
 		}
 	}()
-	main, err := openSource(root, path)
+	main, err := openOriginal(root, path)
 	if err != nil {
 		return nil, err
 	}
 	defer main.file.Close()
-	wal, err := openSource(root, path+"-wal")
+	wal, err := openOriginal(root, path+"-wal")
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		wal = nil
@@ -111,13 +111,13 @@ func copyOut(ctx context.Context, root *rootfs.Root, path, tmp string) (_ *priva
 	return c, main.unchanged()
 }
 
-// source is an open file of the tree with its metadata from the time of opening.
-type source struct {
+// original is an open file of the tree with its metadata from the time of opening.
+type original struct {
 	file   *rootfs.File
 	before rootfs.Stat
 }
 
-func openSource(root *rootfs.Root, path string) (*source, error) {
+func openOriginal(root *rootfs.Root, path string) (*original, error) {
 	f, err := root.OpenFile(path)
 	if err != nil {
 		return nil, err
@@ -129,11 +129,11 @@ func openSource(root *rootfs.Root, path string) (*source, error) {
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	return &source{file: f, before: st}, nil
+	return &original{file: f, before: st}, nil
 }
 
 // copyTo copies the bytes that the file had when it was opened.
-func (s *source) copyTo(ctx context.Context, path string) (err error) {
+func (s *original) copyTo(ctx context.Context, path string) (err error) {
 	out, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return fmt.Errorf("copying %q: %w", s.file.Name(), err)
@@ -160,7 +160,7 @@ func (s *source) copyTo(ctx context.Context, path string) (err error) {
 }
 
 // unchanged returns an error if the file has changed since it was opened.
-func (s *source) unchanged() error {
+func (s *original) unchanged() error {
 	now, err := s.file.Stat()
 	if err != nil {
 		return err
@@ -171,6 +171,6 @@ func (s *source) unchanged() error {
 	return nil
 }
 
-func (s *source) changed() error {
+func (s *original) changed() error {
 	return fmt.Errorf("reading %q: changed while it was read", s.file.Name())
 }

@@ -116,7 +116,7 @@ func TestChangedWhileCopied(t *testing.T) {
 		"touched": func(path string) error { return os.Chtimes(path, time.Unix(1, 0), time.Unix(1, 0)) },
 	} {
 		tr := newTree(t).file("/db", "some contents!")
-		s, err := openSource(tr.open().Root, "/db")
+		s, err := openOriginal(tr.open().Root, "/db")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -7,10 +7,10 @@ import (
 )
 
 // The tree finds the same as a linear search.
-func TestRooms(t *testing.T) {
+func TestCapacities(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 26))
 	for n := 1; n < 200; n += 7 {
-		r, list := newRooms(n, 100), slices.Repeat([]int64{100}, n)
+		r, list := newCapacities(n, 100), slices.Repeat([]int64{100}, n)
 		for range n {
 			size := rng.Int64N(150)
 			want := slices.IndexFunc(list, func(room int64) bool { return room >= min(size, 100) })

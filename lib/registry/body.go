@@ -8,9 +8,10 @@ import (
 	"sync"
 )
 
-// source makes request bodies from a write function. Redirects, new logins and failures can require
-// several bodies, but write runs only for a body that is read, and never twice at the same time.
-type source struct {
+// bodySource makes request bodies from a write function. Redirects, new logins and failures can
+// require several bodies, but write runs only for a body that is read, and never twice at the same
+// time.
+type bodySource struct {
 	size  int64
 	write func(io.Writer) error
 
@@ -22,10 +23,10 @@ type source struct {
 	err    error // from write itself: another attempt would not help
 }
 
-// body is one run of a source. The source's write function starts with the first read.
+// body is one run of a bodySource. The write function starts with the first read.
 type body struct {
 	*io.PipeReader
-	src   *source
+	src   *bodySource
 	pipe  *io.PipeWriter
 	begin sync.Once
 }
@@ -54,7 +55,7 @@ func (b *body) start() {
 var errUnwanted = errors.New("the upload has ended")
 
 // body returns a new body, and ends the previous one.
-func (s *source) body() (io.ReadCloser, error) {
+func (s *bodySource) body() (io.ReadCloser, error) {
 	if s.size == 0 {
 		return http.NoBody, nil
 	}
@@ -64,7 +65,7 @@ func (s *source) body() (io.ReadCloser, error) {
 	return b, nil
 }
 
-func (s *source) replace(b *body) {
+func (s *bodySource) replace(b *body) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.latest != nil {
@@ -74,21 +75,21 @@ func (s *source) replace(b *body) {
 }
 
 // wait ends the current body, waits until write has returned, and returns its error.
-func (s *source) wait() error {
+func (s *bodySource) wait() error {
 	s.replace(nil)
 	s.running.Wait()
 	return s.err
 }
 
 // failed returns write's own error, if any.
-func (s *source) failed() error {
+func (s *bodySource) failed() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.err
 }
 
 // run calls write and checks how much it writes.
-func (s *source) run(w io.Writer) error {
+func (s *bodySource) run(w io.Writer) error {
 	c := &counter{w: w, left: s.size}
 	err := s.write(c)
 	switch {
