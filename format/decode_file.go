@@ -3,6 +3,7 @@ package format
 func decodeFile(d decoder, in *interner) *File {
 	f := &File{}
 	var pathRaw, targetRaw []byte
+	unknown := "" // the type, if it is unknown
 	s := fields{d: d, kind: kindFile}
 	for d.beginMap(); ; {
 		key, ok := s.next()
@@ -20,11 +21,14 @@ func decodeFile(d decoder, in *interner) *File {
 			}
 		case nameType:
 			if s.once(2, nameType) {
-				f.Type = fileType(d.text(MaxText))
+				text := d.text(MaxText)
+				if f.Type = fileType(text); f.Type == 0 {
+					unknown = clip(string(text))
+				}
 			}
 		case nameMode:
 			if s.once(3, nameMode) {
-				f.Mode = uint32(bounded(d, 0o7777))
+				f.Mode = uint16(bounded(d, 0o7777))
 			}
 		case nameUID:
 			if s.once(4, nameUID) {
@@ -95,6 +99,8 @@ func decodeFile(d decoder, in *interner) *File {
 		d.fail(valuef("file has no path"))
 	case !s.has(2):
 		d.fail(valuef("file %q has no type", clip(f.Path)))
+	case f.Type == 0:
+		d.fail(valuef("type %q of %q is unknown", unknown, clip(f.Path)))
 	}
 	if s.has(1) {
 		f.Path = rawPath(d, namePath, f.Path, pathRaw)
@@ -114,18 +120,18 @@ func decodeFile(d decoder, in *interner) *File {
 	return f
 }
 
-// fileType returns a known type without copying its text.
+// fileType returns the type with this name, or 0 if there is none.
 func fileType(b []byte) Type {
-	for _, t := range types {
-		if string(b) == string(t) {
+	for t := TypeFile; t < TypeEnd; t++ {
+		if string(b) == typeNames[t] {
 			return t
 		}
 	}
-	return Type(b)
+	return 0
 }
 
 // defaultMode returns the mode of a file whose record contains no mode.
-func defaultMode(t Type) uint32 {
+func defaultMode(t Type) uint16 {
 	switch t {
 	case TypeDir:
 		return 0o755

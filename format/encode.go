@@ -85,7 +85,7 @@ func encodeFile(e encoder, f *File) {
 	e.beginMap(6 + count(pathRaw, isFile, f.MTimeNsec != 0, f.Stamp != "", f.Digest != "", f.Target != "", targetRaw, f.Hardlink != 0,
 		isDevice, isDevice, len(f.Xattrs) > 0, len(f.Components) > 0, f.Implied))
 	encodePath(e, namePath, namePathRaw, f.Path)
-	encodeText(e, nameType, string(f.Type))
+	encodeText(e, nameType, f.Type.String())
 	encodeInt(e, nameMode, int64(f.Mode))
 	encodeInt(e, nameUID, int64(f.UID))
 	encodeInt(e, nameGID, int64(f.GID))

@@ -1,6 +1,7 @@
 package format
 
 import (
+	"fmt"
 	"io"
 	"iter"
 )
@@ -53,39 +54,59 @@ type Header struct {
 	HasNewestMtime bool
 }
 
-// Type is a file's type, spelled as in the stream.
-type Type string
+// Type is a file's type. The zero value is not a valid type.
+type Type uint8
 
-// The file types. Sockets have no type, because a tar cannot contain them.
+// The file types, the most frequent ones first. Sockets have no type, because a tar cannot contain
+// them.
 const (
-	TypeFile    Type = "file"
-	TypeDir     Type = "dir"
-	TypeSymlink Type = "symlink"
-	TypeFifo    Type = "fifo"
-	TypeChar    Type = "char"
-	TypeBlock   Type = "block"
+	TypeFile Type = iota + 1
+	TypeDir
+	TypeSymlink
+	TypeFifo
+	TypeChar
+	TypeBlock
 	// TypeWhiteout is not a file. It deletes the path in the layers below.
-	TypeWhiteout Type = "whiteout"
+	TypeWhiteout
+	// TypeEnd is larger than all types.
+	TypeEnd
 )
+
+// typeNames are the types as they are spelled in the stream.
+var typeNames = [TypeEnd]string{
+	TypeFile: "file", TypeDir: "dir", TypeSymlink: "symlink", TypeFifo: "fifo", TypeChar: "char",
+	TypeBlock: "block", TypeWhiteout: "whiteout",
+}
+
+// String returns the type as it is spelled in the stream.
+func (t Type) String() string {
+	if t.valid() {
+		return typeNames[t]
+	}
+	return fmt.Sprintf("type %d", uint8(t))
+}
+
+func (t Type) valid() bool { return t > 0 && t < TypeEnd }
 
 // SizeUnknown is the Size of a regular file whose record contains no size. The source's size is
 // used instead.
 const SizeUnknown = -1
 
-// types lists the file types, the most frequent ones first.
-var types = [...]Type{TypeFile, TypeDir, TypeSymlink, TypeFifo, TypeChar, TypeBlock, TypeWhiteout}
-
 // File is a path in the tree. Strings can contain any bytes that a file system allows, and both
 // encodings keep them exactly.
+//
+// A build has the records of all files in memory. So the small fields are next to each other, where
+// they leave no gaps.
 type File struct {
 	// Path is absolute and clean. The root directory's path is "/".
 	Path string
 	Type Type
+	// Implied marks a directory that pack adds to a layer as the parent of other entries.
+	Implied bool
 	// Mode contains the permission bits and setuid, setgid and sticky. It is between 0 and 07777.
-	Mode     uint32
+	Mode     uint16
 	UID, GID uint32
-	// MTimeNsec contains the nanoseconds of MTime, from 0 to 999999999. It is here because the next
-	// field would leave a gap.
+	// MTimeNsec contains the nanoseconds of MTime, from 0 to 999999999.
 	MTimeNsec int32
 	// Size is in bytes. It is 0 for everything except regular files. For regular files it can be
 	// SizeUnknown.
@@ -110,8 +131,6 @@ type File struct {
 	// Components are the file's components. Only a directory can belong to several components.
 	// Other files belong to the first one.
 	Components []string
-	// Implied marks a directory that pack adds to a layer as the parent of other entries.
-	Implied bool
 }
 
 // Xattr is an extended attribute.

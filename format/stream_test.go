@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unsafe"
 )
 
 // everything is a stream with every kind of record and every field.
@@ -143,7 +144,7 @@ func randomInt(r *rand.Rand) int64 { return (r.Int64N(2*MaxInt+1) - MaxInt) >> r
 
 func randomFile(r *rand.Rand, path string) *File {
 	f := &File{
-		Path: path, Type: types[r.IntN(len(types))], Mode: r.Uint32N(0o10000), UID: r.Uint32N(maxID + 1), GID: r.Uint32N(maxID + 1),
+		Path: path, Type: Type(r.IntN(int(TypeEnd-1)) + 1), Mode: uint16(r.Uint32N(0o10000)), UID: r.Uint32N(maxID + 1), GID: r.Uint32N(maxID + 1),
 		MTime: randomInt(r), MTimeNsec: r.Int32N(1_000_000_000),
 	}
 	switch f.Type {
@@ -193,5 +194,12 @@ func TestRandomRecordsSurviveBothEncodings(t *testing.T) {
 				t.Fatalf("%s: record %d: got %+v, want %+v", enc, i, got[i], want[i])
 			}
 		}
+	}
+}
+
+// TestFileSize keeps the records of a large tree small.
+func TestFileSize(t *testing.T) {
+	if got := unsafe.Sizeof(File{}); got > 160 {
+		t.Errorf("a File takes %d bytes, want at most 160", got)
 	}
 }

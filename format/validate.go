@@ -19,8 +19,8 @@ func (f *File) Validate() error {
 		return err
 	}
 	path := clip(f.Path)
-	if !slices.Contains(types[:], f.Type) {
-		return valuef("type %q of %q is unknown", clip(string(f.Type)), path)
+	if !f.Type.valid() {
+		return valuef("the type of %q is unknown", path)
 	}
 	if f.Path == "/" && f.Type != TypeDir {
 		return valuef("the root is a %s, not a dir", f.Type)

@@ -48,7 +48,7 @@ var faulty = map[string]Record{
 	"source date":           &Header{Version: 1, SourceDate: MaxInt + 1},
 	"path":                  &File{Path: "/..", Type: TypeFile},
 	"type":                  &File{Path: "/a"},
-	"socket":                &File{Path: "/a", Type: "socket"},
+	"type too large":        &File{Path: "/a", Type: TypeEnd},
 	"mode":                  &File{Path: "/a", Type: TypeFile, Mode: 0o100644},
 	"owner":                 &File{Path: "/a", Type: TypeFile, UID: 1<<32 - 1},
 	"size":                  &File{Path: "/a", Type: TypeFile, Size: -2},

@@ -63,7 +63,7 @@ func (t *Tables) Files() (files []*format.File, err error) {
 
 // fill fills in the record for an entry that is not a hard link.
 func (e *Entry) fill(f *format.File) error {
-	f.Mode, f.UID, f.GID = uint32(e.Mode&0o7777), uint32(e.UID), uint32(e.GID)
+	f.Mode, f.UID, f.GID = uint16(e.Mode&0o7777), uint32(e.UID), uint32(e.GID)
 	f.DevMajor, f.DevMinor = uint32(e.Devmajor), uint32(e.Devminor)
 	if e.ModTime != nil {
 		f.MTime = e.ModTime.Unix()

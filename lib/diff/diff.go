@@ -163,9 +163,9 @@ func (c *comparison) merge(ctx context.Context) error {
 		}
 		switch {
 		case which < 0:
-			c.add(Difference{Path: f.Path, Field: FieldType, A: new(string(f.Type))})
+			c.add(Difference{Path: f.Path, Field: FieldType, A: new(f.Type.String())})
 		case which > 0:
-			c.add(Difference{Path: g.Path, Field: FieldType, B: new(string(g.Type))})
+			c.add(Difference{Path: g.Path, Field: FieldType, B: new(g.Type.String())})
 		default:
 			c.files(ctx, f, g)
 		}
@@ -201,7 +201,7 @@ func (c *comparison) files(ctx context.Context, f, g *format.File) {
 	}
 	c.links(f, g)
 	if f.Type != g.Type {
-		differ(FieldType, string(f.Type), string(g.Type))
+		differ(FieldType, f.Type.String(), g.Type.String())
 		return
 	}
 	if f.Type != format.TypeSymlink {
@@ -311,7 +311,7 @@ func (c *comparison) mtime(f *format.File) string {
 	return fmt.Sprintf("-%s.%09d", sec, second-int64(f.MTimeNsec))
 }
 
-func octal(mode uint32) string { return fmt.Sprintf("%04o", mode) }
+func octal(mode uint16) string { return fmt.Sprintf("%04o", mode) }
 
 func number(n uint32) string { return strconv.FormatUint(uint64(n), 10) }
 

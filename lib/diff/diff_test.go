@@ -161,11 +161,11 @@ func TestMissing(t *testing.T) {
 	for i, f := range base() {
 		less := slices.Delete(base(), i, i+1)
 		got := run(t, sums(base(), nil), sums(less, nil), Options{})
-		if len(got) != 1 || !strings.Contains(got[0], "only on the first side ("+string(f.Type)+")") {
+		if len(got) != 1 || !strings.Contains(got[0], "only on the first side ("+f.Type.String()+")") {
 			t.Errorf("%q is missing in the second: %q", f.Path, got)
 		}
 		got = run(t, sums(less, nil), sums(base(), nil), Options{})
-		if len(got) != 1 || !strings.Contains(got[0], "only on the second side ("+string(f.Type)+")") {
+		if len(got) != 1 || !strings.Contains(got[0], "only on the second side ("+f.Type.String()+")") {
 			t.Errorf("%q is missing in the first: %q", f.Path, got)
 		}
 	}

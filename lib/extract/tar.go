@@ -112,7 +112,7 @@ func (l *lister) add(d *rootfs.Dir, name string, st rootfs.Stat) error {
 		path = format.Join(path, name)
 	}
 	f := &format.File{
-		Path: path, Type: types[st.Mode&unix.S_IFMT], Mode: st.Mode & 0o7777, UID: st.UID, GID: st.GID,
+		Path: path, Type: types[st.Mode&unix.S_IFMT], Mode: uint16(st.Mode & 0o7777), UID: st.UID, GID: st.GID,
 		Size: sizeOf(st), MTime: st.MTime, DevMajor: st.RdevMajor, DevMinor: st.RdevMinor, Stamp: st.Stamp(),
 	}
 	if st.Links > 1 && f.Type != format.TypeDir {

@@ -135,7 +135,7 @@ func (l *LayerEntries) linkBelow(path, target string) {
 func (l *LayerEntries) link(path string, first *format.File, n *node) *format.File {
 	r := *first
 	r.Path, r.Xattrs, r.Digest = path, nil, ""
-	same := r.UID == n.uid && r.GID == n.gid && (r.Type == format.TypeSymlink || r.Mode == n.mode&0o7777 && r.MTime == n.mtime)
+	same := r.UID == n.uid && r.GID == n.gid && (r.Type == format.TypeSymlink || r.Mode == n.permissions() && r.MTime == n.mtime)
 	if format.ComparePaths(path, first.Path) < 0 {
 		l.Fault = cmp.Or(l.Fault, fmt.Sprintf("the hard link %q comes before its target, %q", path, first.Path))
 	}
@@ -148,7 +148,7 @@ func (l *LayerEntries) link(path string, first *format.File, n *node) *format.Fi
 // record returns the record for an entry.
 func record(path string, n *node, sums [][32]byte) *format.File {
 	f := &format.File{
-		Path: path, Mode: n.mode & 0o7777, UID: n.uid, GID: n.gid, MTime: n.mtime, Xattrs: records(n.more),
+		Path: path, Mode: n.permissions(), UID: n.uid, GID: n.gid, MTime: n.mtime, Xattrs: records(n.more),
 	}
 	switch n.mode & unix.S_IFMT {
 	case unix.S_IFDIR:

@@ -119,6 +119,9 @@ func (d *dir) seal() {
 func (n *node) isDir() bool     { return n.mode&unix.S_IFMT == unix.S_IFDIR }
 func (n *node) isSymlink() bool { return n.mode&unix.S_IFMT == unix.S_IFLNK }
 
+// permissions returns the mode without the type.
+func (n *node) permissions() uint16 { return uint16(n.mode & 0o7777) }
+
 // Stat implements rootfs.Tree. The device is 0, which no file system uses.
 func (t *Tree) Stat(path string) (rootfs.Stat, error) {
 	n, err := t.find(path)

@@ -19,7 +19,7 @@ func random(r *rand.Rand, path string) *format.File {
 	types := []format.Type{
 		format.TypeFile, format.TypeFile, format.TypeDir, format.TypeSymlink, format.TypeFifo, format.TypeChar, format.TypeBlock,
 	}
-	f := &format.File{Path: path, Type: types[r.IntN(len(types))], Mode: r.Uint32N(0o10000)}
+	f := &format.File{Path: path, Type: types[r.IntN(len(types))], Mode: uint16(r.Uint32N(0o10000))}
 	around := func(limits ...int64) int64 { return limits[r.IntN(len(limits))] + r.Int64N(3) - 1 }
 	f.UID, f.GID = uint32(around(1, 1<<21, 1<<32-3)), uint32(around(1, 1<<21))
 	f.MTime = around(0, 1700000000, 1<<33, -1<<40, 1<<53-3)
@@ -118,7 +118,7 @@ func FuzzEntry(f *testing.F) {
 	f.Fuzz(func(t *testing.T, path, target string, kind byte, mode, uid, gid uint32, mtime int64, size uint16, key string, value []byte) {
 		bound.Input(t, len(path)+len(target)+len(key)+len(value))
 		file := &format.File{
-			Path: "/" + path, Type: types[int(kind)%len(types)], Mode: mode & 0o7777, UID: uid, GID: gid,
+			Path: "/" + path, Type: types[int(kind)%len(types)], Mode: uint16(mode & 0o7777), UID: uid, GID: gid,
 			MTime: mtime, Components: []string{"x"},
 		}
 		switch file.Type {

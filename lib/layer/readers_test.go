@@ -38,7 +38,7 @@ func wanted(files []*format.File) []seen {
 	var list []seen
 	for _, f := range files {
 		s := seen{
-			Name: f.Path[1:], Type: string(f.Type), Link: f.Target, Mode: int64(f.Mode), UID: int64(f.UID), GID: int64(f.GID),
+			Name: f.Path[1:], Type: f.Type.String(), Link: f.Target, Mode: int64(f.Mode), UID: int64(f.UID), GID: int64(f.GID),
 			Size: f.Size, MTime: f.MTime, Major: int64(f.DevMajor), Minor: int64(f.DevMinor), Xattrs: map[string]string{},
 		}
 		for _, x := range f.Xattrs {
@@ -68,9 +68,9 @@ func compare(t *testing.T, got, want []seen) {
 
 // readGo reads a tar with archive/tar.
 func readGo(data []byte) ([]seen, error) {
-	kinds := map[byte]format.Type{
-		tar.TypeReg: format.TypeFile, tar.TypeDir: format.TypeDir, tar.TypeSymlink: format.TypeSymlink,
-		tar.TypeFifo: format.TypeFifo, tar.TypeChar: format.TypeChar, tar.TypeBlock: format.TypeBlock, tar.TypeLink: "link",
+	kinds := map[byte]string{
+		tar.TypeReg: "file", tar.TypeDir: "dir", tar.TypeSymlink: "symlink",
+		tar.TypeFifo: "fifo", tar.TypeChar: "char", tar.TypeBlock: "block", tar.TypeLink: "link",
 	}
 	var list []seen
 	for tr := tar.NewReader(bytes.NewReader(data)); ; {
@@ -82,7 +82,7 @@ func readGo(data []byte) ([]seen, error) {
 			return nil, err
 		}
 		s := seen{
-			Name: trimName(h.Name), Type: string(kinds[h.Typeflag]), Link: h.Linkname, Mode: h.Mode, UID: int64(h.Uid), GID: int64(h.Gid),
+			Name: trimName(h.Name), Type: kinds[h.Typeflag], Link: h.Linkname, Mode: h.Mode, UID: int64(h.Uid), GID: int64(h.Gid),
 			Size: h.Size, MTime: h.ModTime.Unix(), Major: h.Devmajor, Minor: h.Devminor, Xattrs: map[string]string{},
 		}
 		for k, v := range h.PAXRecords {
@@ -223,7 +223,7 @@ func compareOnDisk(path string, f *format.File) (*syscall.Stat_t, error) {
 		format.TypeFile: unix.S_IFREG, format.TypeDir: unix.S_IFDIR, format.TypeSymlink: unix.S_IFLNK,
 		format.TypeFifo: unix.S_IFIFO, format.TypeChar: unix.S_IFCHR, format.TypeBlock: unix.S_IFBLK,
 	}
-	want := fmt.Sprint(f.Mode|modes[f.Type], f.UID, f.GID, f.MTime, f.DevMajor, f.DevMinor)
+	want := fmt.Sprint(uint32(f.Mode)|modes[f.Type], f.UID, f.GID, f.MTime, f.DevMajor, f.DevMinor)
 	got := fmt.Sprint(st.Mode, st.Uid, st.Gid, st.Mtim.Sec, unix.Major(st.Rdev), unix.Minor(st.Rdev))
 	if got != want {
 		return nil, fmt.Errorf("mode, owner, mtime, device are %s, want %s", got, want)

@@ -74,7 +74,7 @@ func (p *print) file(f *format.File, mtime int64) {
 		buf = append(buf, s...)
 	}
 	text(f.Path)
-	text(string(f.Type))
+	text(f.Type.String())
 	text(f.Target)
 	text(p.link(f))
 	if f.Type == format.TypeDir {

@@ -132,12 +132,12 @@ func TestPatchOfLimitedSize(t *testing.T) {
 // it: the next image would drop one of the two.
 func TestPatchOfDirectoryWithNewFile(t *testing.T) {
 	for _, names := range [][2]string{{"p/a", "p/b"}, {"p/b", "p/a"}} {
-		owned := func(mode uint32) *format.File {
+		owned := func(mode uint16) *format.File {
 			d := dir("/d")
 			d.Mode, d.Components = mode, []string{names[0]}
 			return d
 		}
-		root := func(mode uint32, size int64) []format.Record {
+		root := func(mode uint16, size int64) []format.Record {
 			f := file("/d/2", names[1])
 			f.Size = size
 			return []format.Record{

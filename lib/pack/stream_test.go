@@ -216,7 +216,7 @@ type randomly struct {
 
 func (t *randomly) add(path string, kind format.Type) *format.File {
 	f := &format.File{
-		Path: path, Type: kind, Mode: t.r.Uint32N(0o10000), MTime: t.r.Int64N(3000) - 500, MTimeNsec: t.r.Int32N(2) * 5,
+		Path: path, Type: kind, Mode: uint16(t.r.Uint32N(0o10000)), MTime: t.r.Int64N(3000) - 500, MTimeNsec: t.r.Int32N(2) * 5,
 	}
 	switch kind {
 	case format.TypeFile:

@@ -215,7 +215,7 @@ func (w *world) change() {
 			w.remove(dir)
 		}
 	case 7:
-		w.files[dir].Mode = 0o700 + uint32(w.rng.IntN(3))
+		w.files[dir].Mode = 0o700 + uint16(w.rng.IntN(3))
 	case 8, 9:
 		if list := w.paths(isFile); len(list) > 0 {
 			f := w.files[w.pick(list)]
@@ -229,7 +229,7 @@ func (w *world) change() {
 			mode, xattrs := 0o640+uint32(w.rng.IntN(3)), []format.Xattr{{Name: "user.x", Value: []byte{byte(w.rng.IntN(2))}}}
 			for _, other := range w.files {
 				if other == f || f.Hardlink != 0 && other.Hardlink == f.Hardlink {
-					other.Mode, other.Xattrs = mode, xattrs
+					other.Mode, other.Xattrs = uint16(mode), xattrs
 				}
 			}
 		}

@@ -39,8 +39,8 @@ func StaleLayers(shadows []Shadow) (list []StaleLayer) {
 
 // Types of marks: entries that have no record but hide files in lower layers.
 const (
-	typeImplied format.Type = "implied" // a directory that exists only because it contains files
-	typeOpaque  format.Type = "opaque"
+	typeImplied = format.TypeEnd + iota // a directory that exists only because it contains files
+	typeOpaque
 )
 
 // Shadows finds the stale entries of an image's layers.

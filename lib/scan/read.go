@@ -183,7 +183,7 @@ func (r *reading) addName(d *rootfs.Dir, name, path string) error {
 // addPath adds the record of path if path belongs to the tree.
 func (r *reading) addPath(d *rootfs.Dir, name, path string, st rootfs.Stat) error {
 	r.files = append(r.files, format.File{
-		Path: path, Mode: st.Mode & 0o7777, UID: st.UID, GID: st.GID,
+		Path: path, Mode: uint16(st.Mode & 0o7777), UID: st.UID, GID: st.GID,
 		MTime: st.MTime, MTimeNsec: st.MTimeNsec,
 	})
 	f := &r.files[len(r.files)-1]

@@ -23,7 +23,7 @@ func (r *reading) special(f *format.File, st rootfs.Stat) bool {
 		r.faults.add(FaultOverlay, f.Path, "")
 	case r.opt.Special != SpecialKeep:
 		r.faults.add(FaultSpecial, f.Path, what)
-	case f.Type == "":
+	case f.Type == 0:
 		r.report.skip("socket: cannot be stored in a tar")
 	default:
 		f.DevMajor, f.DevMinor = st.RdevMajor, st.RdevMinor

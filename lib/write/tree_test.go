@@ -115,7 +115,7 @@ func records(t testing.TB, root string) []format.Record {
 func record(info os.FileInfo, path, name string, groups map[uint64]int64) *format.File {
 	st := info.Sys().(*syscall.Stat_t)
 	f := &format.File{
-		Path: name, Mode: st.Mode & 0o7777, UID: st.Uid, GID: st.Gid, MTime: st.Mtim.Sec, MTimeNsec: int32(st.Mtim.Nsec),
+		Path: name, Mode: uint16(st.Mode & 0o7777), UID: st.Uid, GID: st.Gid, MTime: st.Mtim.Sec, MTimeNsec: int32(st.Mtim.Nsec),
 	}
 	switch info.Mode().Type() {
 	case fs.ModeDir:

@@ -169,7 +169,7 @@ func (p *claimer) find(path string) (i int, found, moved bool, err error) {
 func (p *claimer) path(path string, claim func(*assign.Package, int), regular bool) (format.Type, error) {
 	i, found, moved, err := p.find(path)
 	if !found {
-		return "", err
+		return 0, err
 	}
 	if !moved {
 		claim = p.out.ClaimSecond
@@ -178,7 +178,7 @@ func (p *claimer) path(path string, claim func(*assign.Package, int), regular bo
 	switch f.Type {
 	case format.TypeDir:
 		if regular {
-			return "", nil
+			return 0, nil
 		}
 	case format.TypeSymlink:
 		return f.Type, nil
