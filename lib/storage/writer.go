@@ -242,7 +242,7 @@ func (w *Writer) unpack(id string, d v1.Descriptor, diffID digest.Digest, write 
 
 // Finish implements oci.Destination. If the image must be readable before Commit, it is created
 // without a name.
-func (w *Writer) Finish(index []byte) (at oci.Location, err error) {
+func (w *Writer) Finish(index []byte) (at oci.Finished, err error) {
 	if w.done != nil {
 		return at, w.done
 	}
