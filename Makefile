@@ -4,9 +4,9 @@
 export CGO_ENABLED = 0
 GO          = go
 GOTESTFLAGS =
-# The tests build the commands with -trimpath. If the tests are built with it too, the build cache
-# works for both, and in any directory.
-TRIM        = -trimpath
+# Everything is built with -trimpath, also by the tests, linters and tools that run the go command.
+# So each package is compiled once, and the build cache works in any directory.
+export GOFLAGS := $(filter-out -trimpath,$(shell $(GO) env GOFLAGS)) -trimpath
 PREFIX      = /usr/local
 BIN         = bin
 FUZZTIME    = 10s
@@ -42,10 +42,10 @@ NFPM   = github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.2
 STAGES = chunkah-scan chunkah-assign chunkah-pack chunkah-write
 
 .DEFAULT_GOAL = build
-.PHONY: build image demo test check e2e race fuzz vectors cover bench bench-update microbench lint vuln fmt vet tidy-check test-deps manual install dist clean
+.PHONY: build image demo test check static e2e race fuzz vectors cover bench bench-update microbench lint vuln fmt vet tidy-check test-deps manual install dist clean
 
 build: ## build the commands, one static program with five names, in bin/
-	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o '$(BIN)/' ./cmd/chunkah
+	$(GO) build -ldflags '$(LDFLAGS)' -o '$(BIN)/' ./cmd/chunkah
 	@for stage in $(STAGES); do ln -sf chunkah "$(BIN)/$$stage"; done
 
 image: build ## make the container image localhost/chunkah:latest, in bin/ and in the storage of podman and buildah
@@ -53,7 +53,7 @@ image: build ## make the container image localhost/chunkah:latest, in bin/ and i
 	buildah pull --quiet oci-archive:bin/chunkah.ociarchive
 
 demo: build ## make two sample roots, the second with one rebuilt package, and show what a client downloads
-	@$(GO) run $(TRIM) ./scripts/demo "$$($(GO) list -m -f '{{.Dir}}' github.com/knqyf263/go-rpmdb)/pkg/testdata/fedora35/rpmdb.sqlite" demo openssl-libs
+	@$(GO) run ./scripts/demo "$$($(GO) list -m -f '{{.Dir}}' github.com/knqyf263/go-rpmdb)/pkg/testdata/fedora35/rpmdb.sqlite" demo openssl-libs
 	@echo && echo 'Layers by build step: one for all packages, and one for the application on top.'
 	$(BIN)/chunkah build -q --rootfs demo/root --map scripts/demo/steps.json -o oci:demo/steps:1
 	$(BIN)/chunkah build -q --rootfs demo/updated --map scripts/demo/steps.json -o oci:demo/steps:2
@@ -68,20 +68,23 @@ test-deps: ## install the container clients that the tests run (on Debian, as ro
 
 test: ## run all tests, and a thousand inputs for some fuzz targets; lists missing clients
 	@scripts/test-deps --missing
-	CHUNKAH_TEST_STRICT=$(STRICT) $(GO) test $(TRIM) $(GOTESTFLAGS) -count=1 -timeout 60m ./...
-	FUZZTIME=1000x scripts/fuzz $(FUZZED)
+	$(GO) vet ./... # all analyzers; go test has only some of them, and would check again
+	CHUNKAH_TEST_STRICT=$(STRICT) $(GO) test -vet=off $(GOTESTFLAGS) -count=1 -timeout 60m ./...
+	FUZZTIME=1000x FUZZCODE=chunkah/... scripts/fuzz $(FUZZED)
 
-check: ## run gofmt, vet and the unit tests
+check: static ## run gofmt, vet and the unit tests
+	$(GO) test -vet=off -short ./...
+
+static: ## run gofmt and vet
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'these files are not formatted: run make fmt'; exit 1; }
-	$(GO) vet $(TRIM) ./...
-	$(GO) test $(TRIM) -vet=off -short ./...
+	$(GO) vet ./...
 
 e2e: ## run only the tests with real roots and real clients
 	@scripts/test-deps --missing
-	CHUNKAH_TEST_STRICT=$(STRICT) $(GO) test $(TRIM) $(GOTESTFLAGS) -count=1 -timeout 60m ./tests/...
+	CHUNKAH_TEST_STRICT=$(STRICT) $(GO) test $(GOTESTFLAGS) -count=1 -timeout 60m ./tests/...
 
 race: ## run the unit tests of packages with goroutines (or RACED=./...) with the race detector, which needs a C compiler
-	CGO_ENABLED=1 $(GO) test -race -short -timeout 30m -tags $(CGOTAGS) $(RACED)
+	CGO_ENABLED=1 $(GO) test -race -vet=off -short -timeout 30m -tags $(CGOTAGS) $(RACED)
 
 fuzz: ## run every fuzz target for FUZZTIME, for example make fuzz FUZZTIME=2m
 	FUZZTIME=$(FUZZTIME) scripts/fuzz
@@ -94,11 +97,11 @@ cover: ## write the coverage of the unit tests to cover.out
 	$(GO) tool cover -func cover.out | tail -n 1
 
 bench: build ## measure the table of docs/performance.md; its roots are made and kept in BENCHDIR
-	$(GO) build -trimpath -o bin/ ./scripts/floor ./scripts/inflate ./scripts/bench
+	$(GO) build -o bin/ ./scripts/floor ./scripts/inflate ./scripts/bench
 	bin/bench -bin bin -dir '$(BENCHDIR)' $(BENCHFLAGS)
 
 bench-update: build ## measure what a client downloads for a real Debian update (as root; roots as for bench)
-	$(GO) build -trimpath -o bin/ ./scripts/bench-update
+	$(GO) build -o bin/ ./scripts/bench-update
 	bin/bench-update -bin bin -dir '$(BENCHDIR)' $(BENCHFLAGS)
 
 microbench: ## run the Go benchmarks of single functions
@@ -121,7 +124,7 @@ tidy-check: ## check that go mod tidy would change nothing
 
 manual: ## write manual pages and shell completions to share/
 	rm -rf share
-	SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct 2>/dev/null)} $(GO) run -trimpath ./scripts/manual share '$(VERSION)'
+	SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct 2>/dev/null)} $(GO) run ./scripts/manual share '$(VERSION)'
 
 install: build manual ## install into PREFIX
 	install -d '$(DESTDIR)$(PREFIX)/bin'

@@ -119,7 +119,7 @@ func TestRealCommitTime(t *testing.T) {
 	}
 	r := placestest.New(t).File("/src/main.go", "package main\n\nfunc main() {}\n").File("/src/go.mod", "module example.com/dated\n")
 	cmd := exec.Command("sh", "-ec", `git init --quiet && git add . &&
-		git -c user.name=x -c user.email=x@example.com commit --quiet --message x && go build -buildvcs=true -o ../tool`)
+		git -c user.name=x -c user.email=x@example.com commit --quiet --message x && go build -trimpath -buildvcs=true -o ../tool`)
 	cmd.Dir = filepath.Join(r.Dir(), "src")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=", "GOWORK=off", "GOPROXY=off", "HOME="+r.Dir(),
 		"GIT_COMMITTER_DATE=2023-10-10T12:34:56Z", "GIT_AUTHOR_DATE=2020-01-01T00:00:00Z", "GOCACHE="+goCache(t))
