@@ -99,23 +99,23 @@ func (e *Entry) IsWhiteout() bool { return e.flag == typeWhiteout || e.flag == t
 func (e *Entry) Type() string {
 	switch e.flag {
 	case tar.TypeDir:
-		return string(format.TypeDir)
+		return format.TypeDir.String()
 	case tar.TypeSymlink:
-		return string(format.TypeSymlink)
+		return format.TypeSymlink.String()
 	case tar.TypeLink:
 		return "hardlink"
 	case tar.TypeChar:
-		return string(format.TypeChar)
+		return format.TypeChar.String()
 	case tar.TypeBlock:
-		return string(format.TypeBlock)
+		return format.TypeBlock.String()
 	case tar.TypeFifo:
-		return string(format.TypeFifo)
+		return format.TypeFifo.String()
 	case typeWhiteout:
-		return string(format.TypeWhiteout)
+		return format.TypeWhiteout.String()
 	case typeOpaque:
 		return "opaque"
 	}
-	return string(format.TypeFile)
+	return format.TypeFile.String()
 }
 
 // Weight is an entry's approximate size in the tar, in bytes, without long names and xattrs. A
