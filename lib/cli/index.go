@@ -81,13 +81,5 @@ func (c *indexCommand) sources() ([]image.Location, error) {
 	if len(c.Args.Sources) == 0 {
 		return nil, usagef("no SOURCE given: list the images to combine, for example oci-archive:amd64.oci oci-archive:arm64.oci")
 	}
-	var sources []image.Location
-	for _, s := range c.Args.Sources {
-		src, err := parseImage(s)
-		if err != nil {
-			return nil, err
-		}
-		sources = append(sources, src)
-	}
-	return sources, nil
+	return parseImages(c.Args.Sources)
 }

@@ -106,15 +106,7 @@ func (c *reuseCommand) check() ([]image.Location, error) {
 	if c.Client != "" && !slices.Contains(reuse.Clients, c.client()) {
 		return nil, usagef("--client %q is not one of %s", c.Client, strings.Trim(fmt.Sprint(reuse.Clients), "[]"))
 	}
-	var sources []image.Location
-	for _, name := range c.Args.Images {
-		src, err := parseImage(name)
-		if err != nil {
-			return nil, err
-		}
-		sources = append(sources, src)
-	}
-	return sources, nil
+	return parseImages(c.Args.Images)
 }
 
 // client returns the selected client, or an empty string.

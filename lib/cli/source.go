@@ -231,3 +231,15 @@ func parseImage(name string) (image.Location, error) {
 	}
 	return src, nil
 }
+
+// parseImages parses the names of images.
+func parseImages(list []string) (images []image.Location, err error) {
+	for _, name := range list {
+		src, err := parseImage(name)
+		if err != nil {
+			return nil, err
+		}
+		images = append(images, src)
+	}
+	return images, nil
+}

@@ -10,47 +10,7 @@ import (
 // ID identifies a kind of finding. IDs do not change between versions.
 type ID string
 
-// The kinds of findings.
-const (
-	BootFiles       ID = "boot-files"
-	RunFiles        ID = "run-files"
-	TmpFiles        ID = "tmp-files"
-	OSTreeSysroot   ID = "ostree-sysroot"
-	PackageCache    ID = "package-cache"
-	LogFiles        ID = "log-files"
-	SystemCaches    ID = "system-caches"
-	RPMLeftovers    ID = "rpmdb-leftovers"
-	RPMHistory      ID = "rpm-history"
-	DpkgLeftovers   ID = "dpkg-leftovers"
-	DpkgUnfinished  ID = "dpkg-unfinished"
-	BuilderFiles    ID = "builder-files"
-	PycTimes        ID = "pyc-times"
-	BuildTimes      ID = "build-times"
-	NewerThanSource ID = "newer-than-source-date"
-	MachineID       ID = "machine-id"
-	SSHHostKeys     ID = "ssh-host-keys"
-	MachineSecrets  ID = "machine-secrets"
-	ShellHistory    ID = "shell-history"
-	SpecialFiles    ID = "special-files"
-	UnreadableFiles ID = "unreadable-files"
-	OverlayWhiteout ID = "overlay-whiteouts"
-	WhiteoutNames   ID = "whiteout-names"
-	XattrNames      ID = "xattr-names"
-	OverlongPaths   ID = "overlong-paths"
-	FatJar          ID = "fat-jar"
-	SparseFile      ID = "sparse-file"
-	NonUTF8Names    ID = "non-utf8-names"
-	OSTreeLabels    ID = "ostree-labels"
-	SealedImage     ID = "sealed-image"
-	VarRun          ID = "var-run"
-	EtcUsrEtc       ID = "etc-usretc"
-	KernelCount     ID = "kernel-count"
-	APIDirectories  ID = "api-directories"
-	OSTreeLink      ID = "ostree-link"
-	BootcKargs      ID = "bootc-kargs"
-	RemovedFiles    ID = "removed-files"
-	LayerOrder      ID = "layer-order"
-)
+const fatJarID ID = "fat-jar" // fatJar checks whether it is the first one
 
 // IDs returns all kinds of findings, in the order of reports.
 func IDs() []ID {
@@ -96,48 +56,48 @@ func (c *check) matches(e *Examiner, f *format.File) (bool, error) {
 // checks are listed in the order of reports. Checks with places run before checks of every file.
 var checks = []check{
 	{
-		id: SealedImage, harm: HarmBoot, finds: isSealed, each: true,
+		id: "sealed-image", harm: HarmBoot, finds: isSealed, each: true,
 		places: []string{"/boot/EFI/Linux/*.efi", "/usr/lib/modules/*/*.efi", "/usr/lib/systemd/boot/*/*.efi"},
 		what:   "a sealed kernel image (composefs= in its command line) boots only the image that it was made for: different file times change the digest",
 		advise: adviseSealed,
 	},
 	{
-		id: BootcKargs, harm: HarmBoot, places: []string{"/usr/lib/bootc/kargs.d/*.toml"}, finds: badKargs, each: true,
+		id: "bootc-kargs", harm: HarmBoot, places: []string{"/usr/lib/bootc/kargs.d/*.toml"}, finds: badKargs, each: true,
 		what:   "bootc cannot parse a kernel-argument file, and refuses the image (lint bootc-kargs)",
 		advise: adviseKargs,
 	},
 	{
-		id: BootFiles, harm: HarmBoot, places: []string{"/boot/"}, out: true,
+		id: "boot-files", harm: HarmBoot, places: []string{"/boot/"}, out: true,
 		what:   "/boot is not empty: bootable images keep the kernel in /usr/lib/modules, and updates do not change /boot",
 		advise: adviseBoot,
 	},
 	{
-		id: RunFiles, harm: HarmReuse, places: []string{"/run/"}, out: true,
+		id: "run-files", harm: HarmReuse, places: []string{"/run/"}, out: true,
 		what:   "files in /run, which a running system hides",
 		advise: leaveOut,
 	},
 	{
-		id: TmpFiles, harm: HarmReuse, places: []string{"/tmp/", "/var/tmp/"}, out: true,
+		id: "tmp-files", harm: HarmReuse, places: []string{"/tmp/", "/var/tmp/"}, out: true,
 		what:   "files in a directory for temporary files",
 		advise: leaveOut,
 	},
 	{
-		id: OSTreeSysroot, harm: HarmReuse, places: []string{"/sysroot/", "/ostree/"}, out: true,
+		id: "ostree-sysroot", harm: HarmReuse, places: []string{"/sysroot/", "/ostree/"}, out: true,
 		what:   "an ostree repository contains a second copy of all files",
 		advise: leaveOut,
 	},
 	{
-		id: PackageCache, harm: HarmReuse, places: packageCaches, finds: notEmpty, out: true,
+		id: "package-cache", harm: HarmReuse, places: packageCaches, finds: notEmpty, out: true,
 		what:   "package-manager caches, which change with every build",
 		advise: leaveOut,
 	},
 	{
-		id: LogFiles, harm: HarmReuse, places: []string{"/var/log/"}, finds: notEmpty, out: true, each: true,
+		id: "log-files", harm: HarmReuse, places: []string{"/var/log/"}, finds: notEmpty, out: true, each: true,
 		what:   "build logs, which contain the times of the build",
 		advise: adviseLogs,
 	},
 	{
-		id: SystemCaches, harm: HarmReuse, finds: notEmpty, out: true,
+		id: "system-caches", harm: HarmReuse, finds: notEmpty, out: true,
 		places: []string{
 			"/var/cache/ldconfig/", "/var/cache/fontconfig/", "/usr/lib/fontconfig/cache/", "/var/cache/man/", "/var/lib/mlocate/", "/var/lib/plocate/",
 		},
@@ -145,12 +105,12 @@ var checks = []check{
 		advise: leaveOut,
 	},
 	{
-		id: RPMLeftovers, harm: HarmReuse, places: rpmLeftovers, out: true,
+		id: "rpmdb-leftovers", harm: HarmReuse, places: rpmLeftovers, out: true,
 		what:   "working files of an rpm database that was not closed",
 		advise: adviseRPM,
 	},
 	{
-		id: RPMHistory, harm: HarmReuse, out: true,
+		id: "rpm-history", harm: HarmReuse, out: true,
 		places: []string{
 			"/var/lib/dnf/history.sqlite*", "/var/lib/yum/history/", "/usr/lib/sysimage/libdnf5/transaction_history.sqlite*",
 		},
@@ -158,34 +118,34 @@ var checks = []check{
 		advise: leaveOut,
 	},
 	{
-		id: DpkgLeftovers, harm: HarmReuse, out: true,
+		id: "dpkg-leftovers", harm: HarmReuse, out: true,
 		places: []string{"/var/lib/dpkg/*-old", "/var/cache/debconf/*-old", "/var/backups/"},
 		what:   "old copies of dpkg and debconf databases",
 		advise: leaveOut,
 	},
 	{
-		id: DpkgUnfinished, harm: HarmReuse,
+		id: "dpkg-unfinished", harm: HarmReuse,
 		places: []string{"/var/lib/dpkg/updates/[0-9]*", "/var/lib/dpkg/info/*.dpkg-new", "/var/lib/dpkg/tmp.ci/"},
 		what:   "dpkg was interrupted",
 		advise: adviseDpkg,
 	},
 	{
-		id: BuilderFiles, harm: HarmReuse, places: []string{"/etc/hostname", "/etc/resolv.conf"}, finds: fromBuildMachine, out: true,
+		id: "builder-files", harm: HarmReuse, places: []string{"/etc/hostname", "/etc/resolv.conf"}, finds: fromBuildMachine, out: true,
 		what:   "host name or DNS servers of the build machine",
 		advise: leaveOut,
 	},
 	{
-		id: MachineID, harm: HarmBoot, places: []string{"/etc/machine-id", "/var/lib/dbus/machine-id"}, finds: hasMachineID,
+		id: "machine-id", harm: HarmBoot, places: []string{"/etc/machine-id", "/var/lib/dbus/machine-id"}, finds: hasMachineID,
 		what:   "all machines with this image would share one machine ID and skip their first boot",
 		advise: adviseMachineID,
 	},
 	{
-		id: SSHHostKeys, harm: HarmSecret, places: []string{"/etc/ssh/ssh_host_*", "/etc/dropbear/*_host_key"}, out: true,
+		id: "ssh-host-keys", harm: HarmSecret, places: []string{"/etc/ssh/ssh_host_*", "/etc/dropbear/*_host_key"}, out: true,
 		what:   "all machines with this image would share its host keys, and everyone with the image knows them",
 		advise: leaveOut,
 	},
 	{
-		id: MachineSecrets, harm: HarmSecret, finds: notEmpty, out: true,
+		id: "machine-secrets", harm: HarmSecret, finds: notEmpty, out: true,
 		places: []string{
 			"/var/lib/systemd/random-seed", "/var/lib/systemd/credential.secret", "/var/lib/urandom/random-seed", "/var/lib/random-seed",
 			"/var/lib/NetworkManager/secret_key", "/var/lib/NetworkManager/*.lease", "/var/lib/dhcp/*.leases", "/var/lib/dhclient/*.lease*",
@@ -195,101 +155,101 @@ var checks = []check{
 		advise: leaveOut,
 	},
 	{
-		id: ShellHistory, harm: HarmSecret, finds: notEmpty, out: true,
+		id: "shell-history", harm: HarmSecret, finds: notEmpty, out: true,
 		places: inHomes(".bash_history", ".ash_history", ".zsh_history", ".python_history", ".node_repl_history", ".sqlite_history",
 			".mysql_history", ".psql_history", ".lesshst", ".viminfo", ".wget-hsts"),
 		what:   "a user's command history",
 		advise: leaveOut,
 	},
 	{
-		id: PycTimes, harm: HarmReuse, finds: hasPycTime,
+		id: "pyc-times", harm: HarmReuse, finds: hasPycTime,
 		what:   "compiled Python files contain the time of their source, and no package limits this time",
 		advise: advisePyc,
 	},
 	{
-		id: BuildTimes, harm: HarmReuse, finds: hasBuildTime,
+		id: "build-times", harm: HarmReuse, finds: hasBuildTime,
 		what:   "the times of these files are the time of the build, and no package limits them",
 		advise: adviseTimes,
 	},
 	{
-		id: NewerThanSource, harm: HarmReuse, finds: newerThanSource,
+		id: "newer-than-source-date", harm: HarmReuse, finds: newerThanSource,
 		what:   "no package limits the times of these files, and they are newer than SOURCE_DATE_EPOCH: they get that time, and change whenever it changes",
 		advise: adviseNewer,
 	},
 	{
-		id: FatJar, harm: HarmReuse, finds: fatJar, each: true,
+		id: fatJarID, harm: HarmReuse, finds: fatJar, each: true,
 		what:   "a Java archive contains its libraries: clients download them again with every change of the program",
 		advise: adviseFatJar,
 	},
 	{
-		id: NonUTF8Names, harm: HarmBoot, finds: notUTF8, each: true, bootable: true,
+		id: "non-utf8-names", harm: HarmBoot, finds: notUTF8, each: true, bootable: true,
 		what:   "names or link targets that are not UTF-8, which ostree refuses",
 		advise: adviseNames,
 	},
 	{
-		id: SparseFile, harm: HarmReuse, sparse: true, each: true,
+		id: "sparse-file", harm: HarmReuse, sparse: true, each: true,
 		what:   "files with holes of more than 1 GB: an image stores holes as zeros, which are read, hashed, compressed and unpacked",
 		advise: adviseSparse,
 	},
 	{
-		id: SpecialFiles, harm: HarmBuild, refused: true, fault: scan.FaultSpecial,
+		id: "special-files", harm: HarmBuild, refused: true, fault: scan.FaultSpecial,
 		what:   "sockets, FIFOs or devices, which rarely belong in an image",
 		advise: adviseSpecial,
 	},
 	{
-		id: UnreadableFiles, harm: HarmBuild, refused: true, fault: scan.FaultUnreadable,
+		id: "unreadable-files", harm: HarmBuild, refused: true, fault: scan.FaultUnreadable,
 		what:   "files that this user cannot read",
 		advise: adviseUnreadable,
 	},
 	{
-		id: OverlayWhiteout, harm: HarmBuild, refused: true, fault: scan.FaultOverlay,
+		id: "overlay-whiteouts", harm: HarmBuild, refused: true, fault: scan.FaultOverlay,
 		what:   "character devices 0/0, which mark deleted files in overlayfs: this directory is one overlayfs layer, not the mounted file system",
 		advise: adviseOverlay,
 	},
 	{
-		id: WhiteoutNames, harm: HarmBuild, refused: true, fault: scan.FaultWhiteout,
+		id: "whiteout-names", harm: HarmBuild, refused: true, fault: scan.FaultWhiteout,
 		what:   "names that begin with .wh., which delete files in an image",
 		advise: adviseNames,
 	},
 	{
-		id: XattrNames, harm: HarmBuild, refused: true, fault: scan.FaultXattr,
+		id: "xattr-names", harm: HarmBuild, refused: true, fault: scan.FaultXattr,
 		what:   "xattr names that contain = or are not UTF-8, which a tar cannot store",
 		advise: adviseXattrs,
 	},
 	{
-		id: OverlongPaths, harm: HarmBuild, refused: true, fault: scan.FaultDeep,
+		id: "overlong-paths", harm: HarmBuild, refused: true, fault: scan.FaultDeep,
 		what:   "paths that are too long for an image",
 		advise: adviseOverlong,
 	},
 	{
-		id: OSTreeLabels, harm: HarmBoot, whole: findOSTreeLabels,
+		id: "ostree-labels", harm: HarmBoot, whole: findOSTreeLabels,
 		what: "labels refer to a layer or an ostree commit that the image does not contain: bootc and rpm-ostree can neither install the image nor switch to it",
 	},
 	{
-		id: VarRun, harm: HarmBoot, whole: findVarRun,
+		id: "var-run", harm: HarmBoot, whole: findVarRun,
 		what: "/var/run is not a symlink, so services and their clients look in two places: bootc refuses the image (lint var-run)",
 	},
 	{
-		id: EtcUsrEtc, harm: HarmBoot, whole: findUsrEtc,
+		id: "etc-usretc", harm: HarmBoot, whole: findUsrEtc,
 		what: "both /etc and /usr/etc exist: bootc makes /usr/etc itself and refuses the image (lint etc-usretc)",
 	},
 	{
-		id: KernelCount, harm: HarmBoot, whole: findKernels,
+		id: "kernel-count", harm: HarmBoot, whole: findKernels,
 		what: "several kernels in /usr/lib/modules: bootc and ostree boot only images with one kernel (lint kernel)",
 	},
 	{
-		id: APIDirectories, harm: HarmBoot, whole: findAPIDirs,
+		id: "api-directories", harm: HarmBoot, whole: findAPIDirs,
 		what: "mount points for file systems that are mounted at boot are missing: bootc refuses the image (lint api-base-directories)",
 	},
 	{
-		id: OSTreeLink, harm: HarmBoot, whole: findOSTreeLink,
+		id: "ostree-link", harm: HarmBoot, whole: findOSTreeLink,
 		what: "/sysroot is not a directory, or /ostree is not a symlink to sysroot/ostree: bootc refuses the image (lint baseimage-root)",
 	},
 	{
-		id: RemovedFiles, harm: HarmSecret, whole: findRemoved,
+		id: "removed-files", harm: HarmSecret, whole: findRemoved,
 		what: "files that look secret were removed, but everyone with the image can read them in a lower layer",
 	},
-	{id: LayerOrder, harm: HarmReuse, whole: findOrder},
+	{id: "layer-order", harm: HarmReuse, whole: findOrder},
 }
 
 // packageCaches are files that package managers can download or create again.

@@ -205,8 +205,8 @@ file /root/.cache/ms-playwright/browser text=x
 			}
 		})
 	}
-	found[UnreadableFiles], found[OverlayWhiteout], found[XattrNames], found[OverlongPaths] = true, true, true, true             // TestFaults
-	found[LayerOrder], found[OSTreeLabels], found[FatJar], found[SparseFile], found[RemovedFiles] = true, true, true, true, true // separate tests
+	found["unreadable-files"], found["overlay-whiteouts"], found["xattr-names"], found["overlong-paths"] = true, true, true, true             // TestFaults
+	found["layer-order"], found["ostree-labels"], found["fat-jar"], found["sparse-file"], found["removed-files"] = true, true, true, true, true // separate tests
 	for _, id := range IDs() {
 		if !found[id] {
 			t.Errorf("no test finds %s", id)
@@ -250,7 +250,7 @@ func TestAdviceOnSourceDate(t *testing.T) {
 
 // Ignored checks are skipped. Other checks then examine their files.
 func TestIgnore(t *testing.T) {
-	got := showAll(examine(t, "file /tmp/x\nfifo /p", format.Header{}, Options{Ignore: []ID{TmpFiles, SpecialFiles}}, "/tmp/x"))
+	got := showAll(examine(t, "file /tmp/x\nfifo /p", format.Header{}, Options{Ignore: []ID{"tmp-files", "special-files"}}, "/tmp/x"))
 	if want := []string{"build-times: /tmp/x"}; !slices.Equal(got, want) {
 		t.Errorf("got %q", got)
 	}
@@ -266,8 +266,8 @@ func TestPlaces(t *testing.T) {
 	root.WriteString("link /var/log/app/again.log to=/var/log/app/00.log\nfile /var/log/other.log size=7")
 	list := examine(t, root.String(), format.Header{}, Options{Dir: "/r"})
 	want := []Finding{
-		{ID: OSTreeSysroot, Files: 30, Bytes: 30, Places: []Place{{"/sysroot/", 30, 30}}, Options: []string{"--prune", "/sysroot/"}},
-		{ID: LogFiles, Files: 32, Bytes: 307, Places: []Place{{"/var/log/app/", 31, 300}, {"/var/log/other.log", 1, 7}}},
+		{ID: "ostree-sysroot", Files: 30, Bytes: 30, Places: []Place{{"/sysroot/", 30, 30}}, Options: []string{"--prune", "/sysroot/"}},
+		{ID: "log-files", Files: 32, Bytes: 307, Places: []Place{{"/var/log/app/", 31, 300}, {"/var/log/other.log", 1, 7}}},
 	}
 	if len(list) != len(want) {
 		t.Fatalf("got %+v", list)
@@ -372,10 +372,10 @@ func TestLayerOrder(t *testing.T) {
 				}
 				return
 			}
-			if len(found) != 1 || found[0].ID != LayerOrder || found[0].What != tt.what || found[0].Files != 0 || found[0].Bytes != 13_790_103 {
+			if len(found) != 1 || found[0].ID != "layer-order" || found[0].What != tt.what || found[0].Files != 0 || found[0].Bytes != 13_790_103 {
 				t.Errorf("got %+v, want %q", found, tt.what)
 			}
-			if got := New(Options{Layers: tt.layers, Ignore: []ID{LayerOrder}}).Findings(); len(got) != 0 {
+			if got := New(Options{Layers: tt.layers, Ignore: []ID{"layer-order"}}).Findings(); len(got) != 0 {
 				t.Errorf("ignored: got %+v", got)
 			}
 		})

@@ -40,7 +40,7 @@ func fatJar(e *Examiner, f *format.File) (bool, error) {
 	}
 	defer file.Close() // it was only read
 	libraries, err := java.Nested(file, f.Size)
-	if libraries.Count > 0 && e.found[FatJar] == nil {
+	if libraries.Count > 0 && e.found[fatJarID] == nil {
 		e.seen.extractor = libraries.Extractor
 	}
 	return libraries.Count > 0, err

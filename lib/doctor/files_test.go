@@ -46,7 +46,7 @@ func TestFatJar(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	list := examineDir(t, dir, format.Header{}, Options{Dir: "/r", Ignore: []ID{BuildTimes}})
+	list := examineDir(t, dir, format.Header{}, Options{Dir: "/r", Ignore: []ID{"build-times"}})
 	if got := showAll(list); !slices.Equal(got, []string{"fat-jar: /app/app.jar /app/web.war"}) {
 		t.Fatalf("got %q", got)
 	}
@@ -62,7 +62,7 @@ func TestFatJar(t *testing.T) {
 		if err := os.WriteFile(dir+"/app/app.jar", jar, 0o644); err != nil {
 			t.Fatal(err)
 		}
-		list := examineDir(t, dir, format.Header{}, Options{Dir: "/r", Ignore: []ID{BuildTimes}})
+		list := examineDir(t, dir, format.Header{}, Options{Dir: "/r", Ignore: []ID{"build-times"}})
 		if !strings.HasSuffix(list[0].Advice, want) {
 			t.Errorf("got %q, want %q", list[0].Advice, want)
 		}
@@ -79,7 +79,7 @@ func TestSparse(t *testing.T) {
 	if !slices.Equal(list[0].Options, []string{"--prune", "/srv/a b", "--prune", "/var/log/lastlog"}) {
 		t.Errorf("got %q", list[0].Options)
 	}
-	e = New(Options{Ignore: []ID{SparseFile}})
+	e = New(Options{Ignore: []ID{"sparse-file"}})
 	if e.Sparse([]scan.Sparse{{Path: "/a", Holes: 2e9}}); len(e.Findings()) != 0 {
 		t.Error("not ignored")
 	}

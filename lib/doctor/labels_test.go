@@ -20,14 +20,14 @@ func TestOSTreeLabels(t *testing.T) {
 		"no labels":       {Options{Config: &oci.Config{}, DiffIDs: []digest.Digest{other}}, false},
 		"labels are true": {Options{Config: &oci.Config{Labels: labels}, DiffIDs: []digest.Digest{last, other}}, false},
 		"other layers":    {Options{Config: &oci.Config{Labels: labels}, DiffIDs: []digest.Digest{other}}, true},
-		"ignored":         {Options{Config: &oci.Config{Labels: labels}, DiffIDs: []digest.Digest{other}, Ignore: []ID{OSTreeLabels}}, false},
+		"ignored":         {Options{Config: &oci.Config{Labels: labels}, DiffIDs: []digest.Digest{other}, Ignore: []ID{"ostree-labels"}}, false},
 	} {
-		test.opt.Ignore = append(test.opt.Ignore, APIDirectories, OSTreeLink) // there are no files
+		test.opt.Ignore = append(test.opt.Ignore, "api-directories", "ostree-link") // there are no files
 		found := New(test.opt).Findings()
 		if test.want != (len(found) == 1) {
 			t.Errorf("%s: got %+v", name, found)
 		}
-		if test.want && (found[0].ID != OSTreeLabels || !strings.HasSuffix(found[0].Advice, "--label ostree.commit- --label ostree.final-diffid-")) {
+		if test.want && (found[0].ID != "ostree-labels" || !strings.HasSuffix(found[0].Advice, "--label ostree.commit- --label ostree.final-diffid-")) {
 			t.Errorf("%s: got %+v", name, found[0])
 		}
 	}

@@ -14,7 +14,7 @@ func TestRemovedFiles(t *testing.T) {
 		removed = append(removed, &format.File{Path: p, Type: format.TypeFile, Size: 10})
 	}
 	list := New(Options{Removed: removed}).Findings()
-	if len(list) != 1 || list[0].ID != RemovedFiles || list[0].Harm != HarmSecret || list[0].Files != 3 || list[0].Bytes != 30 || list[0].Advice == "" {
+	if len(list) != 1 || list[0].ID != "removed-files" || list[0].Harm != HarmSecret || list[0].Files != 3 || list[0].Bytes != 30 || list[0].Advice == "" {
 		t.Fatalf("got %+v", list)
 	}
 	var got []string
@@ -24,7 +24,7 @@ func TestRemovedFiles(t *testing.T) {
 	if want := []string{"/etc/app/API-Token", "/root/.docker/config.json", "/root/.ssh/id_ed25519"}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	if list := New(Options{Removed: removed, Ignore: []ID{RemovedFiles}}).Findings(); len(list) > 0 {
+	if list := New(Options{Removed: removed, Ignore: []ID{"removed-files"}}).Findings(); len(list) > 0 {
 		t.Errorf("ignored: %+v", list)
 	}
 	if list := New(Options{Removed: removed[1:2]}).Findings(); len(list) > 0 {

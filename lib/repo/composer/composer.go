@@ -95,11 +95,7 @@ type pkg struct {
 
 // load claims the files of a project. record is its installed.json.
 func (p *project) load(record int) error {
-	var entries []entry
-	fault, err := places.Parse(p.tree, record, maxInstalled, func(raw []byte) (err error) {
-		entries, err = parseInstalled(raw)
-		return err
-	})
+	entries, fault, err := places.Parse(p.tree, record, maxInstalled, parseInstalled)
 	if err != nil {
 		return err
 	}
@@ -205,11 +201,7 @@ func (p *project) asked() (asked []int, err error) {
 	if !found {
 		return nil, nil
 	}
-	var names []string
-	fault, err := places.Parse(p.tree, record, maxManifest, func(raw []byte) (err error) {
-		names, err = parseAsked(raw)
-		return err
-	})
+	names, fault, err := places.Parse(p.tree, record, maxManifest, parseAsked)
 	if err != nil {
 		return nil, err
 	}

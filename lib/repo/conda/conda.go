@@ -134,11 +134,7 @@ func (r *record) built() time.Time {
 
 // claim claims the files of the package that a record describes. full is NAME-VERSION-BUILD.
 func (l *loader) claim(i int, prefix, full string) error {
-	var r record
-	fault, err := places.Parse(l.tree, i, maxRecord, func(raw []byte) (err error) {
-		r, err = parse(raw)
-		return err
-	})
+	r, fault, err := places.Parse(l.tree, i, maxRecord, parse)
 	if err != nil {
 		return err
 	}

@@ -132,11 +132,7 @@ func (l *loader) isBelowRoot(path string) bool {
 // claimApp claims the packages of an application. record is its deps.json.
 func (l *loader) claimApp(record int) error {
 	path := l.tree.Files[record].Path
-	var libraries []*library
-	fault, err := places.Parse(l.tree, record, maxDeps, func(raw []byte) (err error) {
-		libraries, err = parse(raw)
-		return err
-	})
+	libraries, fault, err := places.Parse(l.tree, record, maxDeps, parse)
 	if err != nil {
 		return err
 	}

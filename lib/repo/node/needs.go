@@ -70,10 +70,9 @@ func (l *loader) read(record int, name string, development bool) (needs []string
 	if l.tree.Files[record].Type != format.TypeFile {
 		return nil, said, nil // package.json is a link
 	}
-	fault, err := places.Parse(l.tree, record, maxManifest, func(raw []byte) (err error) {
+	needs, fault, err := places.Parse(l.tree, record, maxManifest, func(raw []byte) ([]string, error) {
 		said = parseAbout(raw)
-		needs, err = parseNeeds(raw, development)
-		return err
+		return parseNeeds(raw, development)
 	})
 	if fault != nil {
 		l.out.Warn("package %q: %v", name, fault)

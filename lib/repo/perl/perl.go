@@ -182,11 +182,7 @@ func (l *loader) claimPath(p *assign.Package, prefix, path string) error {
 // the main module.
 func (l *loader) claimMeta(record int) error {
 	dir := format.Parent(l.tree.Files[record].Path)
-	var m meta
-	fault, err := places.Parse(l.tree, record, maxMeta, func(raw []byte) (err error) {
-		m, err = parseMeta(raw)
-		return err
-	})
+	m, fault, err := places.Parse(l.tree, record, maxMeta, parseMeta)
 	if err != nil {
 		return err
 	}

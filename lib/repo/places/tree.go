@@ -49,18 +49,18 @@ func ReadRecord(t *assign.Tree, i int, most int64) ([]byte, error) {
 
 // Parse reads a record and parses its contents. fault reports a file that is not as expected. It is
 // ReadRecord's Unusable, or parse's error with the file's path.
-func Parse(t *assign.Tree, i int, most int64, parse func(raw []byte) error) (fault, err error) {
+func Parse[T any](t *assign.Tree, i int, most int64, parse func(raw []byte) (T, error)) (v T, fault, err error) {
 	raw, err := ReadRecord(t, i, most)
 	if IsUnusable(err) {
-		return err, nil
+		return v, err, nil
 	}
 	if err != nil {
-		return nil, err
+		return v, nil, err
 	}
-	if fault = parse(raw); fault != nil {
+	if v, fault = parse(raw); fault != nil {
 		fault = fmt.Errorf("reading %q: %w", t.Files[i].Path, fault)
 	}
-	return fault, nil
+	return v, fault, nil
 }
 
 // OpenRecord opens a regular file's record, with the same errors as ReadRecord.

@@ -187,7 +187,7 @@ func (l *loader) readLocks(p *project) (asked []int, err error) {
 		if !found {
 			continue
 		}
-		fault, err := places.Parse(l.tree, record, maxLock, locked.parse)
+		_, fault, err := places.Parse(l.tree, record, maxLock, func(raw []byte) (*lock, error) { return locked, locked.parse(raw) })
 		if err != nil {
 			return nil, err
 		}
