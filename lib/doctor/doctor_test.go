@@ -205,7 +205,7 @@ file /root/.cache/ms-playwright/browser text=x
 			}
 		})
 	}
-	found["unreadable-files"], found["overlay-whiteouts"], found["xattr-names"], found["overlong-paths"] = true, true, true, true             // TestFaults
+	found["unreadable-files"], found["overlay-whiteouts"], found["xattr-names"], found["overlong-paths"] = true, true, true, true               // TestFaults
 	found["layer-order"], found["ostree-labels"], found["fat-jar"], found["sparse-file"], found["removed-files"] = true, true, true, true, true // separate tests
 	for _, id := range IDs() {
 		if !found[id] {

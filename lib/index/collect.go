@@ -102,24 +102,24 @@ func (m *member) NewBlob(size int64, open bool) (oci.BlobWriter, error) {
 }
 
 // Finish implements oci.Destination. It keeps the image's entry for the common index.
-func (m *member) Finish(index []byte) (oci.Finished, error) {
+func (m *member) Finish(index []byte) ([]oci.Finished, error) {
 	parsed, err := oci.CheckIndex(index, func(digest.Digest) bool { return true }) // blobs are checked when the common index is finished
 	if err != nil {
-		return oci.Finished{}, err
+		return nil, err
 	}
 	if len(parsed.Manifests) != 1 || parsed.Manifests[0].Platform == nil {
-		return oci.Finished{}, fmt.Errorf("a single-platform image must have an index with one entry and a platform, not %q", index)
+		return nil, fmt.Errorf("a single-platform image must have an index with one entry and a platform, not %q", index)
 	}
 	d := parsed.Manifests[0]
 	p := platform(*d.Platform, m.was.Manifest.Descriptor.Platform)
 	d.Platform, d.Annotations = &p, nil
 	name, err := m.collector.from.add(d, m.source.String())
 	if err != nil {
-		return oci.Finished{}, err
+		return nil, err
 	}
 	m.collector.report.Platforms = append(m.collector.report.Platforms, name)
 	m.collector.manifests = append(m.collector.manifests, d)
-	return oci.Finished{}, nil
+	return nil, nil
 }
 
 // Commit implements oci.Destination. It does nothing, because the image appears with the index.

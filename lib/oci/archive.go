@@ -168,10 +168,11 @@ func (a *Archive) Blob(d v1.Descriptor, _ Hint, write func(io.Writer) error) err
 
 // Finish implements Destination. Readers of an archive that is written in place see every byte
 // immediately, so Commit writes the end of such an archive.
-func (a *Archive) Finish(index []byte) (Finished, error) { return a.finish(index) }
+func (a *Archive) Finish(index []byte) ([]Finished, error) { return a.finish(index) }
 
-func (a *Archive) finish(index []byte, more ...fileEntry) (at Finished, err error) {
-	err = a.do(func() error {
+func (a *Archive) finish(index []byte, more ...fileEntry) ([]Finished, error) {
+	var at Finished
+	err := a.do(func() error {
 		if _, err := CheckIndex(index, func(d digest.Digest) bool { _, ok := a.blobs[d]; return ok }); err != nil {
 			return err
 		}
@@ -183,9 +184,9 @@ func (a *Archive) finish(index []byte, more ...fileEntry) (at Finished, err erro
 		return a.writeEnd()
 	})
 	if err != nil {
-		return Finished{}, errors.Join(err, a.Discard())
+		return nil, errors.Join(err, a.Discard())
 	}
-	return at, nil
+	return []Finished{at}, nil
 }
 
 // writeEnd writes the documents and the end of the archive.

@@ -32,9 +32,9 @@ type Destination interface {
 	// this: then use Blob.
 	NewBlob(size int64, open bool) (BlobWriter, error)
 
-	// Finish writes the index and completes the image. If Options.Readable is set, the image can be
-	// read at the place that it returns.
-	Finish(index []byte) (Finished, error)
+	// Finish writes the index and completes the image. It returns where the image can be read, once
+	// per output, if Options.Readable is set.
+	Finish(index []byte) ([]Finished, error)
 
 	// Commit makes the finished image visible.
 	Commit() error

@@ -27,7 +27,7 @@ func writeImage(t *testing.T, d Destination, img *Image) error {
 }
 
 // finishImage writes and finishes an image that is not visible yet.
-func finishImage(t *testing.T, d Destination, img *Image) Finished {
+func finishImage(t *testing.T, d Destination, img *Image) []Finished {
 	t.Helper()
 	index, err := writeBlobs(t, d, img)
 	if err != nil {

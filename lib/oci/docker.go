@@ -46,7 +46,7 @@ func (a *DockerArchive) Blob(d v1.Descriptor, hint Hint, write func(io.Writer) e
 }
 
 // Finish implements Destination. The index must contain exactly one image.
-func (a *DockerArchive) Finish(index []byte) (Finished, error) {
+func (a *DockerArchive) Finish(index []byte) ([]Finished, error) {
 	var manifest []byte
 	err := a.do(func() (err error) {
 		var item dockerImage
@@ -57,7 +57,7 @@ func (a *DockerArchive) Finish(index []byte) (Finished, error) {
 		return err
 	})
 	if err != nil {
-		return Finished{}, errors.Join(err, a.Discard())
+		return nil, errors.Join(err, a.Discard())
 	}
 	return a.finish(index, fileEntry{dockerManifestFile, manifest})
 }

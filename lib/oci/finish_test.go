@@ -21,7 +21,7 @@ func TestFinish(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			at := finishImage(t, d, testImage(t))
+			at := finishImage(t, d, testImage(t))[0]
 			if strings.HasSuffix(name, "archive") {
 				files, _ := readArchive(t, at.Path)
 				if !strings.Contains(files, "index.json") || (name == "docker archive") != strings.Contains(files, "manifest.json") {

@@ -162,15 +162,17 @@ func (l *Layout) state() error {
 }
 
 // Finish implements Destination.
-func (l *Layout) Finish(index []byte) (at Finished, err error) {
-	if err = l.state(); err == nil {
+func (l *Layout) Finish(index []byte) ([]Finished, error) {
+	var at Finished
+	err := l.state()
+	if err == nil {
 		at, err = l.finish(index)
 		err = l.fail(err)
 	}
 	if err != nil {
-		return Finished{}, errors.Join(err, l.Discard())
+		return nil, errors.Join(err, l.Discard())
 	}
-	return at, nil
+	return []Finished{at}, nil
 }
 
 func (l *Layout) finish(index []byte) (at Finished, err error) {

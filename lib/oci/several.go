@@ -25,7 +25,6 @@ type Output struct {
 // image appears in none of them.
 type Several struct {
 	outputs []Output
-	at      []Finished // per output, after Finish
 }
 
 var _ Destination = (*Several)(nil)
@@ -68,24 +67,21 @@ func (s *Several) Blob(d v1.Descriptor, hint Hint, write func(io.Writer) error) 
 // cannot go to all outputs.
 func (s *Several) NewBlob(int64, bool) (BlobWriter, error) { return nil, nil }
 
-// Finish implements Destination. It returns the location in the first output.
-func (s *Several) Finish(index []byte) (Finished, error) {
+// Finish implements Destination.
+func (s *Several) Finish(index []byte) (all []Finished, err error) {
 	for _, o := range s.outputs {
 		own, err := o.index(index)
-		var at Finished
+		var at []Finished
 		if err == nil {
 			at, err = o.Finish(own)
 		}
 		if err != nil {
-			return Finished{}, errors.Join(err, s.Discard())
+			return nil, errors.Join(err, s.Discard())
 		}
-		s.at = append(s.at, at)
+		all = append(all, at...)
 	}
-	return s.at[0], nil
+	return all, nil
 }
-
-// Finished returns where the finished image can be read, for each output.
-func (s *Several) Finished() []Finished { return s.at }
 
 // index returns an index with the image's names in an output.
 func (o Output) index(index []byte) ([]byte, error) {

@@ -42,8 +42,7 @@ func TestSeveral(t *testing.T) {
 	if s.Traits().Access != AppendOnly || len(s.Traits().Files) != 3 {
 		t.Errorf("it has the traits %v", s.Traits())
 	}
-	finishImage(t, s, image(""))
-	if n := len(s.Finished()); n != 3 {
+	if n := len(finishImage(t, s, image(""))); n != 3 {
 		t.Errorf("there are %d locations", n)
 	}
 	if err := s.Commit(); err != nil {
@@ -73,9 +72,9 @@ type failing struct {
 	finish, commit error
 }
 
-func (f failing) Finish(index []byte) (Finished, error) {
+func (f failing) Finish(index []byte) ([]Finished, error) {
 	if f.finish != nil {
-		return Finished{}, errors.Join(f.finish, f.Destination.Discard())
+		return nil, errors.Join(f.finish, f.Destination.Discard())
 	}
 	return f.Destination.Finish(index)
 }

@@ -27,7 +27,7 @@ func TestPushIsReadableBeforeItsTag(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		ref, err := ParseRef(at.Ref)
+		ref, err := ParseRef(at[0].Ref)
 		if err != nil || ref.Digest != img.built.Manifest.Descriptor.Digest {
 			t.Errorf("it is to be found at %+v: %v", at, err)
 		}

@@ -82,8 +82,8 @@ func TestPushInDockersFormat(t *testing.T) {
 			if got := p.Written(img.built.Manifest.Descriptor.Digest); got != want[0].Descriptor.Digest {
 				t.Errorf("converted to %q", got)
 			}
-			if test.readable && !strings.HasSuffix(at.Ref, want[0].Descriptor.Digest.String()) {
-				t.Errorf("it is readable at %q", at.Ref)
+			if test.readable && !strings.HasSuffix(at[0].Ref, want[0].Descriptor.Digest.String()) {
+				t.Errorf("it is readable at %q", at[0].Ref)
 			}
 			if len(c.warns) != 1 || !strings.Contains(c.warns[0], "refuses OCI manifests") {
 				t.Errorf("it says %q", c.warns)

@@ -140,19 +140,19 @@ func (p *Push) keep(d v1.Descriptor, write func(io.Writer) error) error {
 // the image; otherwise the index does. All manifests are pushed except the manifest for the tags.
 // That manifest is pushed only if the image must be readable, because some registries make an image
 // visible without a tag.
-func (p *Push) Finish(index []byte) (at oci.Finished, err error) {
+func (p *Push) Finish(index []byte) ([]oci.Finished, error) {
 	if err := p.state(); err != nil {
-		return at, err
+		return nil, err
 	}
 	top, err := p.choose(index)
 	if err != nil {
-		return at, p.fail(fmt.Sprintf("pushing to %q", p.repo.ref), err)
+		return nil, p.fail(fmt.Sprintf("pushing to %q", p.repo.ref), err)
 	}
 	p.top = &top
 	if err := p.orDocker(func() (string, bool, error) { return p.putAll(p.Readable) }); err != nil {
-		return at, err
+		return nil, err
 	}
-	return oci.Finished{Ref: p.repo.ref.repository() + "@" + p.top.Descriptor.Digest.String()}, nil
+	return []oci.Finished{{Ref: p.repo.ref.repository() + "@" + p.top.Descriptor.Digest.String()}}, nil
 }
 
 // putAll pushes all manifests by their digests, but the manifest for the tags only if top is set.

@@ -242,18 +242,20 @@ func (w *Writer) unpack(id string, d v1.Descriptor, diffID digest.Digest, write 
 
 // Finish implements oci.Destination. If the image must be readable before Commit, it is created
 // without a name.
-func (w *Writer) Finish(index []byte) (at oci.Finished, err error) {
+func (w *Writer) Finish(index []byte) ([]oci.Finished, error) {
 	if w.done != nil {
-		return at, w.done
+		return nil, w.done
 	}
-	if err = w.describe(index); err == nil && w.opt.Readable {
+	var at oci.Finished
+	err := w.describe(index)
+	if err == nil && w.opt.Readable {
 		err = w.create()
 		at.Ref = "[" + w.store.GraphDriverName() + "@" + w.store.GraphRoot() + "+" + w.store.RunRoot() + "]" + w.id
 	}
 	if err != nil {
-		return at, errors.Join(w.fail(err), w.Discard())
+		return nil, errors.Join(w.fail(err), w.Discard())
 	}
-	return at, nil
+	return []oci.Finished{at}, nil
 }
 
 // Commit implements oci.Destination. It assigns the names to this image and removes them from other

@@ -245,6 +245,6 @@ func (d *meeting) Blob(desc v1.Descriptor, _ oci.Hint, write func(io.Writer) err
 }
 
 func (d *meeting) NewBlob(int64, bool) (oci.BlobWriter, error) { return nil, nil }
-func (d *meeting) Finish([]byte) (oci.Finished, error)         { return oci.Finished{}, nil }
+func (d *meeting) Finish([]byte) ([]oci.Finished, error)       { return nil, nil }
 func (d *meeting) Commit() error                               { return nil }
 func (d *meeting) Discard() error                              { return nil }

@@ -245,11 +245,7 @@ func Run(ctx context.Context, in format.Source, opt Options) (pending *Pending, 
 	w.written()
 	given := *config
 	given.Created = &report.Created
-	at := []oci.Finished{w.at}
-	if several, ok := dest.(*oci.Several); ok {
-		at = several.Finished()
-	}
-	return &Pending{Report: report, Config: &given, At: at, w: w}, nil
+	return &Pending{Report: report, Config: &given, At: w.at, w: w}, nil
 }
 
 // written puts the digests into the report under which the outputs have stored the manifest.
@@ -319,7 +315,7 @@ type writer struct {
 	img    *image
 	dest   oci.Destination
 	access oci.Access // how dest is accessed
-	at     oci.Finished
+	at     []oci.Finished
 	report *Report
 	// manifest is the digest of the manifest that the destination received.
 	manifest digest.Digest
