@@ -258,6 +258,14 @@ func decodeLayer(d decoder, in *interner) *Layer {
 			if s.once(9, nameSurprises) {
 				l.Surprises = decodeInts(d)
 			}
+		case nameRewritten:
+			if s.once(10, nameRewritten) {
+				l.Rewritten = decodeTexts(d, in)
+			}
+		case nameReasons:
+			if s.once(11, nameReasons) {
+				l.Reasons = decodeTexts(d, in)
+			}
 		default:
 			s.unknown(key)
 		}

@@ -151,7 +151,8 @@ func encodeComponent(e encoder, c *Component) {
 
 func encodeLayer(e encoder, l *Layer) {
 	e.beginMap(3 + count(len(l.Fingerprints) > 0, len(l.Times) > 0, len(l.Contents) > 0,
-		len(l.Updated) > 0, len(l.Surprises) > 0, l.DiffID != "", l.Entries != ""))
+		len(l.Updated) > 0, len(l.Surprises) > 0, l.DiffID != "", l.Entries != "",
+		len(l.Rewritten) > 0, len(l.Reasons) > 0))
 	encodeInt(e, nameIndex, l.Index)
 	encodeTexts(e, nameComponents, l.Components)
 	if len(l.Fingerprints) > 0 {
@@ -174,6 +175,12 @@ func encodeLayer(e encoder, l *Layer) {
 	}
 	if l.Entries != "" {
 		encodeText(e, nameEntries, l.Entries)
+	}
+	if len(l.Rewritten) > 0 {
+		encodeTexts(e, nameRewritten, l.Rewritten)
+	}
+	if len(l.Reasons) > 0 {
+		encodeTexts(e, nameReasons, l.Reasons)
 	}
 	encodeInt(e, nameStabilityPPM, l.StabilityPPM)
 	e.endMap()

@@ -44,5 +44,7 @@ const (
 	nameSurprises    = "surprises"
 	nameDiffID       = "diff_id"
 	nameEntries      = "entries"
+	nameRewritten    = "rewritten"
+	nameReasons      = "reasons"
 	nameStabilityPPM = "stability_ppm"
 )

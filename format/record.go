@@ -183,6 +183,10 @@ type Layer struct {
 	DiffID string
 	// Entries is the digest of the layer's entries (SPEC.md, section 13). It is empty if unknown.
 	Entries string
+	// Rewritten are the diffIDs of layers of the previous image that were not kept, although the
+	// image still shows some of their files. Reasons says why, in the order of Rewritten. Only the
+	// lowest new layer lists them.
+	Rewritten, Reasons []string
 	// StabilityPPM is the chance that the layer stays unchanged for a week, in parts per million.
 	StabilityPPM int64
 }

@@ -28,7 +28,8 @@ func everything() []Record {
 		&File{Path: "/", Type: TypeDir, Mode: 0o755, Implied: true, MTime: 12},
 		&File{Path: "/a", Type: TypeFile, Mode: 0, UID: 5, GID: 1 << 31, Size: MaxInt, MTime: -3, MTimeNsec: 999999999, Stamp: "1.2é", Digest: "sha256:" + strings.Repeat("0a", 32)},
 		&File{Path: "/a\xfe\"\\\n\x01é", Type: TypeSymlink, Mode: 0o777, Target: "\xffx"},
-		&Layer{Index: 1, Components: []string{"y"}, DiffID: "sha256:" + strings.Repeat("1b", 32), Entries: "sha256:" + strings.Repeat("2c", 32)},
+		&Layer{Index: 1, Components: []string{"y"}, DiffID: "sha256:" + strings.Repeat("1b", 32), Entries: "sha256:" + strings.Repeat("2c", 32),
+			Rewritten: []string{"sha256:" + strings.Repeat("3d", 32)}, Reasons: []string{"stale"}},
 		&File{
 			Path: "/b", Type: TypeFile, Mode: 0o4755, Size: SizeUnknown, Hardlink: 3, Components: []string{"y"},
 			Xattrs: []Xattr{{"security.capability", []byte{0, 1, 255}}, {"user.empty", []byte{}}},

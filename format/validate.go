@@ -164,13 +164,30 @@ func (l *Layer) Validate() error {
 	if err := checkOptional("digest of contents", l.Contents); err != nil {
 		return err
 	}
-	for _, d := range []string{l.DiffID, l.Entries} {
-		if d != "" && !isDigest([]byte(d)) {
-			return valuef("%q in layer %d is not a digest: want sha256: and 64 lower-case hex digits", clip(d), l.Index)
-		}
+	if err := l.validateDigests(); err != nil {
+		return err
 	}
 	if l.StabilityPPM < 0 || l.StabilityPPM > 1_000_000 {
 		return valuef("stability_ppm %d of layer %d is not in 0..1000000", l.StabilityPPM, l.Index)
+	}
+	return nil
+}
+
+// validateDigests checks the digests, and the reasons for rewritten layers.
+func (l *Layer) validateDigests() error {
+	isAbsent := func(d string) bool { return d == "" }
+	for _, d := range slices.Concat(slices.DeleteFunc([]string{l.DiffID, l.Entries}, isAbsent), l.Rewritten) {
+		if !isDigest([]byte(d)) {
+			return valuef("%q in layer %d is not a digest: want sha256: and 64 lower-case hex digits", clip(d), l.Index)
+		}
+	}
+	if len(l.Reasons) != len(l.Rewritten) {
+		return valuef("layer %d has %d reasons for %d rewritten layers", l.Index, len(l.Reasons), len(l.Rewritten))
+	}
+	for _, reason := range l.Reasons {
+		if err := checkText("reason", reason); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -95,6 +95,9 @@ var faulty = map[string]Record{
 	"surprises":             &Layer{Components: []string{"a", "b"}, Surprises: []int64{1, 2, 3}},
 	"33 surprises":          &Layer{Components: []string{"a"}, Surprises: []int64{1 << 32}},
 	"a layer's contents":    &Layer{Components: []string{"a"}, Contents: []string{"\xff"}},
+	"rewritten":             &Layer{Rewritten: []string{"x"}, Reasons: []string{"stale"}},
+	"reasons":               &Layer{Rewritten: []string{"sha256:" + strings.Repeat("0", 64)}},
+	"a reason":              &Layer{Rewritten: []string{"sha256:" + strings.Repeat("0", 64)}, Reasons: []string{""}},
 	"stability":             &Layer{StabilityPPM: 1_000_001},
 }
 

@@ -245,7 +245,7 @@ func TestReuseSaysStaleBytes(t *testing.T) {
 	if res := start(t, exec.Command("chunkah", "reuse", "oci-archive:"+last, "oci-archive:"+next)); res.code != 0 || !strings.Contains(res.stdout, want) {
 		t.Errorf("status %d\n%s%s", res.code, res.stdout, res.stderr)
 	}
-	const layer = `layer \d+: [0-9.]+ kB, hidden by \d+`
+	const layer = `layer \d+: [0-9.]+ kB, hidden by layer \d+`
 	for _, c := range []struct {
 		args []string
 		want string

@@ -48,6 +48,9 @@ func (c *doctorCommand) findings(ctx context.Context, env *Env) ([]doctor.Findin
 	}
 	set := x.set
 	defer set.Close() // opened only for reading
+	for _, line := range report.StaleLines(set.Stale, "") {
+		env.info("%s", line)
+	}
 	looking := doctor.Options{Root: set.Root, Dir: dirOf(set), Layers: layersOf(set), Ignore: ignore, Removed: set.Removed}
 	if set.Image != nil {
 		if looking.Config, err = oci.ParseConfig(set.Image.Config.Data); err != nil {

@@ -19,6 +19,7 @@ import (
 
 	"chunkah/lib/chain"
 	"chunkah/lib/image"
+	"chunkah/lib/patch"
 	"chunkah/lib/plan"
 )
 
@@ -64,6 +65,8 @@ type Layer struct {
 	// divides this size by the layer that hides the files.
 	Stale    int64
 	HiddenBy map[int]int64
+	// Rewritten are layers of the previous image that were not kept when this layer was made.
+	Rewritten []patch.Rewritten
 	// Entries are the entries in the layer's tar, in order. They are nil if the tar was not read.
 	Entries []Entry
 }
@@ -109,6 +112,7 @@ func describe(l image.Layer) Layer {
 		return d
 	}
 	d.Own, d.Components, d.Fingerprints, d.Stability = true, rec.Components, rec.Fingerprints, Stability(l)
+	d.Rewritten = patch.RewrittenIn(rec)
 	return d
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"chunkah/lib/chain"
 	"chunkah/lib/image"
+	"chunkah/lib/patch"
 )
 
 // Summary is an image in the JSON output. Unknown numbers are omitted.
@@ -39,6 +40,8 @@ type LayerSummary struct {
 	Stale int64 `json:"stale_bytes,omitempty"`
 	// HiddenBy divides Stale by the index of the layer that hides the files.
 	HiddenBy map[int]int64 `json:"hidden_by,omitempty"`
+	// Rewritten are layers of the previous image that were not kept when this layer was made.
+	Rewritten []patch.Rewritten `json:"rewritten,omitempty"`
 	// Files counts the entries that are not directories.
 	Files *int64 `json:"files,omitempty"`
 	// Stability is the chance that the layer stays unchanged for a week, in parts per million.
@@ -80,7 +83,7 @@ func (in *Image) Summary(components bool) *Summary {
 		one := LayerSummary{
 			Index: i, Digest: l.Descriptor.Digest.String(), DiffID: l.DiffID.String(), MediaType: l.Descriptor.MediaType,
 			Bytes: known(l.Bytes), Compressed: l.Descriptor.Size, Chunked: l.Chunked(), Stability: known(l.Stability),
-			ChainStability: known(chains[i]), Components: l.Components,
+			ChainStability: known(chains[i]), Components: l.Components, Rewritten: l.Rewritten,
 		}
 		if !l.Own {
 			one.CreatedBy = l.History.CreatedBy

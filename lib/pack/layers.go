@@ -43,15 +43,13 @@ func (m *marks) withParents(files []int, section int) []int {
 
 // layers writes a plan layer by layer.
 type layers struct {
+	plan  *contentsOfLayers
 	t     *tree
 	marks *marks
-	below int // the number of kept layers below
-	// digest requests the digest of each layer's entries.
-	digest bool
 }
 
-func newLayers(t *tree, below int, digest bool) *layers {
-	return &layers{t: t, marks: newMarks(t), below: below, digest: digest}
+func newLayers(plan *contentsOfLayers) *layers {
+	return &layers{plan: plan, t: plan.above, marks: newMarks(plan.above)}
 }
 
 // write writes one layer: its record, then its files in order, including all directories above
@@ -70,8 +68,11 @@ func (l *layers) write(ctx context.Context, out format.Sink, index int, g group.
 	if err := l.t.effort.err(); err != nil {
 		return err
 	}
-	record := l.t.record(int64(l.below+index), g)
-	if l.digest {
+	record := l.t.record(int64(len(l.plan.kept)+index), g)
+	if index == 0 {
+		record.Rewritten, record.Reasons = l.plan.rewritten, l.plan.reasons
+	}
+	if l.plan.entries {
 		entries := plan.NewEntries()
 		for _, i := range whole {
 			entries.Add(l.entry(i, members, clamp))

@@ -164,6 +164,9 @@ type contentsOfLayers struct {
 	layers []group.Layer
 	// entries requests the digests of the layers' entries.
 	entries bool
+	// rewritten are layers of the last image that are not kept although some of their files are
+	// still used, and reasons are the reasons for each.
+	rewritten, reasons []string
 }
 
 // prepare completes everything in the tree that does not depend on contents.
@@ -305,7 +308,7 @@ func (t *tree) write(ctx context.Context, out format.Sink, plan *contentsOfLayer
 			return err
 		}
 	}
-	l := newLayers(plan.above, len(plan.kept), plan.entries)
+	l := newLayers(plan)
 	for i, g := range plan.layers {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)

@@ -144,6 +144,7 @@ func (t *tree) patch(opt *group.Options, all *Options, report *Report) (*content
 		l.bytes = p.Fates[i].Bytes
 		out.kept = append(out.kept, l)
 	}
+	out.setRewritten(p, all.Image.Layers)
 	t.refresh(out)
 	report.Patch.New = len(out.layers)
 	for _, c := range out.above.components {
@@ -151,6 +152,15 @@ func (t *tree) patch(opt *group.Options, all *Options, report *Report) (*content
 	}
 	t.header.Previous = all.Image.Name
 	return out, nil
+}
+
+// setRewritten lists the layers that are not kept although the image shows some of their files.
+func (c *contentsOfLayers) setRewritten(p *patch.Plan, layers []ImageLayer) {
+	for i, f := range p.Fates {
+		if f.Reason != patch.Kept && f.Stale < f.Bytes {
+			c.rewritten, c.reasons = append(c.rewritten, layers[i].DiffID), append(c.reasons, string(f.Reason))
+		}
+	}
 }
 
 // now returns the newest known update. It uses all components, because the files to write may not

@@ -157,3 +157,33 @@ func TestPatchOfDirectoryWithNewFile(t *testing.T) {
 		}
 	}
 }
+
+// The lowest new layer records which layers of the last image were rewritten, and why.
+func TestPatchRecordsRewrittenLayers(t *testing.T) {
+	src := &texts{of: map[string]string{}}
+	opt := Options{Open: src.open, MaxStale: 1, Max: 8}
+	first, _ := run(t, opt, patchedRoot()...)
+	opt.Image, opt.Previous = imageOf(first), &group.Previous{}
+	var want []string
+	for _, l := range opt.Image.Layers {
+		if slices.ContainsFunc(l.Files, func(f *format.File) bool { return f.Path == "/a/1" }) {
+			want = append(want, l.DiffID)
+		}
+	}
+	p, _ := run(t, opt, altered(patchedRoot(), "/a/1", func(f *format.File) { f.Mode = 0o600 })...)
+	lowest := true // of the new layers
+	for _, l := range p.layers {
+		switch {
+		case l.DiffID == "" && lowest:
+			lowest = false
+			if !slices.Equal(l.Rewritten, want) || !slices.Equal(l.Reasons, []string{string(patch.Stale)}) {
+				t.Errorf("layer %d records that %q were rewritten because of %q, want %q", l.Index, l.Rewritten, l.Reasons, want)
+			}
+		case l.Rewritten != nil || l.Reasons != nil:
+			t.Errorf("layer %d records rewritten layers", l.Index)
+		}
+	}
+	if lowest || len(p.layers) < 2 {
+		t.Errorf("there are %d layers, and none is new: %t", len(p.layers), lowest)
+	}
+}

@@ -1,6 +1,9 @@
 package page
 
 import (
+	"maps"
+	"slices"
+
 	"github.com/opencontainers/go-digest"
 
 	"chunkah/lib/inspect"
@@ -35,6 +38,13 @@ type viewLayer struct {
 	// Runs encodes which files changed or are hidden. It contains the lengths of alternating runs
 	// of other files and such files. The first run is of other files.
 	Runs []int `json:"runs,omitempty"`
+	// Stale is the size in the tar of the files that upper layers hide. HiddenBy lists these
+	// layers.
+	Stale    int64 `json:"stale,omitempty"`
+	HiddenBy []int `json:"hiddenBy,omitempty"`
+	// Rewritten are the reasons why layers of the previous image were not kept when this layer was
+	// made.
+	Rewritten []string `json:"rewritten,omitempty"`
 }
 
 // layerKey identifies a layer: two blobs can have the same tar.
@@ -61,7 +71,11 @@ func (c *content) newView(in *inspect.Image, flags [][]bool) view {
 	chains := in.ChainStability()
 	for i := range in.Layers {
 		l := &in.Layers[i]
-		at := viewLayer{At: c.place(in, l), Runs: runs(l.Entries, flags[i])}
+		at := viewLayer{At: c.place(in, l), Runs: runs(l.Entries, flags[i]), HiddenBy: slices.Sorted(maps.Keys(l.HiddenBy))}
+		at.Stale = max(0, l.Stale)
+		for _, r := range l.Rewritten {
+			at.Rewritten = append(at.Rewritten, shown(r.Reason.Text()))
+		}
 		if l.Stability != inspect.Unknown {
 			at.Stability = &l.Stability
 		}

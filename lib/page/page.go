@@ -71,6 +71,15 @@ type view struct {
 	// download.
 	Clients []reuse.Cost `json:"clients,omitempty"`
 	Parts   []part       `json:"parts,omitempty"`
+	// Rewritten are layers of the old image that the new image did not keep.
+	Rewritten []rewritten `json:"rewritten,omitempty"`
+}
+
+// rewritten is a layer of the old image. Why completes "it was rewritten because".
+type rewritten struct {
+	Layer int    `json:"layer"`
+	Bytes int64  `json:"bytes"`
+	Why   string `json:"why"`
 }
 
 // Inspect writes the page for an image whose layers were read.
@@ -131,6 +140,9 @@ func (s *Series) Add(step *reuse.Step, old, new *inspect.Image) {
 		newBar(shown(step.Old), segment{"kept", "all layers", step.OldBytes}),
 		newBar(shown(step.New), segment{"kept", "not downloaded", step.Bytes - step.Download},
 			segment{"same", "downloaded although unchanged", v.Unchanged}, segment{"changed", "downloaded because it changed", step.Download - v.Unchanged}),
+	}
+	for _, r := range step.Rewritten {
+		v.Rewritten = append(v.Rewritten, rewritten{r.Layer, r.Bytes, shown(r.Reason.Text())})
 	}
 	c.addParts(&v, step)
 	c.Views = append(c.Views, v)

@@ -65,8 +65,8 @@ type Plan struct {
 // Fate is what happens to a layer of the previous image.
 type Fate struct {
 	Reason Reason
-	// Bytes is the size of the layer's entries without directories. Stale is the size of the
-	// entries that the new image does not show.
+	// Bytes is the size of the layer's entries without directories. Stale is the size of its stale
+	// entries: for a layer that is not kept, when this was decided.
 	Bytes, Stale int64
 	// Fault explains the reason Unusable.
 	Fault string
@@ -84,6 +84,40 @@ const (
 	TooLarge Reason = "too large" // larger than MaxLayerSize
 	Unusable Reason = "unusable"
 )
+
+// Rewritten is a layer of the previous image that was not kept although some of its files are still
+// used.
+type Rewritten struct {
+	DiffID string `json:"diff_id"`
+	Reason Reason `json:"reason"`
+}
+
+// RewrittenIn returns the rewritten layers that a layer's record lists. The record can be nil.
+func RewrittenIn(rec *format.Layer) (list []Rewritten) {
+	if rec == nil {
+		return nil
+	}
+	for i, id := range rec.Rewritten {
+		list = append(list, Rewritten{id, Reason(rec.Reasons[i])})
+	}
+	return list
+}
+
+// Text completes the sentence "the layer was rewritten because". A record in an image can contain
+// any reason.
+func (r Reason) Text() string {
+	switch r {
+	case Stale:
+		return "its stale bytes exceeded the limit"
+	case Room:
+		return "new files needed a layer"
+	case TooLarge:
+		return "it was larger than the limit for layers"
+	case Unusable:
+		return "it could not be kept"
+	}
+	return string(r)
+}
 
 const ppm = 1_000_000
 
@@ -105,17 +139,13 @@ func Make(root []*format.File, layers []Layer, opt Options) *Plan {
 	x := newIndex(root, layers, opt.TimeFits)
 	p := &Plan{Fates: make([]Fate, len(layers)), Bytes: x.rootBytes}
 	keep := make([]bool, len(layers))
-	for i := range layers {
+	for i := range keep {
 		keep[i] = true
-		switch fault := faultOf(layers[i]); {
-		case fault != "":
-			p.dissolve(keep, i, Unusable)
-			p.Fates[i].Fault = fault
-		case opt.MaxLayerSize > 0 && x.units[i] > 1 && layer.Size(layers[i].Files) > opt.MaxLayerSize:
-			p.dissolve(keep, i, TooLarge)
-		}
 	}
 	s := x.compareKept(keep)
+	if p.refuse(x, s, keep, layers, opt.MaxLayerSize) {
+		s = x.compareKept(keep)
+	}
 	for p.step(x, s, keep, opt) {
 		s = x.compareKept(keep)
 	}
@@ -123,8 +153,26 @@ func Make(root []*format.File, layers []Layer, opt Options) *Plan {
 	return p
 }
 
-func (p *Plan) dissolve(keep []bool, i int, why Reason) {
-	keep[i], p.Fates[i].Reason = false, why
+func (p *Plan) dissolve(x *index, s *state, keep []bool, i int, why Reason) {
+	keep[i] = false
+	p.Fates[i] = Fate{Reason: why, Bytes: x.bytes[i], Stale: x.bytes[i] - s.live[i]}
+}
+
+// refuse dissolves the layers that cannot be kept. It reports whether there are any.
+func (p *Plan) refuse(x *index, s *state, keep []bool, layers []Layer, most int64) (any bool) {
+	for i := range layers {
+		switch fault := faultOf(layers[i]); {
+		case fault != "":
+			p.dissolve(x, s, keep, i, Unusable)
+			p.Fates[i].Fault = fault
+		case most > 0 && x.units[i] > 1 && layer.Size(layers[i].Files) > most:
+			p.dissolve(x, s, keep, i, TooLarge)
+		default:
+			continue
+		}
+		any = true
+	}
+	return any
 }
 
 // step dissolves one layer if the limits require it. It reports whether it did.
@@ -132,7 +180,7 @@ func (p *Plan) step(x *index, s *state, keep []bool, opt Options) bool {
 	any := false
 	for i, kept := range keep {
 		if kept && !s.needed[i] {
-			p.dissolve(keep, i, Empty)
+			p.dissolve(x, s, keep, i, Empty)
 			any = true
 		}
 	}
@@ -140,7 +188,7 @@ func (p *Plan) step(x *index, s *state, keep []bool, opt Options) bool {
 		return true
 	}
 	if exceeds(s.stale(x, keep), opt.MaxStale, x.rootBytes) {
-		p.dissolve(keep, s.stalest(x, keep), Stale)
+		p.dissolve(x, s, keep, s.stalest(x, keep), Stale)
 		return true
 	}
 	kept := 0
@@ -150,7 +198,7 @@ func (p *Plan) step(x *index, s *state, keep []bool, opt Options) bool {
 		}
 	}
 	if kept > 0 && kept > opt.Max-s.room(opt.Max) {
-		p.dissolve(keep, s.cheapest(x, keep), Room)
+		p.dissolve(x, s, keep, s.cheapest(x, keep), Room)
 		return true
 	}
 	return false
@@ -159,11 +207,10 @@ func (p *Plan) step(x *index, s *state, keep []bool, opt Options) bool {
 // finish fills in the result.
 func (p *Plan) finish(x *index, s *state, keep []bool) {
 	for i, kept := range keep {
-		f := &p.Fates[i]
-		f.Bytes, f.Stale = x.bytes[i], x.bytes[i]-s.live[i]
 		if kept {
-			f.Reason, p.Stale = Kept, p.Stale+f.Stale
-			p.Kept = append(p.Kept, i)
+			stale := x.bytes[i] - s.live[i]
+			p.Fates[i] = Fate{Reason: Kept, Bytes: x.bytes[i], Stale: stale}
+			p.Kept, p.Stale = append(p.Kept, i), p.Stale+stale
 		}
 	}
 	p.Write, p.Gone = s.write, s.gone

@@ -351,3 +351,27 @@ func TestRoomCountsTheChain(t *testing.T) {
 		}
 	}
 }
+
+// The fate of a layer that is not kept shows how much of it was stale when this was decided.
+func TestFatesCountStaleBytes(t *testing.T) {
+	file := func(path string, content int) *format.File {
+		return &format.File{
+			Path: path, Type: format.TypeFile, Mode: 0o644, Size: 100_000, Digest: fmt.Sprintf("sha256:%064d", content), Components: []string{"one"},
+		}
+	}
+	dir := &format.File{Path: "/", Type: format.TypeDir, Mode: 0o755}
+	const bytes = 100_000 + 512 + 352 // padded, with its header
+	layer := func(files ...*format.File) Layer { return Layer{Files: append([]*format.File{dir}, files...)} }
+	layers := []Layer{
+		layer(file("/a", 1), file("/b", 2), file("/c", 3)), layer(file("/d", 4), file("/e", 5)), layer(file("/f", 6)), layer(file("/g", 7), file("/h", 8)),
+	}
+	layers[3].Fault = "odd"
+	root := []*format.File{dir, file("/a", 1), file("/b", 20), file("/c", 3), file("/d", 4), file("/e", 5), file("/f", 60), file("/g", 7), file("/h", 80)}
+	got := Make(root, layers, Options{Max: 8, MaxStale: 0}).Fates
+	want := []Fate{
+		{Stale, 3 * bytes, bytes, ""}, {Kept, 2 * bytes, 0, ""}, {Empty, bytes, bytes, ""}, {Unusable, 2 * bytes, bytes, "odd"},
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+}

@@ -44,6 +44,30 @@ func Layers(p *Printer, s *inspect.Summary) {
 	t.row("total", sizeText(s.Bytes), console.Bytes(s.Compressed), "", "", "", "  in "+console.Plural(len(s.Layers), "layer")+chunkedText(s.Layers))
 	t.end()
 	staleLines(p, s)
+	rewrittenLines(p, s)
+}
+
+// rewrittenLines says why layers of previous images were not kept, if any were not.
+func rewrittenLines(p *Printer, s *inspect.Summary) {
+	first := true
+	for _, l := range s.Layers {
+		if len(l.Rewritten) == 0 {
+			continue
+		}
+		if first {
+			p.Linef("")
+			first = false
+		}
+		counts := map[string]int{}
+		for _, r := range l.Rewritten {
+			counts[r.Reason.Text()]++
+		}
+		var why []string
+		for _, text := range slices.Sorted(maps.Keys(counts)) {
+			why = append(why, fmt.Sprintf("%s because %s", console.Plural(counts[text], "layer"), quote.Name(text)))
+		}
+		p.Linef("layer %d was made by a build that rewrote %s", l.Index, strings.Join(why, ", "))
+	}
 }
 
 // staleLines lists the layers that contain files hidden by upper layers, if there are any.
@@ -69,7 +93,7 @@ func StaleLines(layers []patch.StaleLayer, whose string) (lines []string) {
 	sum := int64(0)
 	for _, l := range layers {
 		sum += l.Stale
-		lines = append(lines, fmt.Sprintf("layer %d: %s, hidden by %s", l.Layer, console.Bytes(l.Stale), layerNumbers(slices.Sorted(maps.Keys(l.HiddenBy)))))
+		lines = append(lines, fmt.Sprintf("layer %d: %s, hidden by %s", l.Layer, console.Bytes(l.Stale), layersText(slices.Sorted(maps.Keys(l.HiddenBy)))))
 	}
 	if sum > 0 {
 		lines = slices.Insert(lines, 0, fmt.Sprintf("%s of files in lower layers %sare stale: upper layers hide them", console.Bytes(sum), whose))
@@ -171,6 +195,17 @@ func Components(p *Printer, s *inspect.Summary) {
 		t.row(console.Bytes(c.Bytes), c.Files, layerNumbers(c.Layers), stabilityText(c.Stability), "  "+name)
 	}
 	t.end()
+}
+
+// layersText names the first few layers.
+func layersText(list []int) string {
+	switch n := len(list); {
+	case n > shownLayers:
+		return layerNumbers(list)
+	case n > 1:
+		return "layers " + layerNumbers(list)
+	}
+	return "layer " + layerNumbers(list)
 }
 
 // layerNumbers lists the first few layers.

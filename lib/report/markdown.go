@@ -33,16 +33,22 @@ func Markdown(p *Printer, s *reuse.Series, chosen reuse.Client) {
 	}
 }
 
-// markdownStale prints the stale bytes of the new image as a list.
+// markdownStale prints the stale bytes of the new image, and the rewritten layers.
 func markdownStale(p *Printer, s *reuse.Step) {
-	for i, line := range StaleLines(s.StaleLayers, "of the new image ") {
-		if i == 0 {
-			p.Linef("")
-			p.Linef("%s", line)
-			p.Linef("")
-			continue
-		}
-		p.Linef("- %s", line)
+	if lines := StaleLines(s.StaleLayers, "of the new image "); len(lines) > 0 {
+		p.Linef("")
+		p.Linef("%s", lines[0])
+		markdownList(p, lines[1:])
+	}
+	markdownList(p, rewrittenInOld(s.Rewritten))
+}
+
+func markdownList(p *Printer, lines []string) {
+	if len(lines) > 0 {
+		p.Linef("")
+	}
+	for _, line := range lines {
+		p.Linef("- %s", markdown(line))
 	}
 }
 

@@ -83,14 +83,10 @@ func fate(l pack.PatchLayerWhy) string {
 		return "kept"
 	case patch.Empty:
 		return "dropped: all its files are hidden"
-	case patch.Stale:
-		return "rewritten: most stale bytes per used byte"
-	case patch.Room:
-		return "rewritten: new files need a layer"
-	case patch.TooLarge:
-		return "rewritten: larger than --max-layer-size"
+	case patch.Unusable:
+		return "rewritten because it cannot be kept: " + quote.Name(l.Fault)
 	}
-	return "rewritten: " + quote.Name(l.Fault)
+	return "rewritten because " + l.Reason.Text()
 }
 
 // cheapestMerger returns a line that names the two layers whose merger would cost least, if the

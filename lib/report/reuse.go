@@ -104,7 +104,7 @@ func printStep(p *Printer, s *reuse.Step, chosen reuse.Client, title string) {
 	if s.SameTarLayers > 0 {
 		p.Linef("%s of the downloads, in %s, have the same contents as before and differ only in compression", console.Bytes(s.SameTar), console.Plural(s.SameTarLayers, "layer"))
 	}
-	for _, line := range StaleLines(s.StaleLayers, "of the new image ") {
+	for _, line := range slices.Concat(StaleLines(s.StaleLayers, "of the new image "), rewrittenInOld(s.Rewritten)) {
 		p.Linef("%s", line)
 	}
 	if len(s.Parts) == 0 {
@@ -119,6 +119,14 @@ func printStep(p *Printer, s *reuse.Step, chosen reuse.Client, title string) {
 	}
 	t.end()
 	printReasons(p, s)
+}
+
+// rewrittenInOld returns lines that say why the new image rewrote layers of the old image.
+func rewrittenInOld(layers []reuse.Rewritten) (lines []string) {
+	for _, l := range layers {
+		lines = append(lines, fmt.Sprintf("layer %d of the old image (%s) was rewritten because %s", l.Layer, console.Bytes(l.Bytes), quote.Name(l.Reason.Text())))
+	}
+	return lines
 }
 
 // bySize returns the parts of a step, sorted by download with the largest first.
@@ -161,6 +169,9 @@ var reasonTexts = []struct {
 	text   string
 }{
 	{reuse.ReasonChain, "because a layer below theirs changed"},
+	{reuse.ReasonStale, "because their layer was rewritten: its stale bytes exceeded the limit"},
+	{reuse.ReasonRoom, "because their layer was rewritten: new files needed a layer"},
+	{reuse.ReasonRewritten, "because their layer could not be kept"},
 	{reuse.ReasonComponent, "because other files in the component changed"},
 	{reuse.ReasonNeighbour, "because another component in the layer changed"},
 	{reuse.ReasonGrouping, "because components are grouped differently"},

@@ -6,7 +6,10 @@ import (
 	"math/bits"
 	"slices"
 
+	"github.com/opencontainers/go-digest"
+
 	"chunkah/lib/inspect"
+	"chunkah/lib/patch"
 )
 
 // comparison is the state of one call of Compare.
@@ -14,6 +17,42 @@ type comparison struct {
 	old, new *inspect.Image
 	// olds and news find the entries of both images. They are created on first use.
 	olds, news *index
+	// rewritten are the layers of the old image that the new image rewrote, by index, with reasons.
+	rewritten map[int]patch.Reason
+}
+
+// findRewritten sets c.rewritten from the records in the new image.
+func (c *comparison) findRewritten() {
+	reasons, kept := map[string]patch.Reason{}, map[digest.Digest]bool{}
+	for _, l := range c.new.Layers { // later layers are newer
+		kept[l.DiffID] = true
+		for _, r := range l.Rewritten {
+			reasons[r.DiffID] = r.Reason
+		}
+	}
+	c.rewritten = map[int]patch.Reason{}
+	for i, l := range c.old.Layers {
+		if reason, known := reasons[l.DiffID.String()]; known && !kept[l.DiffID] {
+			c.rewritten[i] = reason
+		}
+	}
+}
+
+// whyRewritten returns why the files of an old layer are downloaded if the layer was rewritten.
+// Otherwise the reason is empty.
+func (c *comparison) whyRewritten(oldLayer int) (Reason, string) {
+	reason, rewritten := c.rewritten[oldLayer]
+	if !rewritten {
+		return "", ""
+	}
+	text := fmt.Sprintf("layer %d of the old image was rewritten because %s", oldLayer, reason.Text())
+	switch reason {
+	case patch.Stale:
+		return ReasonStale, text
+	case patch.Room:
+		return ReasonRoom, text
+	}
+	return ReasonRewritten, text
 }
 
 // parts returns the parts of a downloaded layer, with the reason for each. If the old image
@@ -238,6 +277,7 @@ func (c *comparison) byFingerprints(layer int, same Reason) []Part {
 		case same != "":
 			p.Reason, p.Why = same, sameTexts[same]
 		case p.State != StateSame && p.State != StateUnknown:
+		case c.wasRewritten(p, in):
 		case len(changed) > 0:
 			p.Reason, p.Why = ReasonNeighbour, neighbours(changed)
 		case moved || c.others(in, l.Components):
@@ -247,6 +287,16 @@ func (c *comparison) byFingerprints(layer int, same Reason) []Part {
 		}
 	}
 	return parts
+}
+
+// wasRewritten sets the reason of a part whose layer was rewritten. It reports whether it was.
+func (c *comparison) wasRewritten(p *Part, in map[string]int) bool {
+	oldLayer, known := in[p.Component]
+	if !known {
+		return false
+	}
+	p.Reason, p.Why = c.whyRewritten(oldLayer)
+	return p.Reason != ""
 }
 
 // fingerprints returns the fingerprint and the layer of each component in the old image.

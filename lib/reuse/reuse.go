@@ -35,12 +35,22 @@ type Step struct {
 	Stale int64 `json:"stale_bytes,omitempty"`
 	// StaleLayers are the layers that contain these files.
 	StaleLayers []patch.StaleLayer `json:"stale_layers,omitempty"`
+	// Rewritten are layers of the old image that the new image does not keep although it shows some
+	// of their files (--max-stale).
+	Rewritten []Rewritten `json:"rewritten_layers,omitempty"`
 	// Partial is the cost for a client that fetches chunks. It is nil if it was not requested.
 	Partial *Partial `json:"partial,omitempty"`
 	// Parts divide the download by layer and component.
 	Parts []Part `json:"parts,omitempty"`
 	// Missing reports, for each layer of the new image, whether the chosen client downloads it.
 	Missing []bool `json:"-"`
+}
+
+// Rewritten is a layer of the old image that the new image replaces.
+type Rewritten struct {
+	Layer  int          `json:"layer"`
+	Bytes  int64        `json:"bytes"` // of the blob
+	Reason patch.Reason `json:"reason"`
 }
 
 // Part is one component's part of a downloaded layer. The blob is divided by file sizes. Numbers
@@ -80,6 +90,9 @@ type Reason string
 const (
 	ReasonChain       Reason = "chain"       // the blob is the same, but layers below it changed
 	ReasonCompression Reason = "compression" // the tar is the same
+	ReasonStale       Reason = "stale"       // its layer was rewritten, because stale bytes exceeded the limit
+	ReasonRoom        Reason = "room"        // its layer was rewritten, because new files needed a layer
+	ReasonRewritten   Reason = "rewritten"   // its layer was rewritten, for another reason
 	ReasonComponent   Reason = "component"   // other files of the component changed
 	ReasonGrouping    Reason = "grouping"    // another set of components shares the layer
 	ReasonNeighbour   Reason = "neighbour"   // another component of the layer changed
@@ -96,7 +109,13 @@ const (
 // fingerprints of components are compared, if the images contain any.
 func Compare(old, new *inspect.Image, chosen Client) *Step {
 	c := &comparison{old: old, new: new}
+	c.findRewritten()
 	s := &Step{Old: old.Source, New: new.Source, Layers: len(new.Layers), Missing: c.missing(chosen), Clients: Costs(old, new)}
+	for i, l := range old.Layers {
+		if reason, rewritten := c.rewritten[i]; rewritten {
+			s.Rewritten = append(s.Rewritten, Rewritten{i, l.Descriptor.Size, reason})
+		}
+	}
 	blobs, tars := map[digest.Digest]bool{}, map[digest.Digest]bool{}
 	for _, l := range old.Layers {
 		s.OldBytes += l.Descriptor.Size

@@ -16,6 +16,7 @@ import (
 	"chunkah/lib/assign"
 	"chunkah/lib/image"
 	"chunkah/lib/inspect"
+	"chunkah/lib/patch"
 	"chunkah/lib/plan"
 	"chunkah/lib/transport"
 	"chunkah/tests/mkimage"
@@ -334,6 +335,35 @@ func TestScale(t *testing.T) {
 	for _, tt := range [][4]int64{{10, 1, 3, 3}, {1 << 60, 1 << 60, 1 << 61, 1 << 59}, {7, 0, 9, 0}, {7, 9, 9, 7}, {7, 0, 0, 0}} {
 		if got := scale(tt[0], tt[1], tt[2]); got != tt[3] {
 			t.Errorf("scale(%d, %d, %d) = %d, want %d", tt[0], tt[1], tt[2], got, tt[3])
+		}
+	}
+}
+
+// A new image with patch layers records which layers of the old image it rewrote. Their unchanged
+// files are downloaded for this reason, even if another file of their component changed.
+func TestRewrittenLayers(t *testing.T) {
+	stale, room, kept := layer(t, "", "a=1", a1, a2), layer(t, "", "b=1", b1, b2), layer(t, "", "c=1", mkimage.File("c-1", "x"))
+	news := []mkimage.Layer{kept, layer(t, "", "a=2", newA1, a2), layer(t, "", "b=1", b1, b2, d)}
+	ids := open(t, false, []mkimage.Layer{stale, room, kept}).Layers
+	// A record can contain layers that the image still has, and layers of older images.
+	rec := &format.Layer{Components: []string{"a"}, Fingerprints: []string{"2"}, Reasons: []string{"stale", "room", "room", "odd"},
+		Rewritten: []string{ids[0].DiffID.String(), ids[1].DiffID.String(), ids[2].DiffID.String(), "sha256:" + strings.Repeat("0", 64)}}
+	var err error
+	if news[1].History.Comment, err = plan.Comment(rec); err != nil {
+		t.Fatal(err)
+	}
+	const why = " of the old image was rewritten because "
+	for read, want := range map[bool][]string{
+		true: {"1 a: changed 1+1 (stale: layer 0" + why + "its stale bytes exceeded the limit)", "2 b: same 0+2 (room: layer 1" + why + "new files needed a layer)"},
+		// Without the files, only fingerprints are compared.
+		false: {"1 a: changed", "2 b: same (room: layer 1" + why + "new files needed a layer)"},
+	} {
+		s := Compare(open(t, read, []mkimage.Layer{stale, room, kept}), open(t, read, news), "")
+		if got := lines(t, s); !slices.Equal(got, want) {
+			t.Errorf("read %t: got\n%s\nwant\n%s", read, strings.Join(got, "\n"), strings.Join(want, "\n"))
+		}
+		if want := []Rewritten{{0, ids[0].Descriptor.Size, patch.Stale}, {1, ids[1].Descriptor.Size, patch.Room}}; !slices.Equal(s.Rewritten, want) {
+			t.Errorf("rewritten are %+v, want %+v", s.Rewritten, want)
 		}
 	}
 }

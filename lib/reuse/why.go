@@ -15,9 +15,13 @@ var sameTexts = map[Reason]string{
 // why returns why the unchanged part of a share is downloaded.
 func (c *comparison) why(layer int, t *tally, s *share, same Reason) (Reason, string) {
 	changed := t.changedShares()
-	switch {
-	case same != "":
+	if same != "" {
 		return same, sameTexts[same]
+	}
+	if reason, text := c.whyRewritten(s.oldLayer()); reason != "" {
+		return reason, text
+	}
+	switch {
 	case s.changedFiles > 0:
 		return ReasonComponent, "other files of the component changed"
 	case s.oldLayer() != t.oldLayer:

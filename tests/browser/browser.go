@@ -59,7 +59,7 @@ func Open(t testing.TB, address string) *Page {
 	for _, domain := range []string{"Page", "Runtime", "Network"} {
 		p.call(domain+".enable", nil, nil)
 	}
-	p.call("Emulation.setDeviceMetricsOverride", map[string]any{"width": 1300, "height": 1100, "deviceScaleFactor": 1, "mobile": false}, nil)
+	p.Width(1300)
 	p.Go(address)
 	return p
 }
@@ -238,6 +238,12 @@ func (p *Page) Press(key string) {
 func (p *Page) Type(text string) {
 	p.t.Helper()
 	p.call("Input.insertText", map[string]any{"text": text}, nil)
+}
+
+// Width sets the width of the window, in pixels.
+func (p *Page) Width(pixels int) {
+	p.t.Helper()
+	p.call("Emulation.setDeviceMetricsOverride", map[string]any{"width": pixels, "height": 1100, "deviceScaleFactor": 1, "mobile": false}, nil)
 }
 
 // Prefer sets the user's colour scheme: light or dark.

@@ -70,7 +70,7 @@ function drawLegend() {
     view.layers.slice(0, mostKeys).forEach((l, pos) => legend.append(key("hue", "" + pos, i => i.style.setProperty("--hue", hue(pos)))));
     if (view.layers.length > mostKeys) legend.append(make("span", "and " + (view.layers.length - mostKeys) + " more"));
   }
-  if (commonPrefix) legend.append(make("span", "Names without a slash belong to " + commonPrefix));
+  if (commonPrefix) legend.append(make("span", "Names are shown without the prefix " + commonPrefix));
 }
 
 const colourChoice = document.getElementById("colour");

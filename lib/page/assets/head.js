@@ -8,6 +8,7 @@ function drawHead() {
   document.getElementById("about").textContent = view.about;
   drawBars();
   drawClients();
+  drawNotes();
 }
 
 // drawBars compares the image before and after: the update, or the compression.
@@ -39,6 +40,17 @@ function drawClients() {
       " and unpacks " + unpacks + count(c.unpack_layers, "layer") + ".");
   }));
   list.hidden = list.children.length === 0;
+}
+
+// drawNotes says how many bytes are stale, and which layers of the old image were not kept.
+function drawNotes() {
+  const list = document.getElementById("notes"), stale = view.layers.filter(l => l.stale && isReuse), notes = []; // the head of an image's own page counts waste
+  if (stale.length > 0) {
+    notes.push(size(stale.reduce((sum, l) => sum + l.stale, 0)) + " of files in " + count(stale.length, "layer") + " are stale: upper layers hide them.");
+  }
+  for (const r of view.rewritten || []) notes.push("Layer " + r.layer + " of the old image (" + size(r.bytes) + ") was rewritten because " + r.why + ".");
+  list.replaceChildren(...notes.map(text => make("li", text)));
+  list.hidden = notes.length === 0;
 }
 
 // drawSteps draws a column per step of a series. It shows the download, above the name of the image.

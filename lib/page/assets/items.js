@@ -134,11 +134,20 @@ function labelText(layer) {
 
 function stabilityText(ppm) { return ppm === null ? "unknown" : percent(ppm) + " to stay unchanged for a week"; }
 
+// reasonCounts counts the reasons why layers were rewritten.
+function reasonCounts(reasons) {
+  const counts = new Map();
+  for (const why of reasons) counts.set(why, (counts.get(why) || 0) + 1);
+  return [...counts].map(([why, n]) => count(n, "layer") + " because " + why).join(", ");
+}
+
 function layerDetail(pos) {
   const l = view.layers[pos], layer = layerAt(pos), item = layerItem(pos);
   const rows = [["size", size(layer.bytes)], ["compressed", layer.plain ? "plain" : size(layer.blob)], ["stability", stabilityText(l.stability)],
     ["chain", stabilityText(l.chain) + (l.chain === null ? "" : ", with all layers below it")], ["files", layer.sizes.length.toLocaleString("en")], ["digest", layer.digest]];
   if (layer.by) rows.push(["made by", layer.by]);
+  if (l.stale) rows.push(["stale", size(l.stale) + ", hidden by " + (l.hiddenBy.length === 1 ? "layer " : "layers ") + l.hiddenBy.join(", ")]);
+  if (l.rewritten) rows.push(["its build rewrote", reasonCounts(l.rewritten)]);
   if (isReuse) rows.push(["client", l.missing ? "downloads it" : "has it already"]);
   if (l.missing || !isReuse) rows.push(...fateRows(item.sum));
   return { title: "layer " + pos, rows, list: item.parts.slice(0, 100).map(p => componentName(p.component) + ", " + size(p.bytes)), of: item.parts.length };

@@ -26,9 +26,11 @@ function table(id, heads, rows) {
 const mostRows = 200; // rows that a table shows at first
 
 function drawTables() {
-  table("all", ["layer", "size", "compressed", "stability", "chain", "files", "contents"], () => view.layers.map((l, i) => {
+  const stale = view.layers.some(l => l.stale) ? l => [l.stale ? size(l.stale) : "", (l.hiddenBy || []).join(", ")] : null;
+  table("all", ["layer", "size", "compressed", "stability", "chain", "files", ...(stale ? ["stale", "hidden by"] : []), "contents"], () => view.layers.map((l, i) => {
     const layer = data.layers[l.at];
-    return ["" + i, size(layer.bytes), layer.plain ? "plain" : size(layer.blob), percent(l.stability), percent(l.chain), layer.sizes.length.toLocaleString("en"), layer.by || layerText(layer)];
+    return ["" + i, size(layer.bytes), layer.plain ? "plain" : size(layer.blob), percent(l.stability), percent(l.chain), layer.sizes.length.toLocaleString("en"),
+      ...(stale ? stale(l) : []), layer.by || layerText(layer)];
   }));
   const why = document.getElementById("why");
   why.hidden = !view.parts;
