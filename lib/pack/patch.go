@@ -24,6 +24,8 @@ type ImageLayer struct {
 	DiffID string
 	// Record is the layer record from the image's history; nil if the history does not contain it.
 	Record *format.Layer
+	// Entries is the digest of the layer's entries, if the record does not contain it.
+	Entries string
 
 	bytes int64
 }
@@ -82,6 +84,9 @@ func (l *ImageLayer) record(index int64) *format.Layer {
 		*rec = *l.Record
 	}
 	rec.Index, rec.DiffID = index, l.DiffID
+	if rec.Entries == "" {
+		rec.Entries = l.Entries
+	}
 	return rec
 }
 

@@ -89,13 +89,20 @@ func (s *search) addRecords(trust bool) {
 	for i, made := range s.img.Layers {
 		at := &s.image.Layers[i]
 		at.DiffID = made.DiffID.String()
-		rec, _ := plan.FromHistory(made.History)
-		if at.Record = rec; rec == nil || rec.Entries == "" {
-			continue
+		at.Record, _ = plan.FromHistory(made.History)
+		entries := ""
+		if at.Record != nil {
+			entries = at.Record.Entries
 		}
-		if trust || s.isProven(made, rec.Entries) {
-			s.want[rec.Entries] = append(s.want[rec.Entries], i)
-		} else {
+		if entries == "" { // the user's record can list it nevertheless
+			at.Entries = s.proven.EntriesOf(made.DiffID).String()
+			entries = at.Entries
+		}
+		switch {
+		case entries == "":
+		case trust || s.isProven(made, entries):
+			s.want[entries] = append(s.want[entries], i)
+		default:
 			s.unproven++
 		}
 	}
@@ -166,14 +173,14 @@ func (s *search) readLayers(ctx context.Context, opt image.Options) error {
 func (s *search) compare(i int, read image.LayerEntries) error {
 	at, made := &s.image.Layers[i], &s.img.Layers[i]
 	at.Layer = patch.Layer(read)
-	if at.Record == nil || at.Record.Entries == "" {
-		return nil
-	}
 	got, err := plan.EntriesOf(read.Files)
 	if err != nil {
 		return err
 	}
-	if got != at.Record.Entries || read.Fault != "" {
+	if read.Fault == "" {
+		at.Entries = got
+	}
+	if at.Record != nil && at.Record.Entries != "" && (got != at.Record.Entries || read.Fault != "") {
 		s.log.Warn("layer %d of the previous image does not contain the files that its history claims: using the files that it really contains", i)
 		at.Record.Entries = got
 	}

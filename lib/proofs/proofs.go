@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"sync"
 	"syscall"
 
@@ -37,7 +38,9 @@ type Proofs struct {
 
 	mu    sync.Mutex
 	known map[string]bool
-	added []string
+	// entries are the digests of layers' entries, by diffID.
+	entries map[digest.Digest]digest.Digest
+	added   []string
 }
 
 // Path returns the path of this user's record, in the state directory (XDG Base Directory
@@ -63,9 +66,12 @@ func isDir(path string) bool {
 // Open reads the record at path. A record that is missing, unreadable or possibly written by
 // another user is treated as empty.
 func Open(path string) *Proofs {
-	p := &Proofs{path: path, known: make(map[string]bool)}
+	p := &Proofs{path: path, known: make(map[string]bool), entries: make(map[digest.Digest]digest.Digest)}
 	for _, l := range line.FindAll(read(path), -1) {
 		p.known[string(l)] = true
+		if parts := strings.Split(string(l), "-"); parts[2] == "entries" {
+			p.entries[digest.NewDigestFromEncoded(digest.SHA256, parts[0])] = digest.NewDigestFromEncoded(digest.SHA256, parts[1])
+		}
 	}
 	return p
 }
@@ -113,8 +119,26 @@ func (p *Proofs) HasEntries(diffID, entries digest.Digest) bool {
 	return p.has(entriesLine(diffID, entries))
 }
 
+// EntriesOf returns the digest of the entries that the layer has been verified to have. It is empty
+// if that is unknown.
+func (p *Proofs) EntriesOf(diffID digest.Digest) digest.Digest {
+	if p == nil {
+		return ""
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.entries[diffID]
+}
+
 // AddEntries records that the layer has the entries with this digest.
-func (p *Proofs) AddEntries(diffID, entries digest.Digest) { p.add(entriesLine(diffID, entries)) }
+func (p *Proofs) AddEntries(diffID, entries digest.Digest) {
+	p.add(entriesLine(diffID, entries))
+	if p != nil {
+		p.mu.Lock()
+		p.entries[diffID] = entries
+		p.mu.Unlock()
+	}
+}
 
 func (p *Proofs) has(line string) bool {
 	if p == nil {

@@ -53,6 +53,9 @@ func TestEntries(t *testing.T) {
 	if !again.HasEntries(d("layer"), d("entries")) || !again.Has(d("layer"), d("blob"), 4) {
 		t.Error("a proof is lost")
 	}
+	if got := again.EntriesOf(d("layer")); got != d("entries") || again.EntriesOf(d("entries")) != "" {
+		t.Errorf("the entries are %q", got)
+	}
 	for _, size := range []int64{0, 4} {
 		if again.Has(d("layer"), d("entries"), size) {
 			t.Error("entries are a blob")

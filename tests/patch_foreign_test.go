@@ -1,0 +1,43 @@
+package tests
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"chunkah/tests/clients"
+	"chunkah/tests/mkimage"
+)
+
+// Layers of another tool are kept, too. Their history does not describe their files, so they are
+// read once. After that the user's record describes them, and the files come from the plan.
+func TestPatchLayersOfAnotherTool(t *testing.T) {
+	t.Parallel()
+	clients.Need(t, "root")
+	base := &mkimage.Image{}
+	for _, name := range []string{"a", "b"} {
+		base.Layers = append(base.Layers, mkimage.Layer{Packing: mkimage.Gzip, Tar: mkimage.Tar(t,
+			mkimage.Dir("./"), mkimage.Dir("opt/"), mkimage.Dir("opt/"+name+"/"), mkimage.File("opt/"+name+"/big", strings.Repeat(name, 500_000)))})
+	}
+	dir := t.TempDir()
+	root, plan, previous := filepath.Join(dir, "root"), filepath.Join(dir, "plan"), "oci:"+base.Layout(t)
+	clients.Run(t, exec.Command("chunkah", "extract", previous, root))
+	for i := range 3 {
+		put(t, root, "opt/a/version", fmt.Sprint(i))
+		image := fmt.Sprintf("oci:%s/layout:%d", dir, i)
+		cmd := exec.Command("chunkah", "build", "-v", "--rootfs", root, "--config-str", "{}", "--plan", plan, "-o", image, "--previous", previous, "--max-stale", "10%")
+		cmd.Env = append(os.Environ(), "XDG_STATE_HOME="+dir)
+		res := start(t, cmd)
+		_, from, _ := strings.Cut(res.stderr, "files of the previous image: ")
+		from, _, _ = strings.Cut(from, "\n")
+		if want := map[bool]string{true: "the layers themselves", false: "the plan"}[i == 0]; !strings.HasSuffix(from, " layers from "+want) || strings.Contains(from, ",") || !strings.Contains(res.stderr, "kept 2 layers") {
+			t.Errorf("build %d: status %d: the files are from %q\n%s", i, res.code, from, res.stderr)
+		}
+		clients.Run(t, exec.Command("chunkah", "diff", "--ignore-mtime", root, image))
+		clients.Run(t, exec.Command("chunkah", "verify", image))
+		previous = image
+	}
+}
