@@ -156,6 +156,13 @@ func TestLaw3Matrix(t *testing.T) {
 			same(t, arm, o, "build")
 		}
 		same(t, arm, outputs[0], "stages '--format msgpack'")
+		chunked := output{name: "chunked", source: fromRoot, write: "--compress zstd:chunked"}
+		want := fileDigest(t, here.run(t, chunked, "build"))
+		for _, threads := range []string{"1", "2", "8"} {
+			if got := fileDigest(t, arm.run(t, chunked, "build -T "+threads)); got != want {
+				t.Errorf("zstd:chunked with %s threads: %s, want %s", threads, got, want)
+			}
+		}
 	})
 }
 
