@@ -41,3 +41,29 @@ func TestPatchLayersOfAnotherTool(t *testing.T) {
 		previous = image
 	}
 }
+
+// Layers of another tool that cannot be kept are rewritten: with an opaque directory, a hard link
+// into another layer, or a file without its parent directory.
+func TestPatchLayersRewriteOddLayers(t *testing.T) {
+	t.Parallel()
+	clients.Need(t, "root")
+	lowest := mkimage.Layer{Packing: mkimage.Gzip, Tar: mkimage.Tar(t, mkimage.Dir("./"), mkimage.Dir("opt/"), mkimage.File("opt/a", strings.Repeat("a", 100_000)),
+		mkimage.Dir("opt/d/"), mkimage.File("opt/d/low", "low"))}
+	for name, odd := range map[string][]mkimage.Entry{
+		"opaque":    {mkimage.Dir("./"), mkimage.Dir("opt/"), mkimage.Dir("opt/d/"), mkimage.File("opt/d/.wh..wh..opq", ""), mkimage.File("opt/d/new", "new")},
+		"hard link": {mkimage.Dir("./"), mkimage.Dir("opt/"), mkimage.Link("opt/b", "opt/a")},
+		"no parent": {mkimage.File("opt/d/new", "new")},
+	} {
+		previous := "oci:" + (&mkimage.Image{Layers: []mkimage.Layer{lowest, {Packing: mkimage.Gzip, Tar: mkimage.Tar(t, odd...)}}}).Layout(t)
+		dir := t.TempDir()
+		root, image := filepath.Join(dir, "root"), "oci:"+filepath.Join(dir, "image")
+		clients.Run(t, exec.Command("chunkah", "extract", previous, root))
+		put(t, root, "opt/version", "2")
+		res := start(t, exec.Command("chunkah", "build", "--explain", "--rootfs", root, "--config-str", "{}", "-o", image, "--previous", previous, "--max-stale", "50%"))
+		if res.code != 0 || !strings.Contains(res.stdout, "rewritten because it cannot be kept: ") {
+			t.Errorf("%s: status %d\n%s%s", name, res.code, res.stdout, res.stderr)
+		}
+		clients.Run(t, exec.Command("chunkah", "diff", "--ignore-mtime", root, image))
+		clients.Run(t, exec.Command("chunkah", "verify", image))
+	}
+}

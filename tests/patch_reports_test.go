@@ -53,7 +53,9 @@ func TestReasonsForRewrittenLayers(t *testing.T) {
 	again := strings.TrimSuffix(now, ":2") + ":3"
 	root := mkroot.Make(t, rewrittenRoots[1])
 	clients.Run(t, exec.Command("chunkah", "build", "-q", "--config-str", "{}", "--max", "8", "--compress", "gzip", "--rootfs", root, "--previous", now, "--max-stale", "10%", "-o", again))
-	digests := func(image string) string { return strings.Split(clients.Run(t, exec.Command("chunkah", "inspect", image)), "\n")[1] }
+	digests := func(image string) string {
+		return strings.Split(clients.Run(t, exec.Command("chunkah", "inspect", image)), "\n")[1]
+	}
 	if got, want := digests(again), digests(now); got != want {
 		t.Errorf("the same root again gives %s, want %s", got, want)
 	}
