@@ -194,10 +194,7 @@ func (c *buildCommand) open(ctx context.Context, env *Env, b *building) (err err
 	b.write.OpenPrevious, b.write.TrustPrevious = c.openPrevious(b.images, b.last), c.TrustPrevious
 	b.assign.Root, b.write.Inputs = b.set.Root, inputs(b.set)
 	passLayers(b.assign.Repos, b.set)
-	b.write.Scanned = c.Assign == "" && c.Pack == ""            // no other program can have changed the stream
-	if b.write.Scanned && b.set.Image == nil && b.last == nil { // few files are written above kept layers
-		b.write.Small = write.NewSmallFiles()
-	}
+	b.write.Scanned = c.Assign == "" && c.Pack == "" // no other program can have changed the stream
 	b.scan, err = withSources(b.scan, b.set, &b.header)
 	return err
 }

@@ -17,11 +17,11 @@ type packContents struct {
 	io.Closer
 	root    *rootfs.Root
 	scanned bool // scan has just checked that the files are regular
-	small   *write.SmallFiles
+	again   bool // write reads the files again
 }
 
 // NewReader implements pack.Contents.
-func (s packContents) NewReader() pack.Reader { return write.NewReader(s.root, s.scanned, s.small) }
+func (s packContents) NewReader() pack.Reader { return write.NewReader(s.root, s.scanned, s.again) }
 
 // openPackContents returns a function that opens, for pack, the source listed in a header.
 func (f *imageFlags) openPackContents(env *Env) func(context.Context, *format.Header) (pack.Contents, error) {
@@ -44,5 +44,6 @@ func (f *imageFlags) openPackContents(env *Env) func(context.Context, *format.He
 
 // packContents returns the source that the build has already opened.
 func (b *building) packContents() pack.Contents {
-	return packContents{Closer: io.NopCloser(nil), root: b.set.Root, scanned: b.write.Scanned, small: b.write.Small}
+	again := b.last == nil // files of kept layers are not written
+	return packContents{Closer: io.NopCloser(nil), root: b.set.Root, scanned: b.write.Scanned, again: again}
 }

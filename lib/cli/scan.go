@@ -143,7 +143,7 @@ func (c *scanCommand) run(ctx context.Context, env *Env) error {
 	}
 	to := measured.Out(out)
 	if c.Digests {
-		sink := digests.NewSink(ctx, to, func() digests.Reader { return write.NewReader(set.Root, true, nil) })
+		sink := digests.NewSink(ctx, to, func() digests.Reader { return write.NewReader(set.Root, true, false) })
 		defer sink.Close()
 		to = sink
 	}

@@ -24,7 +24,7 @@ func ToTar(ctx context.Context, w io.Writer, from *rootfs.Root, opt Options) (*R
 	if opt.Strict && len(l.report.Losses) > 0 {
 		return nil, &LossError{l.report.Losses}
 	}
-	contents := counted{write.NewReader(from, false, nil), opt.Work}
+	contents := counted{write.NewReader(from, false, false), opt.Work}
 	defer func() { _ = contents.Close() }() // opened only for reading
 	if err := layer.Write(ctx, w, l.files, contents); err != nil {
 		return nil, err

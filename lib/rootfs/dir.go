@@ -157,7 +157,7 @@ func (d *Dir) isRegular(name string) error {
 		return nil // checked by openVirtual
 	}
 	st, err := fstatat(d.fd, name)
-	if err == nil && !st.regular() {
+	if err == nil && !st.Regular() {
 		err = ErrNotRegular
 	}
 	return err
@@ -176,13 +176,27 @@ func (d *Dir) OpenSeen(name string) (*File, error) {
 
 // Open opens a file in a directory like OpenFile or, if seen is set, like OpenSeen. f must be new
 // or closed. Whoever opens many files one by one can use a single File, which leaves less garbage.
-func (f *File) Open(d *Dir, name string, seen bool) (err error) {
+func (f *File) Open(d *Dir, name string, seen bool) error {
+	return f.open(d, name, seen, true)
+}
+
+// OpenUnchecked works like Open, but does not examine the opened file, which saves a system call.
+// Opened then returns an empty Stat. The caller must use Stat to check, after reading, that the
+// file is regular. If another file has replaced it, a read does not wait.
+func (f *File) OpenUnchecked(d *Dir, name string, seen bool) error {
+	return f.open(d, name, seen, false)
+}
+
+func (f *File) open(d *Dir, name string, seen, check bool) (err error) {
 	*f = File{fd: noFD, dir: d.path, name: name}
 	if !seen {
 		err = d.isRegular(name)
 	}
 	if err == nil {
-		err = d.openSeen(f, name)
+		err = d.openAny(f, name)
+	}
+	if err == nil && check {
+		err = f.checkOpened()
 	}
 	if err != nil {
 		return fmt.Errorf("opening %q: %w", f.Name(), err)
@@ -190,7 +204,22 @@ func (f *File) Open(d *Dir, name string, seen bool) (err error) {
 	return nil
 }
 
-func (d *Dir) openSeen(f *File, name string) error {
+// checkOpened describes the opened file, and closes it if it is not a regular file.
+func (f *File) checkOpened() (err error) {
+	if f.contents != nil {
+		return nil // checked by openVirtual
+	}
+	if f.opened, err = fstat(f.fd); err == nil && !f.opened.Regular() {
+		err = ErrNotRegular
+	}
+	if err != nil {
+		_ = f.Close() // nothing was written
+	}
+	return err
+}
+
+// openAny opens a file of any type.
+func (d *Dir) openAny(f *File, name string) error {
 	if err := checkName(name); err != nil {
 		return err
 	}
@@ -201,18 +230,10 @@ func (d *Dir) openSeen(f *File, name string) error {
 	if errors.Is(err, unix.ENXIO) || errors.Is(err, unix.ENODEV) {
 		return ErrNotRegular // a socket, or a missing device
 	}
-	if err != nil {
-		return err
+	if err == nil {
+		f.fd = fd
 	}
-	if f.opened, err = fstat(fd); err == nil && !f.opened.regular() {
-		err = ErrNotRegular
-	}
-	if err != nil {
-		unix.Close(fd)
-		return err
-	}
-	f.fd = fd
-	return nil
+	return err
 }
 
 func (d *Dir) join(name string) string {

@@ -182,6 +182,40 @@ func TestOpenSeen(t *testing.T) {
 	})
 }
 
+// OpenUnchecked opens pipes and directories, too. Stat shows what was opened, and reading does not
+// wait for the other end of a pipe.
+func TestOpenUnchecked(t *testing.T) {
+	dir := makeTree(t, "file = inside", "d/", "pipe |", "link -> file")
+	if err := unix.Mknod(dir+"/socket", unix.S_IFSOCK|0o666, 0); err != nil {
+		t.Fatal(err)
+	}
+	eachWay(t, dir, func(t *testing.T, r *Root) {
+		d := openDir(t, r, "/")
+		for name, want := range map[string]error{
+			"file": nil, "d": nil, "pipe": nil, "socket": ErrNotRegular, "link": unix.ELOOP, "absent": unix.ENOENT, "d/../file": errPath,
+		} {
+			var f File
+			if err := f.OpenUnchecked(d, name, true); !errors.Is(err, want) {
+				t.Errorf("OpenUnchecked(%q): %v, want %v", name, err, want)
+			} else if err != nil {
+				continue
+			}
+			st, err := f.Stat()
+			if err != nil || st.Regular() != (name == "file") || f.Opened() != (Stat{}) {
+				t.Errorf("%q is %+v, %v, and opened as %+v", name, st, err, f.Opened())
+			}
+			if n, err := f.Read(make([]byte, 10)); (n > 0) != (name == "file") || n == 0 && err == nil {
+				t.Errorf("reading %q: %d bytes, %v", name, n, err)
+			}
+			f.Close()
+			if err := f.OpenUnchecked(d, name, false); !errors.Is(err, map[bool]error{false: ErrNotRegular}[name == "file"]) {
+				t.Errorf("%q, not seen before: %v", name, err)
+			}
+			f.Close()
+		}
+	})
+}
+
 // makeDeep makes nested directories whose path is longer than one system call accepts, and a file
 // in the last one. It returns the file's path in the tree.
 func makeDeep(t testing.TB, dir string, levels, length int) string {

@@ -85,7 +85,8 @@ func holes(mode uint32, size, blocks int64) int64 {
 	return max(0, size-blocks*block)
 }
 
-func (a Stat) regular() bool { return a.Mode&unix.S_IFMT == unix.S_IFREG }
+// Regular reports whether the file is a regular file.
+func (a Stat) Regular() bool { return a.Mode&unix.S_IFMT == unix.S_IFREG }
 
 // statx describes name in the directory fd, including mount points.
 func statx(fd int, name string) (Stat, error) {

@@ -67,7 +67,7 @@ func (d *Dir) openVirtual(f *File, name string) error {
 	if err != nil {
 		return err
 	}
-	if !st.regular() {
+	if !st.Regular() {
 		return ErrNotRegular
 	}
 	contents, err := d.root.tree.Open(d.join(name))

@@ -209,9 +209,14 @@ func (w *writer) tarOf(ctx context.Context, pool *compress.Pool, out io.Writer, 
 	return z.Close()
 }
 
+// gatherBuffer is the size in bytes of the buffer that joins headers and small files into larger
+// writes. The rest of a larger read is written without a copy, so the buffer is smaller than
+// copyBuffer.
+const gatherBuffer = copyBuffer / 4
+
 // writeTar writes a layer in large pieces.
 func (w *writer) writeTar(ctx context.Context, out io.Writer, l *layerFiles, c layer.Content) error {
-	buffered := bufio.NewWriterSize(out, copyBuffer)
+	buffered := bufio.NewWriterSize(out, gatherBuffer)
 	if err := layer.Write(ctx, buffered, l.files, c); err != nil {
 		return err
 	}

@@ -74,6 +74,7 @@ var changes = map[string]func(path string) error{
 	"pipe": func(path string) error {
 		return replace(path, func(tmp string) error { return unix.Mkfifo(tmp, 0o644) })
 	},
+	"directory": func(path string) error { return errors.Join(os.Remove(path), os.Mkdir(path, 0o755)) },
 	"edited": func(path string) error {
 		f, err := os.OpenFile(path, os.O_WRONLY, 0)
 		if err == nil {
@@ -276,27 +277,50 @@ func TestEmptyReplaced(t *testing.T) {
 	}
 }
 
-// The file changes while it is read for the first time.
+// The file changes while it is read. A record with a stamp is checked only after reading, and only
+// by the last of two readings.
 func TestChangedWhileRead(t *testing.T) {
 	for _, name := range []string{"grown", "shrunk", "emptied", "touched", "chmoded", "edited"} {
 		t.Run(name, func(t *testing.T) {
-			dir := plant(t, map[string]string{"d/victim": bulk(3*copyBuffer, 1)})
-			if err := tick(filepath.Join(dir, "d/victim"), filepath.Join(t.TempDir(), "probe")); err != nil {
-				t.Fatal(err)
-			}
-			c := (&writer{root: openRoot(t, dir)}).newContents()
-			defer c.close()
-			w := &tripwire{w: io.Discard, left: 1, trip: func() {
-				if err := changes[name](filepath.Join(dir, "d/victim")); err != nil {
-					t.Error(err)
+			for _, stamped := range []bool{false, true} {
+				if err := readWhile(t, changes[name], stamped, false); !errors.Is(err, errChanged) || !strings.Contains(err.Error(), `reading "/d/victim"`) {
+					t.Errorf("stamp %t: got %v", stamped, err)
 				}
-			}}
-			_, err := c.WriteFile(context.Background(), w, file("/d/victim", 3*copyBuffer))
-			if !errors.Is(err, errChanged) || !strings.Contains(err.Error(), `reading "/d/victim"`) {
-				t.Errorf("got %v", err)
+			}
+			short := name == "shrunk" || name == "emptied"
+			if err := readWhile(t, changes[name], true, true); (err != nil) != short || short && !errors.Is(err, errChanged) {
+				t.Errorf("before another reading: got %v", err)
 			}
 		})
 	}
+}
+
+// readWhile reads a file, and changes it after the first bytes.
+func readWhile(t *testing.T, change func(path string) error, stamped, again bool) error {
+	t.Helper()
+	dir := plant(t, map[string]string{"d/victim": bulk(3*copyBuffer, 1)})
+	victim := filepath.Join(dir, "d/victim")
+	if err := tick(victim, filepath.Join(t.TempDir(), "probe")); err != nil {
+		t.Fatal(err)
+	}
+	root := openRoot(t, dir)
+	f := file("/d/victim", 3*copyBuffer)
+	if stamped {
+		st, err := root.Lstat(f.Path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.Stamp = st.Stamp()
+	}
+	r := NewReader(root, true, again)
+	defer r.Close()
+	w := &tripwire{w: io.Discard, left: 1, trip: func() {
+		if err := change(victim); err != nil {
+			t.Error(err)
+		}
+	}}
+	_, err := r.WriteFile(t.Context(), w, f)
+	return err
 }
 
 // A concurrent writer is either noticed or harmless: the contents in any finished image existed at

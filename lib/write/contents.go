@@ -29,17 +29,16 @@ type contents struct {
 	root *rootfs.Root
 	// seen is set if this run has just seen that the files are regular.
 	seen bool
-	// small stores contents of small files, so that a second reading need not open them. first is
-	// set during the first reading, which stores them.
-	small *SmallFiles
-	first bool
+	// again is set if Run reads the files again in this run. The stamps are then checked by that
+	// reading, and not by this one.
+	again bool
 	dir   *rootfs.Dir
 	file  rootfs.File // the file that was opened last
 	buf   *[copyBuffer]byte
 }
 
 func (w *writer) newContents() *contents {
-	return &contents{root: w.root, seen: w.opt.Scanned, small: w.opt.Small}
+	return &contents{root: w.root, seen: w.opt.Scanned}
 }
 
 func (c *contents) close() {
@@ -75,59 +74,40 @@ func (c *contents) WriteFile(ctx context.Context, w io.Writer, f *format.File) (
 	if f.Size == 0 {
 		return 0, c.checkEmpty(f)
 	}
-	if !c.first {
-		if data := c.small.contents(f); int64(len(data)) == f.Size {
-			return c.again(w, f, data)
-		}
-	}
-	in, err := c.open(f.Path)
-	if err != nil {
+	stamped := f.Stamp != "" // then one check after reading is enough
+	if err := c.open(f.Path, !stamped); err != nil {
 		return 0, err
 	}
-	defer in.Close()
-	if in.Opened().Size != f.Size {
-		return 0, sizeChanged(f, in.Opened())
+	defer c.file.Close()
+	if before := c.file.Opened(); !stamped && before.Size != f.Size {
+		return 0, sizeChanged(f, before)
 	}
-	if err := checkStamp(f, in.Opened()); err != nil {
-		return 0, err
+	n, err := c.copy(ctx, w, &c.file, f.Size)
+	if stamped && c.again && n == f.Size && err == nil {
+		return n, nil
 	}
-	n, err := c.copy(ctx, w, in, f.Size)
-	if err != nil {
-		return n, err
-	}
-	if c.first && n == f.Size && n <= smallFile {
-		c.small.keep(f, c.buf[:n])
-	}
-	if c.first && f.Stamp != "" {
-		return n, nil // the next reading checks the stamp
-	}
-	after, err := in.Stat()
-	if err != nil {
-		return n, err
-	}
-	switch {
-	case n != f.Size || after.Size != f.Size:
-		return n, sizeChanged(f, after)
-	case !after.Same(in.Opened()):
-		return n, fmt.Errorf("reading %q: %w", f.Path, errChanged)
-	}
-	return n, nil
+	return n, c.check(f, n, err)
 }
 
-// again writes contents that were read before, if the file is unchanged since scan recorded it.
-func (c *contents) again(w io.Writer, f *format.File, data []byte) (int64, error) {
-	if err := c.enter(f.Path); err != nil {
-		return 0, err
+// check makes sure that a file was read completely and did not change. It returns the error from
+// reading unless that error has another cause: the file is not regular.
+func (c *contents) check(f *format.File, read int64, failed error) error {
+	after, err := c.file.Stat()
+	switch {
+	case err != nil && failed == nil:
+		return err
+	case err == nil && !after.Regular():
+		return openError(f.Path, fmt.Errorf("opening %q: %w", f.Path, rootfs.ErrNotRegular))
+	case failed != nil:
+		return failed
+	case read != f.Size || after.Size != f.Size:
+		return sizeChanged(f, after)
+	case f.Stamp != "":
+		return checkStamp(f, after)
+	case !after.Same(c.file.Opened()):
+		return fmt.Errorf("reading %q: %w", f.Path, errChanged)
 	}
-	st, err := c.dir.Lstat(format.Base(f.Path))
-	if err != nil {
-		return 0, openError(f.Path, err)
-	}
-	if err := checkStamp(f, st); err != nil {
-		return 0, err
-	}
-	n, err := w.Write(data)
-	return int64(n), err
+	return nil
 }
 
 func sizeChanged(f *format.File, st rootfs.Stat) error {
@@ -141,18 +121,14 @@ func (c *contents) copy(ctx context.Context, w io.Writer, in *rootfs.File, size 
 		c.buf = copyBuffers.Get().(*[copyBuffer]byte)
 	}
 	for n < size {
-		at := c.buf[:]
-		if size <= smallFile {
-			at = c.buf[n:] // so that the buffer contains the whole file
-		}
-		m, err := in.Read(at[:min(int64(len(at)), size-n)])
+		m, err := in.Read(c.buf[:min(copyBuffer, size-n)])
 		if err == io.EOF {
 			break
 		}
 		if err != nil {
 			return n, err
 		}
-		if _, err := w.Write(at[:m]); err != nil {
+		if _, err := w.Write(c.buf[:m]); err != nil {
 			return n, err
 		}
 		if n += int64(m); ctx.Err() != nil {
@@ -200,15 +176,22 @@ func (c *contents) enter(path string) error {
 	return nil
 }
 
-// open opens a file. The file that was opened before must be closed.
-func (c *contents) open(path string) (*rootfs.File, error) {
+// open opens a file as c.file, which must be closed before the next file is opened. Without check,
+// the caller must check the opened file's type.
+func (c *contents) open(path string, check bool) error {
 	if err := c.enter(path); err != nil {
-		return nil, err
+		return err
 	}
-	if err := c.file.Open(c.dir, format.Base(path), c.seen); err != nil {
-		return nil, openError(path, err)
+	var err error
+	if check {
+		err = c.file.Open(c.dir, format.Base(path), c.seen)
+	} else {
+		err = c.file.OpenUnchecked(c.dir, format.Base(path), c.seen)
 	}
-	return &c.file, nil
+	if err != nil {
+		return openError(path, err)
+	}
+	return nil
 }
 
 // openError adds advice to the error for a file that cannot be opened.

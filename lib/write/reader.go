@@ -16,9 +16,10 @@ import (
 type Reader struct{ *contents }
 
 // NewReader returns a reader. scanned means that this run has just seen that the files are regular.
-// small stores contents for Options.Small in the same run, and can be nil.
-func NewReader(root *rootfs.Root, scanned bool, small *SmallFiles) Reader {
-	return Reader{&contents{root: root, seen: scanned, small: small, first: true}}
+// again means that Run reads all these files again in this run, so that changes since the scan are
+// detected then: this reader does not check the files whose records have stamps.
+func NewReader(root *rootfs.Root, scanned, again bool) Reader {
+	return Reader{&contents{root: root, seen: scanned, again: again}}
 }
 
 // WriteFile implements layer.Content. For a file that the user is not permitted to read, the error
@@ -34,10 +35,10 @@ func (r Reader) WriteFile(ctx context.Context, w io.Writer, f *format.File) (int
 // ReadStart reads the first bytes of a file into p, or the whole file if it is shorter than p. If
 // the record has a stamp, the next reading of the file checks that the file did not change.
 func (r Reader) ReadStart(f *format.File, p []byte) (n int, err error) {
-	in, err := r.open(f.Path)
+	err = r.open(f.Path, f.Stamp == "")
 	if err == nil {
-		defer in.Close()
-		n, err = io.ReadFull(in, p[:min(int64(len(p)), f.Size)])
+		defer r.file.Close()
+		n, err = io.ReadFull(&r.file, p[:min(int64(len(p)), f.Size)])
 	}
 	if _, ok := errors.AsType[*unreadableError](err); ok {
 		err = fmt.Errorf("%w: %w", fs.ErrPermission, err)

@@ -290,9 +290,9 @@ func (w *writer) allUnreadable(ctx context.Context, err error) error {
 			if f.Type != format.TypeFile || ctx.Err() != nil {
 				continue
 			}
-			in, err := c.open(f.Path)
+			err := c.open(f.Path, false)
 			if err == nil {
-				_ = in.Close() // nothing was written
+				_ = c.file.Close() // nothing was written
 			} else if errors.As(err, &one) {
 				all.paths = append(all.paths, f.Path)
 			}

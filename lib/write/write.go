@@ -42,8 +42,6 @@ type Options struct {
 	// Scanned means that this run has scanned Inputs.Root. Regular files are then opened without
 	// another check. As long as the tree does not change, nothing else is read.
 	Scanned bool
-	// Small contains small files that were read before in this run. It can be nil.
-	Small *SmallFiles
 	// Create creates the destination, once the stream is known to be complete.
 	Create func() (oci.Destination, error)
 	// Also lists additional names for the image, besides Ref.
@@ -336,12 +334,11 @@ func (w *writer) resolveSizes(ctx context.Context) error {
 			if f.Size != format.SizeUnknown {
 				continue
 			}
-			in, err := c.open(f.Path)
-			if err != nil {
+			if err := c.open(f.Path, true); err != nil {
 				return err
 			}
-			st, err := in.Stat()
-			_ = in.Close() // nothing was written
+			st, err := c.file.Stat()
+			_ = c.file.Close() // nothing was written
 			if err != nil {
 				return err
 			}
