@@ -47,11 +47,6 @@ type Positions struct {
 	split  region
 }
 
-// Size returns the size of both tables and the footer in the blob.
-func (p *Positions) Size() int64 {
-	return p.split.offset + p.split.size + skippableSize + footerSize - p.Start()
-}
-
 // Fetched returns the number of table bytes that clients fetch. They do not fetch the footer.
 func (p *Positions) Fetched() int64 { return p.toc.size + p.split.size }
 

@@ -89,8 +89,9 @@ func TestTablesDescribeTar(t *testing.T) {
 	if !bytes.Equal(got.Bytes(), tar) {
 		t.Error("Check writes another tar")
 	}
-	if n := int64(len(blob)); n > MaxSize(int64(len(tar)), files) || p.Size() != n-p.Start() {
-		t.Errorf("%d bytes with tables of %d", n, p.Size())
+	end := p.split.offset + p.split.size + skippableSize + footerSize
+	if n := int64(len(blob)); n > MaxSize(int64(len(tar)), files) || n != end {
+		t.Errorf("the blob has %d bytes, but its tables and footer end at %d", n, end)
 	}
 }
 

@@ -54,7 +54,8 @@ type reading struct {
 	// all is set for patch layers: files from packages are read too, and all files get their
 	// SHA-256.
 	all bool
-	// partial is set if package write hashes the files of components that cannot keep their times.
+	// partial is set if the caller accepts components without contents: package write then hashes
+	// their files.
 	partial bool
 	src     Contents // nil until a file is read
 }
@@ -62,46 +63,51 @@ type reading struct {
 // read reads the files of components whose times no package bounds, and sets the components'
 // contents. It opens the source only if it has to read files. For patch layers it also reads
 // compiled Python and all other files whose digest is not in the stream.
-//
-// Compiled Python is read first, because it decides which files keep their own times. Then the
-// attributes of the components are known, and other files are read only if they decide whether a
-// component keeps its times.
-func (t *tree) read(ctx context.Context, opt *Options) (err error) {
+func (t *tree) read(ctx context.Context, opt *Options) error {
 	r := &reading{tree: t, opt: opt, all: opt.MaxStale > 0}
 	r.partial = opt.Incomplete && opt.Planned == nil && !r.all
 	t.digests = newFileDigests()
-	defer func() {
-		if err = errors.Join(err, r.close()); errors.Is(err, errNoSource) {
-			t.digests = nil
-		}
-	}()
-	files := t.toRead(r.all)
-	python := choose(files, t.hasSource)
-	if err := r.fill(ctx, python, r.partial && !opt.dated()); err != nil {
+	err := errors.Join(r.readFiles(ctx), r.close())
+	if errors.Is(err, errNoSource) {
+		t.digests = nil
+	}
+	return err
+}
+
+// readFiles reads compiled Python first, because it decides which files keep their own times. Then
+// the attributes of the components are known, which decide whether other files must be read.
+func (r *reading) readFiles(ctx context.Context) error {
+	files := r.toRead(r.all)
+	python := choose(files, r.hasSource)
+	onlyTimes := r.partial && !r.opt.dated() // then no contents are needed
+	if err := r.fill(ctx, python, onlyTimes); err != nil {
 		return err
 	}
-	t.findCompiled(python)
-	if _, err := interrupt.Call(ctx, func() (any, error) { t.attributes(); return nil, t.effort.err() }); err != nil {
+	r.findCompiled(python)
+	if _, err := interrupt.Call(ctx, func() (any, error) { r.attributes(); return nil, r.effort.err() }); err != nil {
 		return err
 	}
 	others := choose(files, func(i int) bool {
-		d := t.digests.of(i)
-		return !d.hashed && !d.closed && (r.all || !r.incomplete(t.byName[t.files[i].Components[0]]))
+		d := r.digests.of(i)
+		return !d.hashed && !d.closed && (r.all || !r.leftToWrite(r.byName[r.files[i].Components[0]]))
 	})
 	if err := r.fill(ctx, others, false); err != nil {
 		return err
 	}
-	t.setContents(r.incomplete)
+	r.setContents(r.leftToWrite)
 	return nil
 }
 
 // dated reports whether the last image records times that components can keep.
 func (o *Options) dated() bool { return o.Previous != nil && len(o.Previous.Times) > 0 }
 
-// incomplete reports whether to leave hashing a component's files to package write, because the
-// component cannot keep the last image's times.
-func (r *reading) incomplete(c *component) bool {
-	return r.partial && (!r.opt.dated() || !c.attributes.CanBe(r.opt.Previous.Times[c.record.Name].Contents))
+// leftToWrite reports whether package write hashes a component's files.
+func (r *reading) leftToWrite(c *component) bool { return r.partial && !r.canKeepTimes(c) }
+
+// canKeepTimes reports whether a component can have the last image's contents, in which case it
+// keeps the last image's times. Its attributes are known, but not yet the contents of its files.
+func (r *reading) canKeepTimes(c *component) bool {
+	return r.opt.dated() && c.attributes.CanBe(r.opt.Previous.Times[c.record.Name].Contents)
 }
 
 // unbounded reports whether no package bounds the time of a file.
