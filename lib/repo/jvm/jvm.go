@@ -46,15 +46,14 @@ func (Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) {
 		if err := context.Cause(ctx); err != nil {
 			return nil, err
 		}
-		name, r, err := read(t, homes[home])
-		if err != nil && !places.IsUnusable(err) {
+		name, r, fault, err := read(t, homes[home])
+		if err != nil {
 			return nil, err
 		}
-		if err != nil {
-			out.Warn("runtime %q: %v", home, err)
-		}
 		p := out.Add(format.Parent(home), name)
-		if err == nil {
+		if fault != nil {
+			out.Warn("runtime %q: %v", home, fault)
+		} else {
 			p.Type, p.Namespace, p.Name, p.Version = "generic", r.maker, "java", r.full
 			out.Released(p, homes[home], r.released)
 		}
@@ -80,16 +79,15 @@ func find(t *assign.Tree) map[string]int {
 }
 
 // read returns the name of the runtime that a release file describes.
-func read(t *assign.Tree, record int) (string, about, error) {
-	raw, err := places.ReadRecord(t, record, maxRelease)
-	if err != nil {
-		return unknown, about{}, err
+func read(t *assign.Tree, record int) (name string, r about, fault, err error) {
+	raw, fault, err := places.ReadRecord(t, record, maxRelease)
+	if fault != nil || err != nil {
+		return unknown, r, fault, err
 	}
-	r := parse(raw)
-	if r.feature == "" {
-		return unknown, r, places.NewUnusable(fmt.Errorf("%q contains no JAVA_VERSION", t.Files[record].Path))
+	if r = parse(raw); r.feature == "" {
+		return unknown, r, fmt.Errorf("%q contains no JAVA_VERSION", t.Files[record].Path), nil
 	}
-	return r.maker + "-" + r.feature, r, nil
+	return r.maker + "-" + r.feature, r, nil, nil
 }
 
 // about contains the fields of a release file that are used.

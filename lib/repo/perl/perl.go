@@ -117,13 +117,13 @@ func (l *loader) claimList(record int, prefix, name string) error {
 	path := l.tree.Files[record].Path
 	p := l.out.Add(prefix, name)
 	l.out.Claim(p, record)
-	raw, err := places.ReadRecord(l.tree, record, maxList)
-	if places.IsUnusable(err) {
-		l.out.Warn("distribution %q: %v", name, err)
-		return nil
-	}
+	raw, fault, err := places.ReadRecord(l.tree, record, maxList)
 	if err != nil {
 		return err
+	}
+	if fault != nil {
+		l.out.Warn("distribution %q: %v", name, fault)
+		return nil
 	}
 	number, warned := 0, false
 	for line := range bytes.Lines(raw) {

@@ -103,18 +103,20 @@ func TestReadRecord(t *testing.T) {
 	}
 	tree := treeOf(t, dir, "/dir", "/gone", "/good", "/long", "/other/")
 	for i, want := range []error{rootfs.ErrNotRegular, fs.ErrNotExist, nil, errors.New("is larger than 8 bytes"), rootfs.ErrNotRegular} {
-		raw, err := ReadRecord(tree, i, 8)
+		raw, fault, err := ReadRecord(tree, i, 8)
 		switch {
 		case want == nil:
-			if err != nil || string(raw) != "12345678" {
-				t.Errorf("got %q, %v", raw, err)
+			if fault != nil || err != nil || string(raw) != "12345678" {
+				t.Errorf("got %q, %v, %v", raw, fault, err)
 			}
-		case err == nil || !IsUnusable(err) || !errors.Is(err, want) && !strings.HasSuffix(err.Error(), want.Error()):
-			t.Errorf("%s: got %v, want %v", tree.Files[i].Path, err, want)
+		case err != nil || fault == nil || !errors.Is(fault, want) && !strings.HasSuffix(fault.Error(), want.Error()):
+			t.Errorf("%s: got %v, %v, want the fault %v", tree.Files[i].Path, fault, err, want)
 		}
 	}
-	if _, err := ReadRecord(tree, 2, 8); IsUnusable(err) || IsUnusable(os.ErrPermission) {
-		t.Error("other errors are unusable too")
+	broken := errors.New("input/output error")
+	tree = assign.NewTree(rootfs.Virtual("disk", disk{broken}), []*format.File{{Path: "/x", Type: format.TypeFile}})
+	if _, fault, err := ReadRecord(tree, 0, 8); fault != nil || !errors.Is(err, broken) {
+		t.Errorf("a read error: got %v, %v", fault, err)
 	}
 }
 

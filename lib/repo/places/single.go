@@ -70,13 +70,13 @@ func (s Single) next(t *assign.Tree, i int) int {
 
 // read returns the packages in record i, and when the first was released.
 func (s Single) read(t *assign.Tree, i int) (list []assign.Package, released time.Time, err error) {
-	f, err := OpenRecord(t, i)
-	if IsUnusable(err) {
-		list, released = s.Packages(t.Files[i], bytes.NewReader(nil), 0)
-		return list, released, nil
-	}
+	f, fault, err := openRecord(t, i)
 	if err != nil {
 		return nil, released, err
+	}
+	if fault != nil {
+		list, released = s.Packages(t.Files[i], bytes.NewReader(nil), 0)
+		return list, released, nil
 	}
 	defer f.Close()
 	st, err := f.Stat()

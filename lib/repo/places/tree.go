@@ -29,33 +29,30 @@ func Outermost(dirs map[string]int) (list []string) {
 	return list
 }
 
-// ReadRecord reads the contents of a regular file's record, up to most bytes. For a file that is
-// missing, not regular, or larger, the error has the type Unusable. Other errors are read errors.
-func ReadRecord(t *assign.Tree, i int, most int64) ([]byte, error) {
-	f, err := OpenRecord(t, i)
-	if err != nil {
-		return nil, err
+// ReadRecord reads the contents of a regular file's record, up to most bytes. fault reports a file
+// that is missing, not regular, or larger. A repo can warn about it and continue without the file.
+func ReadRecord(t *assign.Tree, i int, most int64) (raw []byte, fault, err error) {
+	f, fault, err := openRecord(t, i)
+	if fault != nil || err != nil {
+		return nil, fault, err
 	}
 	defer f.Close()
-	raw, err := io.ReadAll(io.LimitReader(f, most+1))
-	if err == nil && int64(len(raw)) > most {
-		err = &Unusable{fmt.Errorf("reading %q: is larger than %d bytes", f.Name(), most)}
+	raw, err = io.ReadAll(io.LimitReader(f, most+1))
+	switch {
+	case err != nil:
+		return nil, nil, err
+	case int64(len(raw)) > most:
+		return nil, fmt.Errorf("reading %q: is larger than %d bytes", f.Name(), most), nil
 	}
-	if err != nil {
-		return nil, err
-	}
-	return raw, nil
+	return raw, nil, nil
 }
 
-// Parse reads a record and parses its contents. fault reports a file that is not as expected. It is
-// ReadRecord's Unusable, or parse's error with the file's path.
+// Parse reads a record and parses its contents. fault is ReadRecord's fault, or parse's error with
+// the file's path.
 func Parse[T any](t *assign.Tree, i int, most int64, parse func(raw []byte) (T, error)) (v T, fault, err error) {
-	raw, err := ReadRecord(t, i, most)
-	if IsUnusable(err) {
-		return v, err, nil
-	}
-	if err != nil {
-		return v, nil, err
+	raw, fault, err := ReadRecord(t, i, most)
+	if fault != nil || err != nil {
+		return v, fault, err
 	}
 	if v, fault = parse(raw); fault != nil {
 		fault = fmt.Errorf("reading %q: %w", t.Files[i].Path, fault)
@@ -63,34 +60,15 @@ func Parse[T any](t *assign.Tree, i int, most int64, parse func(raw []byte) (T, 
 	return v, fault, nil
 }
 
-// OpenRecord opens a regular file's record, with the same errors as ReadRecord.
-func OpenRecord(t *assign.Tree, i int) (*rootfs.File, error) {
+// openRecord opens a regular file's record, with the same faults as ReadRecord.
+func openRecord(t *assign.Tree, i int) (f *rootfs.File, fault, err error) {
 	rec := t.Files[i]
 	if rec.Type != format.TypeFile {
-		return nil, &Unusable{fmt.Errorf("opening %q: %w", rec.Path, rootfs.ErrNotRegular)}
+		return nil, fmt.Errorf("opening %q: %w", rec.Path, rootfs.ErrNotRegular), nil
 	}
-	f, err := t.Root.OpenFile(rec.Path)
+	f, err = t.Root.OpenFile(rec.Path)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, rootfs.ErrNotRegular) {
-		err = &Unusable{err}
+		return nil, err, nil
 	}
-	return f, err
-}
-
-// Unusable is the error of a file that is not as expected. A repo can warn about the file and
-// continue without it.
-type Unusable struct{ err error }
-
-// NewUnusable makes an Unusable from an error in a file's contents.
-func NewUnusable(err error) error { return &Unusable{err} }
-
-// Error implements error.
-func (e *Unusable) Error() string { return e.err.Error() }
-
-// Unwrap returns the cause.
-func (e *Unusable) Unwrap() error { return e.err }
-
-// IsUnusable reports whether err is about a file that is not as expected.
-func IsUnusable(err error) bool {
-	var u *Unusable
-	return errors.As(err, &u)
+	return f, nil, err
 }

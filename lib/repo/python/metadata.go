@@ -27,17 +27,16 @@ func (l *loader) describe(d *dist, p *assign.Package) error {
 		}
 		record = i
 	}
-	raw, err := places.ReadRecord(l.tree, record, maxMetadata)
-	if places.IsUnusable(err) {
-		return nil
+	raw, fault, err := places.ReadRecord(l.tree, record, maxMetadata)
+	if fault != nil || err != nil {
+		return err
 	}
-	if version, license := parseMetadata(string(raw)); err == nil {
-		p.License = license
-		if version != "" {
-			p.Version = version
-		}
+	version, license := parseMetadata(string(raw))
+	p.License = license
+	if version != "" {
+		p.Version = version
 	}
-	return err
+	return nil
 }
 
 // parseMetadata reads the fields before the first empty line. A licence field with several lines

@@ -44,12 +44,11 @@ func (l *loader) read(d *dist, name string) (raw []byte, found bool, err error) 
 	if !found {
 		return nil, false, nil
 	}
-	raw, err = places.ReadRecord(l.tree, i, maxList)
-	if places.IsUnusable(err) {
-		l.out.Warn("distribution %q: %v", d.name, err)
-		return nil, false, nil
+	raw, fault, err := places.ReadRecord(l.tree, i, maxList)
+	if fault != nil {
+		l.out.Warn("distribution %q: %v", d.name, fault)
 	}
-	return raw, err == nil, err
+	return raw, fault == nil && err == nil, err
 }
 
 // claimList claims the paths in the lines of a list and skips empty lines. A line that parse

@@ -46,12 +46,12 @@ func (Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) {
 			return nil, err
 		}
 		record, name := dirs[dir], format.Base(dir)
-		d, err := read(t, record, name)
-		if err != nil && !places.IsUnusable(err) {
+		d, fault, err := read(t, record, name)
+		if err != nil {
 			return nil, err
 		}
-		if err != nil && !t.Claimed(record) {
-			out.Warn("package %q: %v", dir, err)
+		if fault != nil && !t.Claimed(record) {
+			out.Warn("package %q: %v", dir, fault)
 		}
 		library := format.Parent(dir)
 		var p *assign.Package
@@ -60,7 +60,7 @@ func (Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) {
 		} else {
 			p = out.Add(library, name)
 		}
-		if err == nil {
+		if fault == nil {
 			p.Type, p.Version, p.License = "cran", d.version, d.license
 			out.Released(p, record, d.released)
 		}
@@ -84,18 +84,16 @@ func find(t *assign.Tree) map[string]int {
 	return dirs
 }
 
-// read reads the DESCRIPTION of the named package. Errors in the file's contents have the type
-// Unusable.
-func read(t *assign.Tree, record int, name string) (description, error) {
-	raw, err := places.ReadRecord(t, record, maxDescription)
-	if err != nil {
-		return description{}, err
+// read reads the DESCRIPTION of the named package.
+func read(t *assign.Tree, record int, name string) (d description, fault, err error) {
+	raw, fault, err := places.ReadRecord(t, record, maxDescription)
+	if fault != nil || err != nil {
+		return d, fault, err
 	}
-	d := parse(raw)
-	if d.name != name {
-		return description{}, places.NewUnusable(fmt.Errorf("%q belongs to package %.100q", t.Files[record].Path, d.name))
+	if d = parse(raw); d.name != name {
+		return description{}, fmt.Errorf("%q belongs to package %.100q", t.Files[record].Path, d.name), nil
 	}
-	return d, nil
+	return d, nil, nil
 }
 
 // description contains the fields of a DESCRIPTION that are used.

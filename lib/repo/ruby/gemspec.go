@@ -26,15 +26,6 @@ type spec struct {
 	released    time.Time
 }
 
-// read reads the specification of a record.
-func (l *loader) read(record int) (spec, error) {
-	raw, err := places.ReadRecord(l.tree, record, maxSpec)
-	if err != nil {
-		return spec{}, err
-	}
-	return parse(string(raw)), nil
-}
-
 // parse parses the lines that RubyGems always writes in the same form. It does not run the
 // specification, which is a Ruby program.
 //

@@ -98,12 +98,14 @@ func isRevision(text string) bool {
 // gem claims the files of one gem.
 func (l *loader) gem(record int, home, full string) error {
 	path := l.tree.Files[record].Path
-	s, err := l.read(record)
-	if places.IsUnusable(err) {
-		l.out.Warn("gem %q: %v", full, err)
-	} else if err != nil {
+	raw, fault, err := places.ReadRecord(l.tree, record, maxSpec)
+	if err != nil {
 		return err
 	}
+	if fault != nil {
+		l.out.Warn("gem %q: %v", full, fault)
+	}
+	s := parse(string(raw)) // names nothing if there is a fault
 	if s.name == "" || !strings.HasPrefix(full, s.name+"-") {
 		if s.name != "" {
 			l.out.Warn("gem %q: %q specifies %.100q", full, path, s.name)
