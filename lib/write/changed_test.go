@@ -323,6 +323,31 @@ func readWhile(t *testing.T, change func(path string) error, stamped, again bool
 	return err
 }
 
+// No byte of a changed file that fits into the buffer is written.
+func TestChangedFileIsNotWritten(t *testing.T) {
+	for name, change := range changes {
+		t.Run(name, func(t *testing.T) {
+			dir := plant(t, map[string]string{"d/victim": bulk(copyBuffer, 1)})
+			root, victim := openRoot(t, dir), filepath.Join(dir, "d/victim")
+			st, err := root.Lstat("/d/victim")
+			if err != nil {
+				t.Fatal(err)
+			}
+			f := file("/d/victim", copyBuffer)
+			f.Stamp = st.Stamp()
+			if err := errors.Join(tick(victim, filepath.Join(t.TempDir(), "probe")), change(victim)); err != nil {
+				t.Fatal(err)
+			}
+			r := NewReader(root, true, false)
+			defer r.Close()
+			var b bytes.Buffer
+			if _, err := r.WriteFile(t.Context(), &b, f); !errors.Is(err, errChanged) || b.Len() > 0 {
+				t.Errorf("got %d bytes, %v", b.Len(), err)
+			}
+		})
+	}
+}
+
 // A concurrent writer is either noticed or harmless: the contents in any finished image existed at
 // one moment.
 func TestRacingWriter(t *testing.T) {

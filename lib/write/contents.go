@@ -49,6 +49,13 @@ func (c *contents) close() {
 	}
 }
 
+func (c *contents) buffer() *[copyBuffer]byte {
+	if c.buf == nil {
+		c.buf = copyBuffers.Get().(*[copyBuffer]byte)
+	}
+	return c.buf
+}
+
 // leave closes the open directory.
 func (c *contents) leave() {
 	if c.dir != nil {
@@ -74,24 +81,46 @@ func (c *contents) WriteFile(ctx context.Context, w io.Writer, f *format.File) (
 	if f.Size == 0 {
 		return 0, c.checkEmpty(f)
 	}
-	stamped := f.Stamp != "" // then one check after reading is enough
-	if err := c.open(f.Path, !stamped); err != nil {
+	// One check after reading is enough for a stamp if nothing was written before.
+	once := f.Stamp != "" && (f.Size <= copyBuffer || c.again)
+	if err := c.open(f.Path, !once); err != nil {
 		return 0, err
 	}
 	defer c.file.Close()
-	if before := c.file.Opened(); !stamped && before.Size != f.Size {
-		return 0, sizeChanged(f, before)
+	if !once {
+		if before := c.file.Opened(); before.Size != f.Size {
+			return 0, sizeChanged(f, before)
+		} else if err := checkStamp(f, before); err != nil {
+			return 0, err
+		}
+	}
+	if f.Size <= copyBuffer {
+		return c.writeWhole(w, f)
 	}
 	n, err := c.copy(ctx, w, &c.file, f.Size)
-	if stamped && c.again && n == f.Size && err == nil {
-		return n, nil
-	}
 	return n, c.check(f, n, err)
+}
+
+// writeWhole reads a file into the buffer, and writes it if it did not change.
+func (c *contents) writeWhole(w io.Writer, f *format.File) (int64, error) {
+	data := c.buffer()[:f.Size]
+	n, err := io.ReadFull(&c.file, data)
+	if err == io.EOF || err == io.ErrUnexpectedEOF {
+		err = nil // check reports the size
+	}
+	if err := c.check(f, int64(n), err); err != nil {
+		return 0, err
+	}
+	n, err = w.Write(data)
+	return int64(n), err
 }
 
 // check makes sure that a file was read completely and did not change. It returns the error from
 // reading unless that error has another cause: the file is not regular.
 func (c *contents) check(f *format.File, read int64, failed error) error {
+	if c.again && f.Stamp != "" && read == f.Size && failed == nil {
+		return nil // the next reading checks the stamp
+	}
 	after, err := c.file.Stat()
 	switch {
 	case err != nil && failed == nil:
@@ -117,18 +146,16 @@ func sizeChanged(f *format.File, st rootfs.Stat) error {
 // copy copies size bytes, or the whole file if it is shorter. It need not detect that a file grew,
 // because the file's metadata then differ.
 func (c *contents) copy(ctx context.Context, w io.Writer, in *rootfs.File, size int64) (n int64, err error) {
-	if c.buf == nil {
-		c.buf = copyBuffers.Get().(*[copyBuffer]byte)
-	}
+	buf := c.buffer()
 	for n < size {
-		m, err := in.Read(c.buf[:min(copyBuffer, size-n)])
+		m, err := in.Read(buf[:min(copyBuffer, size-n)])
 		if err == io.EOF {
 			break
 		}
 		if err != nil {
 			return n, err
 		}
-		if _, err := w.Write(c.buf[:m]); err != nil {
+		if _, err := w.Write(buf[:m]); err != nil {
 			return n, err
 		}
 		if n += int64(m); ctx.Err() != nil {
