@@ -7,6 +7,8 @@ GOTESTFLAGS =
 # Everything is built with -trimpath, also by the tests, linters and tools that run the go command.
 # So each package is compiled once, and the build cache works in any directory.
 export GOFLAGS := $(filter-out -trimpath,$(shell $(GO) env GOFLAGS)) -trimpath
+# Tests in parallel: one more than there are cores, because they also wait for disks and daemons.
+PARALLEL    = $$(($$(nproc) + 1))
 PREFIX      = /usr/local
 BIN         = bin
 FUZZTIME    = 10s
@@ -69,7 +71,7 @@ test-deps: ## install the container clients that the tests run (on Debian, as ro
 test: ## run all tests, and a thousand inputs for some fuzz targets; lists missing clients
 	@scripts/test-deps --missing
 	$(GO) vet ./... # all analyzers; go test has only some of them, and would check again
-	CHUNKAH_TEST_STRICT=$(STRICT) $(GO) test -vet=off $(GOTESTFLAGS) -count=1 -timeout 60m ./...
+	CHUNKAH_TEST_STRICT=$(STRICT) $(GO) test -vet=off $(GOTESTFLAGS) -parallel $(PARALLEL) -count=1 -timeout 60m ./...
 	FUZZTIME=1000x FUZZCODE=chunkah/... scripts/fuzz $(FUZZED)
 
 check: static ## run gofmt, vet and the unit tests
@@ -81,7 +83,7 @@ static: ## run gofmt and vet
 
 e2e: ## run only the tests with real roots and real clients
 	@scripts/test-deps --missing
-	CHUNKAH_TEST_STRICT=$(STRICT) $(GO) test $(GOTESTFLAGS) -count=1 -timeout 60m ./tests/...
+	CHUNKAH_TEST_STRICT=$(STRICT) $(GO) test $(GOTESTFLAGS) -parallel $(PARALLEL) -count=1 -timeout 60m ./tests/...
 
 race: ## run the unit tests of packages with goroutines (or RACED=./...) with the race detector, which needs a C compiler
 	CGO_ENABLED=1 $(GO) test -race -vet=off -short -timeout 30m -tags $(CGOTAGS) $(RACED)

@@ -28,6 +28,7 @@ func foreignImage(t *testing.T, root string) string {
 
 // Inside a container, with the source image mounted at /chunkah.
 func TestPodmanImageMount(t *testing.T) {
+	t.Parallel()
 	root := rpmRoot(t)
 	e := clients.NewEngine(t)
 	image := e.Load(foreignImage(t, root))
@@ -73,6 +74,7 @@ func TestBuildahTrick(t *testing.T) {
 // A running system, seen from inside: the engine's mounts are not in the image, but their mount
 // points are.
 func TestLiveRoot(t *testing.T) {
+	t.Parallel()
 	root := rpmRoot(t)
 	e := clients.NewEngine(t)
 	image := e.Load(foreignImage(t, root))

@@ -88,6 +88,7 @@ func TestComponentsSurviveABuild(t *testing.T) {
 
 // Xattrs given with --keep-xattr are in the image, and clients unpack them.
 func TestKeptComponentXattrs(t *testing.T) {
+	t.Parallel()
 	root := mkroot.Make(t, markedRoot)
 	keep := []string{"--keep-xattr", "user.component", "--keep-xattr", "user.update-interval", "-t", "localhost/kept:1"}
 	archive := build(t, root, slices.Concat(keep, []string{"--verify"})...)

@@ -14,6 +14,7 @@ import (
 )
 
 func TestDebianOwners(t *testing.T) {
+	t.Parallel()
 	root := debianRoot(t)
 	o := assign(t, root)
 	o.have(t, "dpkg/glibc", "dpkg/bash", "dpkg/apt", "dpkg/.database")
@@ -135,6 +136,7 @@ func distroless(t *testing.T, from string, packages ...string) string {
 }
 
 func TestDistrolessOwners(t *testing.T) {
+	t.Parallel()
 	root := distroless(t, debianRoot(t), "base-files", "libc6", "libc-bin", "netbase", "zlib1g")
 	o := assign(t, root)
 	o.have(t, "dpkg/base-files", "dpkg/glibc", "dpkg/netbase", "dpkg/zlib", "dpkg/.database")

@@ -189,6 +189,7 @@ func TestBuildVerifyKeepsTheTag(t *testing.T) {
 
 // Images of other tools with many layers are valid, and their unpacked files are the same.
 func TestVerifyForeignImages(t *testing.T) {
+	t.Parallel()
 	clients.Need(t, "root", "podman", "skopeo", "umoci")
 	dir := t.TempDir()
 	e := clients.NewEngine(t)
@@ -214,6 +215,7 @@ func TestVerifyForeignImages(t *testing.T) {
 
 // Images saved by Docker are valid too, in its own form and with its own media types.
 func TestVerifyDockerImages(t *testing.T) {
+	t.Parallel()
 	d := clients.NewDocker(t)
 	root, dir := mkroot.Make(t, diffRoot), t.TempDir()
 	archive := filepath.Join(dir, "in.tar")

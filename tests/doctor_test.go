@@ -85,6 +85,7 @@ func touchNow(t *testing.T, path string, at int64) {
 // Images of the same root differ from build to build. After the advice is followed they do not, and
 // doctor finds nothing.
 func TestDoctorAdvice(t *testing.T) {
+	t.Parallel()
 	clients.Need(t, "root", "rpm", "python3", "sqlite3")
 	for _, test := range []struct {
 		id   string

@@ -55,6 +55,7 @@ file /setgid/inner text=x
 
 // An image of any kind is extracted with everything that it has, as by umoci and podman.
 func TestExtract(t *testing.T) {
+	t.Parallel()
 	clients.Need(t, "root", "umoci", "skopeo", "setfacl")
 	root := mkroot.Make(t, strings.ReplaceAll(awkward, "xattr:user.component", "xattr:user.c"))
 	for _, acl := range [][]string{{"-m", "u:33:rw,g:44:r", root + "/usr/bin/ping"}, {"-d", "-m", "u:33:rwx", root + "/setgid"}} {

@@ -40,6 +40,7 @@ const fromConfig = `{"architecture":"arm64","os":"linux","created":"2020-02-02T0
 // An image gives the same new image with any transport and any compression of its layers, and as
 // unpacked files. Its config is kept.
 func TestFromEveryForm(t *testing.T) {
+	t.Parallel()
 	clients.Need(t, "root", "skopeo", "umoci")
 	// Unpacked files do not have the xattrs with components. The image's history has the
 	// components.
@@ -228,6 +229,7 @@ func TestKeepBaseOfItsPlatform(t *testing.T) {
 
 // podman sees the same files in an image and in the new one with the same base.
 func TestKeepBaseInPodman(t *testing.T) {
+	t.Parallel()
 	clients.Need(t, "root", "podman")
 	img := layered(t)
 	archive := from(t, "--from", "oci:"+img.Layout(t), "--keep-base", "1")

@@ -62,6 +62,7 @@ func TestIndexInSkopeo(t *testing.T) {
 // podman loads the image of its own platform, another one with --platform, and lists both in a
 // manifest list.
 func TestIndexInPodman(t *testing.T) {
+	t.Parallel()
 	j := joinedImages(t)
 	e := clients.NewEngine(t)
 	if image := e.Load(j.archive); image != "localhost/joined:1" {

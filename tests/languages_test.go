@@ -60,6 +60,7 @@ for d in distributions(path=sys.argv[1:]):
 `
 
 func TestPythonOwners(t *testing.T) {
+	t.Parallel()
 	root := trixieRoot(t)
 	o := assign(t, root)
 	o.have(t, "python/six", "python/six@/usr/local", "python/idna", "python/pip")

@@ -106,6 +106,7 @@ func TestLaw1NothingOfTheHost(t *testing.T) {
 
 // A root with every kind of file is unchanged after unpacking.
 func TestLaw2ZeroDiff(t *testing.T) {
+	t.Parallel()
 	clients.Need(t, "root", "umoci", "skopeo")
 	root := mkroot.Make(t, small+`
 file /owned uid=1234 gid=3000000 mode=6755 text=x
@@ -127,6 +128,7 @@ dir /sticky mode=1777
 
 // A tree gives the same archive in every way to run the stages.
 func TestLaw3SameInputSameBytes(t *testing.T) {
+	t.Parallel()
 	roots := map[string]func(*testing.T) string{"small": smallRoot, "rpm": rpmRoot}
 	for name, make := range roots {
 		t.Run(name, func(t *testing.T) {
@@ -177,6 +179,7 @@ func TestLaw4IndexComesLast(t *testing.T) {
 
 // Compressed layers have the same tree.
 func TestCompressedImages(t *testing.T) {
+	t.Parallel()
 	clients.Need(t, "root", "umoci", "skopeo")
 	root := smallRoot(t)
 	for _, compress := range []string{"gzip", "zstd"} {

@@ -1,6 +1,7 @@
 package tests
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -40,7 +41,7 @@ func run(m *testing.M) int {
 	}
 	defer os.RemoveAll(scratch)
 	bin := filepath.Join(scratch, "bin")
-	build := exec.Command("go", "build", "-trimpath", "-o", bin+"/", "./cmd/...")
+	build := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", bin+"/", "./cmd/...") // as make build
 	build.Dir = ".."
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
@@ -68,22 +69,29 @@ func run(m *testing.M) int {
 		os.Setenv(name, settings)
 	}
 	os.Setenv("XDG_STATE_HOME", filepath.Join(scratch, "state")) // tests leave nothing in the user's directory
+	defer startRoots()()
 	return m.Run()
 }
 
-// A cachedRoot is created by the first test that needs it. Tests only read it.
+// A cachedRoot is created by the first test that needs it, or before. Tests only read it.
 type cachedRoot struct {
 	once sync.Once
 	err  error
 }
 
-// get returns the root. fill creates it if necessary.
+// make returns the root. fill creates it if necessary.
+func (c *cachedRoot) make(name string, fill func(dir string) error) (dir string, err error) {
+	dir = filepath.Join(scratch, name)
+	c.once.Do(func() { c.err = fill(dir) })
+	return dir, c.err
+}
+
+// get is make for a test.
 func (c *cachedRoot) get(t *testing.T, name string, fill func(dir string) error) string {
 	t.Helper()
-	dir := filepath.Join(scratch, name)
-	c.once.Do(func() { c.err = fill(dir) })
-	if c.err != nil {
-		t.Fatalf("making the root %s: %v", name, c.err)
+	dir, err := c.make(name, fill)
+	if err != nil {
+		t.Fatalf("making the root %s: %v", name, err)
 	}
 	return dir
 }
@@ -108,21 +116,41 @@ func rpmRoot(t *testing.T) string {
 func debianRoot(t *testing.T) string {
 	t.Helper()
 	clients.Need(t, "root", "mmdebstrap")
-	return debianCache.get(t, "debian", func(dir string) error {
-		return mmdebstrap("bookworm", dir)
-	})
+	return debianCache.get(t, "debian", makeDebian)
 }
+
+func makeDebian(dir string) error { return mmdebstrap("bookworm", dir) }
 
 // trixieRoot is a Debian with pip and more packages: see languages. Do not change it.
 func trixieRoot(t *testing.T) string {
 	t.Helper()
 	clients.Need(t, "root", "mmdebstrap", "pip3", "npm")
-	return trixieCache.get(t, "trixie", func(dir string) error {
-		if err := mmdebstrap("trixie", dir, "--include=python3-pip,python3-venv,ca-certificates"); err != nil {
-			return err
-		}
-		return languages(dir)
+	return trixieCache.get(t, "trixie", makeTrixie)
+}
+
+func makeTrixie(dir string) error {
+	if err := mmdebstrap("trixie", dir, "--include=python3-pip,python3-venv,ca-certificates"); err != nil {
+		return err
+	}
+	return languages(dir)
+}
+
+// startRoots makes the two Debians while the first tests run, since many of these use only one
+// core. It does nothing if only some tests run.
+func startRoots() (wait func()) {
+	if !flag.Parsed() {
+		flag.Parse()
+	}
+	some := flag.Lookup("test.run").Value.String() + flag.Lookup("test.list").Value.String()
+	if _, err := exec.LookPath("mmdebstrap"); err != nil || os.Geteuid() != 0 || testing.Short() || some != "" {
+		return func() {}
+	}
+	var made sync.WaitGroup
+	made.Go(func() {
+		_, _ = debianCache.make("debian", makeDebian) // the tests that need them report errors
+		_, _ = trixieCache.make("trixie", makeTrixie)
 	})
+	return made.Wait
 }
 
 // mmdebstrap creates a Debian in dir.

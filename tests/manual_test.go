@@ -13,6 +13,7 @@ import (
 // Every command has a manual page without warnings from mandoc and man, and the same definitions
 // give the same pages.
 func TestManualPages(t *testing.T) {
+	t.Parallel()
 	clients.Need(t, "mandoc", "man")
 	share := filepath.Join(installation(t), "share")
 	pages, err := filepath.Glob(filepath.Join(share, "man/man[15]/*"))

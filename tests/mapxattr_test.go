@@ -26,6 +26,7 @@ func labelOf(path string) string {
 // --map-xattr puts labels into the image that have another name in the source. docs/fidelity.md
 // describes what clients do with them.
 func TestMapXattr(t *testing.T) {
+	t.Parallel()
 	clients.Need(t, "root", "skopeo", "umoci")
 	root := mkroot.Make(t, labelled)
 	flags := []string{"--map-xattr", "user.selinux=security.selinux"}

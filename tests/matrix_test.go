@@ -115,7 +115,8 @@ func TestLaw3Matrix(t *testing.T) {
 	t.Parallel()
 	pins := readPins(t)
 	here := thisMachine(t)
-	armBin, armBuilt := emulated(t, "arm64", "qemu-aarch64-static") // takes a while
+	go buildArm64() // takes a while
+	t.Cleanup(func() { _, _ = buildArm64() })
 	same := func(t *testing.T, m machine, o output, script string) {
 		t.Helper()
 		if got := fileDigest(t, m.run(t, o, script)); got != pins[o.name] {
@@ -147,11 +148,8 @@ func TestLaw3Matrix(t *testing.T) {
 		})
 	}
 	t.Run("arm64", func(t *testing.T) {
-		if err := armBuilt(); err != nil {
-			t.Fatalf("building for arm64: %v", err)
-		}
 		arm := here
-		arm.bin = armBin
+		arm.bin = emulated(t, "qemu-aarch64-static", arm64Program(t))
 		for _, o := range outputs {
 			same(t, arm, o, "build")
 		}
@@ -228,27 +226,39 @@ func diskOrder(t *testing.T, dir string) []string {
 }
 
 // emulated makes a directory of commands for another processor, each of which calls the emulator
-// itself, so that nothing is registered with the kernel. They are built in the background; built
-// waits for them.
-func emulated(t *testing.T, arch, emulator string) (dir string, built func() error) {
+// itself, so that nothing is registered with the kernel.
+func emulated(t *testing.T, emulator, program string) (dir string) {
 	t.Helper()
 	clients.Need(t, emulator)
 	dir = t.TempDir()
-	binary := filepath.Join(dir, "chunkah-"+arch)
 	for _, name := range []string{"", "scan", "assign", "pack", "write"} {
-		script := fmt.Sprintf("#!/bin/sh\nexec %s %s %s \"$@\"\n", emulator, binary, name)
+		script := fmt.Sprintf("#!/bin/sh\nexec %s %s %s \"$@\"\n", emulator, program, name)
 		path := filepath.Join(dir, strings.TrimSuffix("chunkah-"+name, "-"))
 		if err := os.WriteFile(path, []byte(script), 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
-	cmd := exec.Command("go", "build", "-trimpath", "-o", binary, "../cmd/chunkah")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOARCH="+arch)
-	cmd.Stderr = os.Stderr
-	if err := cmd.Start(); err != nil {
+	return dir
+}
+
+// buildArm64 builds chunkah for arm64, once for all tests: the go command does not notice that
+// another one is compiling the same packages.
+var buildArm64 = sync.OnceValues(func() (string, error) {
+	program := filepath.Join(scratch, "chunkah-arm64")
+	cmd := exec.Command("go", "build", "-trimpath", "-o", program, "../cmd/chunkah")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOARCH=arm64")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("building for arm64: %w\n%s", err, out)
+	}
+	return program, nil
+})
+
+// arm64Program returns the path of chunkah for arm64.
+func arm64Program(t *testing.T) string {
+	t.Helper()
+	program, err := buildArm64()
+	if err != nil {
 		t.Fatal(err)
 	}
-	built = sync.OnceValue(cmd.Wait)
-	t.Cleanup(func() { _ = built() })
-	return dir, built
+	return program
 }

@@ -241,8 +241,9 @@ func TestClientsPullADebianAsPredicted(t *testing.T) {
 	registry := clients.NewCounter(t, clients.NewRegistry(t, clients.RegistryOptions{}))
 	root := copyRoot(t, debianRoot(t))
 	name, layouts := registry.Host+"/debian", []string{"oci:" + t.TempDir() + ":1", "oci:" + t.TempDir() + ":2"}
+	cache := t.TempDir()
 	for i, layout := range layouts {
-		cmd := exec.Command("chunkah", "build", "-q", "--rootfs", root, "--skip-special-files", "--max", "64", "--compress", "gzip", "-o", layout)
+		cmd := exec.Command("chunkah", "build", "-q", "--rootfs", root, "--skip-special-files", "--max", "64", "--compress", "gzip", "--level", "1", "--cache", cache, "-o", layout)
 		if i > 0 {
 			cmd.Args = append(cmd.Args, "--previous", layouts[0])
 		}

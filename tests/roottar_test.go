@@ -107,6 +107,7 @@ func TestFromRootTarAsAnyUser(t *testing.T) {
 
 // mmdebstrap's tarball and its directory give the same image.
 func TestFromMmdebstrapTar(t *testing.T) {
+	t.Parallel()
 	root := debianRoot(t)
 	want := build(t, root, "--keep-special-files")
 	sameBytes(t, want, from(t, "--keep-special-files", "--from", "tar:"+gnuTar(t, root, "--zstd")))

@@ -21,6 +21,7 @@ import (
 
 // An image is written into the storage once: not into an archive or another temporary file.
 func TestToStorageWritesOnce(t *testing.T) {
+	t.Parallel()
 	clients.Need(t, "root", "podman")
 	e, root := clients.NewEngine(t), debianRoot(t)
 	cmd := exec.Command("chunkah", "build", "--skip-special-files", "--rootfs", root, "--config-str", "{}", "-o", placeIn(e, "overlay", "app:1"))
