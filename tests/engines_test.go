@@ -35,7 +35,7 @@ func storageOf(e *clients.Engine, driver, name string) string {
 func TestFromStorage(t *testing.T) {
 	t.Parallel()
 	clients.Need(t, "root", "podman", "buildah")
-	debian := build(t, debianRoot(t), "--skip-special-files", "--compress", "gzip", "--config-str", fromConfig, "-t", "localhost/debian:1")
+	debian := build(t, debianRoot(t), "--skip-special-files", "--compress", "gzip", "--level", "1", "--config-str", fromConfig, "-t", "localhost/debian:1")
 	ten := tenLayersArchive(t)
 	for _, driver := range []string{"overlay", "vfs"} {
 		t.Run(driver, func(t *testing.T) {

@@ -81,6 +81,7 @@ func skopeoInspect(t *testing.T, place string, args ...string) string {
 
 // An image can be copied from every transport to every other and stays the same.
 func TestEverySourceToEveryDestination(t *testing.T) {
+	t.Parallel()
 	clients.Need(t, "root", "skopeo", "docker-registry", "podman")
 	// The xattrs with components are not in an image.
 	unmarked := regexp.MustCompile(` xattr:user.component=\w+`).ReplaceAllString(owned, "")
