@@ -56,7 +56,7 @@ func decodeFile(d decoder, in *interner) *File {
 			}
 		case nameDigest:
 			if s.once(18, nameDigest) {
-				f.Digest = decodeDigest(d)
+				f.Digest, _ = ParseDigest(decodeDigest(d))
 			}
 		case nameTarget:
 			if s.once(9, nameTarget) {

@@ -82,7 +82,7 @@ func encodeFile(e encoder, f *File) {
 	targetRaw := !utf8.ValidString(f.Target)
 	isFile := f.Type == TypeFile && f.Size != SizeUnknown
 	isDevice := f.Type == TypeChar || f.Type == TypeBlock
-	e.beginMap(6 + count(pathRaw, isFile, f.MTimeNsec != 0, f.Stamp != "", f.Digest != "", f.Target != "", targetRaw, f.Hardlink != 0,
+	e.beginMap(6 + count(pathRaw, isFile, f.MTimeNsec != 0, f.Stamp != "", f.Digest.Known(), f.Target != "", targetRaw, f.Hardlink != 0,
 		isDevice, isDevice, len(f.Xattrs) > 0, len(f.Components) > 0, f.Implied))
 	encodePath(e, namePath, namePathRaw, f.Path)
 	encodeText(e, nameType, f.Type.String())
@@ -99,8 +99,8 @@ func encodeFile(e encoder, f *File) {
 	if f.Stamp != "" {
 		encodeText(e, nameStamp, f.Stamp)
 	}
-	if f.Digest != "" {
-		encodeText(e, nameDigest, f.Digest)
+	if f.Digest.Known() {
+		encodeText(e, nameDigest, f.Digest.String())
 	}
 	if f.Target != "" {
 		encodePath(e, nameTarget, nameTargetRaw, f.Target)

@@ -116,9 +116,8 @@ type File struct {
 	// Stamp shows whether a regular file in the source was later replaced or changed. It is empty
 	// if the source is not checked. Stamps are only compared for equality.
 	Stamp string
-	// Digest is the digest of a regular file's contents, in the form "sha256:HEX". It is empty if
-	// unknown.
-	Digest string
+	// Digest is the digest of a regular file's contents.
+	Digest Digest
 	// Target is a symlink's target.
 	Target string
 	// Hardlink is the number of the group of paths that share one inode. It is 0 for a file without

@@ -26,7 +26,7 @@ func everything() []Record {
 		},
 		&Layer{Index: 0, Components: []string{"rpm/glibc", "x"}, Fingerprints: []string{"f1", ""}, Times: []int64{-5, 1700000000}, Contents: []string{"", "c2"}, Updated: []int64{20000, 0}, Surprises: []int64{0, 1<<32 - 1}, StabilityPPM: 999000},
 		&File{Path: "/", Type: TypeDir, Mode: 0o755, Implied: true, MTime: 12},
-		&File{Path: "/a", Type: TypeFile, Mode: 0, UID: 5, GID: 1 << 31, Size: MaxInt, MTime: -3, MTimeNsec: 999999999, Stamp: "1.2é", Digest: "sha256:" + strings.Repeat("0a", 32)},
+		&File{Path: "/a", Type: TypeFile, Mode: 0, UID: 5, GID: 1 << 31, Size: MaxInt, MTime: -3, MTimeNsec: 999999999, Stamp: "1.2é", Digest: NewDigest([32]byte{10, 11, 12})},
 		&File{Path: "/a\xfe\"\\\n\x01é", Type: TypeSymlink, Mode: 0o777, Target: "\xffx"},
 		&Layer{Index: 1, Components: []string{"y"}, DiffID: "sha256:" + strings.Repeat("1b", 32), Entries: "sha256:" + strings.Repeat("2c", 32),
 			Rewritten: []string{"sha256:" + strings.Repeat("3d", 32)}, Reasons: []string{"stale"}},

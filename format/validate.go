@@ -45,9 +45,6 @@ func (f *File) Validate() error {
 			return err
 		}
 	}
-	if f.Digest != "" && !isDigest([]byte(f.Digest)) {
-		return valuef("digest %q of %q is not sha256: and 64 lower-case hex digits", clip(f.Digest), path)
-	}
 	if err := f.validateXattrs(path); err != nil {
 		return err
 	}
@@ -63,7 +60,7 @@ func (f *File) validateKind(path string) error {
 		return valuef("size %d of %q is out of range", f.Size, path)
 	case f.Type != TypeFile && f.Stamp != "":
 		return valuef("%q is a %s, but has a stamp", path, f.Type)
-	case f.Type != TypeFile && f.Digest != "":
+	case f.Type != TypeFile && f.Digest.Known():
 		return valuef("%q is a %s, but has a digest", path, f.Type)
 	case f.Type != TypeSymlink && f.Target != "":
 		return valuef("%q is a %s, but has a target", path, f.Type)

@@ -14,7 +14,6 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"chunkah/format"
-	"chunkah/lib/digests"
 	"chunkah/lib/plan"
 	"chunkah/tests/clients"
 	"chunkah/tests/mkimage"
@@ -278,7 +277,7 @@ func TestDoctorOnTheOrderOfLayers(t *testing.T) {
 		}
 	}
 	volatile, stable := layer("volatile", 1000, 300_000), layer("stable", 1_000_000, 990_000)
-	patched, err := plan.Comment(&format.Layer{Components: []string{"stable"}, StabilityPPM: 990_000, Entries: digests.Empty})
+	patched, err := plan.Comment(&format.Layer{Components: []string{"stable"}, StabilityPPM: 990_000, Entries: format.EmptyDigest.String()})
 	if err != nil {
 		t.Fatal(err)
 	}

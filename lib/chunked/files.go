@@ -10,9 +10,6 @@ import (
 	"chunkah/format"
 )
 
-// emptyFile is the digest of an empty file. The table of contents omits this digest.
-const emptyFile = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-
 // types maps types in the TOC to types of records.
 var types = map[string]format.Type{
 	typeFile: format.TypeFile, typeSymlink: format.TypeSymlink, typeDir: format.TypeDir,
@@ -70,8 +67,9 @@ func (e *Entry) fill(f *format.File) error {
 	}
 	switch f.Type {
 	case format.TypeFile:
-		if f.Size, f.Digest = e.Size, e.Digest.String(); e.Size == 0 {
-			f.Digest = emptyFile
+		f.Size, f.Digest = e.Size, format.EmptyDigest
+		if e.Size != 0 { // the table omits the digest of an empty file
+			f.Digest, _ = format.ParseDigest(e.Digest.String())
 		}
 	case format.TypeSymlink:
 		f.Target = e.Linkname

@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"chunkah/format"
-	"chunkah/lib/digests"
 	"chunkah/lib/plan"
 )
 
@@ -22,7 +21,7 @@ func TestFiles(t *testing.T) {
 	}
 	for _, f := range files {
 		if f.Type == format.TypeFile {
-			f.Digest = digests.Of(sha256.Sum256(contents[f.Path]))
+			f.Digest = format.NewDigest(sha256.Sum256(contents[f.Path]))
 		}
 	}
 	want, err := plan.EntriesOf(files)

@@ -283,7 +283,7 @@ func (c *buildCommand) runStages(ctx context.Context, env *Env, b *building, don
 // scannedGC is the value of GOGC after the scan of a build. From then on the records of all files
 // are in memory, and the garbage on top of them makes the peak. The scan itself keeps Go's default,
 // because there the collector would run once for every few more files.
-const scannedGC = 50
+const scannedGC = 25
 
 func scanStage(env *Env, done *report.Stages, root *rootfs.Root, header format.Header, opt scan.Options) pipeline.Stage {
 	return pipeline.Stage{Name: "scan", Run: func(ctx context.Context, _ format.Source, out format.Sink) (err error) {

@@ -4,7 +4,6 @@ package digests
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"runtime"
@@ -13,12 +12,6 @@ import (
 	"chunkah/format"
 	"chunkah/lib/layer"
 )
-
-// Empty is the digest of an empty file.
-const Empty = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-
-// Of returns a SHA-256 sum as a digest.
-func Of(sum [sha256.Size]byte) string { return "sha256:" + hex.EncodeToString(sum[:]) }
 
 // Reader reads the contents of files. Only one goroutine can use it.
 type Reader interface {
@@ -50,7 +43,7 @@ type job struct {
 	first *job         // the first name of the same inode
 	ready chan struct{}
 	// digest is set when the record is passed on.
-	digest string
+	digest format.Digest
 }
 
 // NewSink returns a sink that reads files on all cores.
@@ -73,10 +66,10 @@ func NewSink(ctx context.Context, out format.Sink, newReader func() Reader) *Sin
 func (s *Sink) Write(rec format.Record) error {
 	j := &job{rec: rec}
 	f, ok := rec.(*format.File)
-	if ok && f.Type == format.TypeFile && f.Digest == "" {
+	if ok && f.Type == format.TypeFile && !f.Digest.Known() {
 		switch first := s.links[f.Hardlink]; {
 		case f.Size == 0:
-			f.Digest = Empty
+			f.Digest = format.EmptyDigest
 		case f.Hardlink != 0 && first != nil:
 			j.first = first
 		default:
@@ -162,7 +155,7 @@ func (s *Sink) read(r Reader, jobs <-chan *job) error {
 		if err != nil {
 			return err
 		}
-		j.file.Digest = Of([sha256.Size]byte(h.Sum(nil)))
+		j.file.Digest = format.NewDigest([sha256.Size]byte(h.Sum(nil)))
 		close(j.ready)
 	}
 	return nil

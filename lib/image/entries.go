@@ -10,7 +10,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"chunkah/format"
-	"chunkah/lib/digests"
 	"chunkah/lib/rootfs"
 )
 
@@ -134,7 +133,7 @@ func (l *LayerEntries) linkBelow(path, target string) {
 // last entry.
 func (l *LayerEntries) link(path string, first *format.File, n *node) *format.File {
 	r := *first
-	r.Path, r.Xattrs, r.Digest = path, nil, ""
+	r.Path, r.Xattrs, r.Digest = path, nil, format.Digest{}
 	same := r.UID == n.uid && r.GID == n.gid && (r.Type == format.TypeSymlink || r.Mode == n.permissions() && r.MTime == n.mtime)
 	if format.ComparePaths(path, first.Path) < 0 {
 		l.Fault = cmp.Or(l.Fault, fmt.Sprintf("the hard link %q comes before its target, %q", path, first.Path))
@@ -162,12 +161,12 @@ func record(path string, n *node, sums [][32]byte) *format.File {
 	case unix.S_IFBLK:
 		f.Type, f.DevMajor, f.DevMinor = format.TypeBlock, n.more.major, n.more.minor
 	default:
-		f.Type, f.Size, f.Digest = format.TypeFile, n.size, digests.Empty
+		f.Type, f.Size, f.Digest = format.TypeFile, n.size, format.EmptyDigest
 		switch {
 		case n.size > 0 && sums == nil:
-			f.Digest = ""
+			f.Digest = format.Digest{}
 		case n.size > 0:
-			f.Digest = digests.Of(sums[n.offset])
+			f.Digest = format.NewDigest(sums[n.offset])
 		}
 	}
 	return f

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"chunkah/format"
-	"chunkah/lib/digests"
 	"chunkah/lib/group"
 	"chunkah/lib/patch"
 )
@@ -181,16 +180,16 @@ func (t *tree) now() (now int64) {
 
 // setDigests sets the digests of empty files and of additional names of an inode.
 func (t *tree) setDigests() {
-	groups := make(map[int64]string)
+	groups := make(map[int64]format.Digest)
 	for _, f := range t.files {
 		if f.Type != format.TypeFile {
 			continue
 		}
 		if f.Size == 0 {
-			f.Digest = digests.Empty
+			f.Digest = format.EmptyDigest
 			continue
 		}
-		if known := groups[f.Hardlink]; known != "" && f.Hardlink != 0 {
+		if known := groups[f.Hardlink]; known.Known() && f.Hardlink != 0 {
 			f.Digest = known
 			continue
 		}

@@ -16,7 +16,6 @@ import (
 
 	"chunkah/format"
 	"chunkah/lib/contentid"
-	"chunkah/lib/digests"
 	"chunkah/lib/interrupt"
 	"chunkah/lib/layer"
 	"chunkah/lib/pyc"
@@ -121,7 +120,7 @@ func (t *tree) toRead(all bool) (files []int) {
 			if f.Type != format.TypeFile || f.Size <= 0 || f.Hardlink != 0 && groups[f.Hardlink] {
 				continue
 			}
-			if f.Digest == "" || pyc.Is(f.Path) || t.unbounded(i) {
+			if !f.Digest.Known() || pyc.Is(f.Path) || t.unbounded(i) {
 				groups[f.Hardlink] = f.Hardlink != 0
 				files = append(files, i)
 			}
@@ -258,7 +257,7 @@ func (r *fileReader) fill(ctx context.Context, d *fileDigest, f *format.File, st
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	r.n, r.digest = 0, r.all && f.Digest == ""
+	r.n, r.digest = 0, r.all && !f.Digest.Known()
 	if start {
 		r.n, err = r.ReadStart(f, r.header[:])
 	} else {
@@ -286,7 +285,7 @@ func (r *fileReader) hashFile(ctx context.Context, d *fileDigest, f *format.File
 	}
 	d.sum, d.hashed = r.hash.Sum(), true
 	if r.digest {
-		f.Digest = digests.Of([sha256.Size]byte(r.sha.Sum(nil)))
+		f.Digest = format.NewDigest([sha256.Size]byte(r.sha.Sum(nil)))
 	}
 	return nil
 }

@@ -251,7 +251,7 @@ func (x *index) joinInodes() {
 // same reports whether an entry has the attributes and contents of a record. Additional names of an
 // inode have the same attributes and contents as the first name.
 func same(now, was *format.File) bool {
-	return sameAttributes(now, was) && (now.Type != format.TypeFile || now.Size >= 0 && now.Digest != "" && now.Digest == was.Digest)
+	return sameAttributes(now, was) && (now.Type != format.TypeFile || now.Size >= 0 && now.Digest.Known() && now.Digest == was.Digest)
 }
 
 // sameAttributes compares everything except times and contents. It ignores xattrs without a value,

@@ -188,7 +188,7 @@ func (w *world) remove(path string) {
 func (w *world) fresh(path string) *format.File {
 	n := w.rng.IntN(6) // few contents, so that old ones come back
 	return &format.File{
-		Path: path, Type: format.TypeFile, Mode: 0o644, Size: int64(1 + n*3000), Digest: fmt.Sprintf("sha256:%064d", n), MTime: w.rng.Int64N(9),
+		Path: path, Type: format.TypeFile, Mode: 0o644, Size: int64(1 + n*3000), Digest: format.NewDigest([32]byte{byte(n)}), MTime: w.rng.Int64N(9),
 		Components: []string{w.pick([]string{"a", "b", "c", "d", "e", "f"})},
 	}
 }
@@ -330,7 +330,7 @@ func TestRandomUpdates(t *testing.T) {
 func TestRoomCountsTheChain(t *testing.T) {
 	file := func(path string, size int64, content int) *format.File {
 		return &format.File{
-			Path: path, Type: format.TypeFile, Mode: 0o644, Size: size, Digest: fmt.Sprintf("sha256:%064d", content), Components: []string{"one"},
+			Path: path, Type: format.TypeFile, Mode: 0o644, Size: size, Digest: format.NewDigest([32]byte{byte(content)}), Components: []string{"one"},
 		}
 	}
 	dir := &format.File{Path: "/", Type: format.TypeDir, Mode: 0o755}
@@ -356,7 +356,7 @@ func TestRoomCountsTheChain(t *testing.T) {
 func TestFatesCountStaleBytes(t *testing.T) {
 	file := func(path string, content int) *format.File {
 		return &format.File{
-			Path: path, Type: format.TypeFile, Mode: 0o644, Size: 100_000, Digest: fmt.Sprintf("sha256:%064d", content), Components: []string{"one"},
+			Path: path, Type: format.TypeFile, Mode: 0o644, Size: 100_000, Digest: format.NewDigest([32]byte{byte(content)}), Components: []string{"one"},
 		}
 	}
 	dir := &format.File{Path: "/", Type: format.TypeDir, Mode: 0o755}

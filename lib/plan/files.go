@@ -11,7 +11,6 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"chunkah/format"
-	"chunkah/lib/digests"
 )
 
 // FilesType is the media type of an image's file list (format/SPEC.md, section 13).
@@ -36,7 +35,7 @@ func normal(f *format.File, names *links) (_ format.File, further bool) {
 	if n.Hardlink != 0 {
 		var first bool
 		if n.Hardlink, first = names.number(n.Hardlink); !first {
-			n.Digest, n.Xattrs = "", nil
+			n.Digest, n.Xattrs = format.Digest{}, nil
 			return n, true
 		}
 	}
@@ -93,7 +92,7 @@ func NewEntries() *Entries {
 // Add adds an entry.
 func (e *Entries) Add(f *format.File) {
 	n, further := normal(f, &e.links)
-	if n.Type == format.TypeFile && n.Digest == "" && !further {
+	if n.Type == format.TypeFile && !n.Digest.Known() && !further {
 		e.unknown = true
 	}
 	if err := e.out.Write(&n); err != nil && e.err == nil {
@@ -109,7 +108,7 @@ func (e *Entries) Digest() (string, error) {
 	if e.unknown {
 		return "", nil
 	}
-	return digests.Of([sha256.Size]byte(e.hash.Sum(nil))), nil
+	return format.NewDigest([sha256.Size]byte(e.hash.Sum(nil))).String(), nil
 }
 
 // EntriesOf returns the entry digest of files.

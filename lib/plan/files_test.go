@@ -2,6 +2,7 @@ package plan
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -13,7 +14,7 @@ import (
 	"chunkah/format"
 )
 
-func digestOf(c string) string { return "sha256:" + strings.Repeat(c, 64) }
+func digestOf(c string) format.Digest { return format.NewDigest([sha256.Size]byte([]byte(strings.Repeat(c, sha256.Size)))) }
 
 // filesOfLayers are two layers with files of every kind.
 func filesOfLayers(t testing.TB) (records []*format.Layer, files [][]*format.File) {
@@ -90,7 +91,7 @@ func TestFiles(t *testing.T) {
 	if a.Stamp != "" || a.Components != nil || a.MTimeNsec != 0 || len(a.Xattrs) != 2 || a.Digest != digestOf("a") {
 		t.Errorf("got %+v", a)
 	}
-	if c := got[records[0].Entries][3]; c.Hardlink != 1 || c.Digest != "" || c.Xattrs != nil {
+	if c := got[records[0].Entries][3]; c.Hardlink != 1 || c.Digest.Known() || c.Xattrs != nil {
 		t.Errorf("a further name is %+v", c)
 	}
 	prev, note, err := Read(bytes.NewReader(data), "test")
@@ -144,7 +145,7 @@ func isTrue(t *testing.T, layers map[string][]*format.File) {
 // The entries of a layer with a file of unknown contents have no digest.
 func TestUnknownEntries(t *testing.T) {
 	_, files := filesOfLayers(t)
-	files[0][1].Digest = ""
+	files[0][1].Digest = format.Digest{}
 	if got, err := EntriesOf(files[0]); got != "" || err != nil {
 		t.Errorf("got %q, %v", got, err)
 	}

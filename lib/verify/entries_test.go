@@ -7,7 +7,6 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"chunkah/format"
-	"chunkah/lib/digests"
 	"chunkah/lib/image"
 	"chunkah/lib/patch"
 	"chunkah/lib/plan"
@@ -19,13 +18,13 @@ import (
 func TestEntriesOfLayers(t *testing.T) {
 	files := []*format.File{
 		{Path: "/", Type: format.TypeDir, Mode: 0o755, MTime: mk.Time.Unix()},
-		{Path: "/e", Type: format.TypeFile, Mode: 0o644, MTime: mk.Time.Unix(), Digest: digests.Empty},
+		{Path: "/e", Type: format.TypeFile, Mode: 0o644, MTime: mk.Time.Unix(), Digest: format.EmptyDigest},
 	}
 	right, err := plan.EntriesOf(files)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for entries, faults := range map[string]int{right: 0, digests.Empty: 1, "": 0} {
+	for entries, faults := range map[string]int{right: 0, format.EmptyDigest.String(): 1, "": 0} {
 		comment, err := plan.Comment(&format.Layer{Components: []string{"a"}, Entries: entries})
 		if err != nil {
 			t.Fatal(err)

@@ -13,7 +13,6 @@ import (
 
 	"chunkah/format"
 	"chunkah/lib/chunked"
-	"chunkah/lib/digests"
 	"chunkah/lib/interrupt"
 	"chunkah/lib/layer"
 	"chunkah/lib/plan"
@@ -41,7 +40,7 @@ func (l *layerFiles) compared(of layer.Content) layer.Content {
 func (c *comparing) WriteFile(ctx context.Context, w io.Writer, f *format.File) (int64, error) {
 	c.sum.Reset()
 	n, err := c.Content.WriteFile(ctx, &tee{sum: c.sum, w: w}, f)
-	if digests.Of([sha256.Size]byte(c.sum.Sum(nil))) != f.Digest {
+	if format.NewDigest([sha256.Size]byte(c.sum.Sum(nil))) != f.Digest {
 		c.wrong = true
 	}
 	return n, err

@@ -3,6 +3,7 @@ package write
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"io"
 	"maps"
 	"path/filepath"
@@ -101,7 +102,7 @@ func TestEntriesAreProven(t *testing.T) {
 	root := plant(t, map[string]string{"a": "first", "b": "second"})
 	files := func(a string) []*format.File {
 		list := []*format.File{dir("/"), file("/a", 5), file("/b", 6)}
-		list[1].Digest, list[2].Digest = digest.FromString(a).String(), digest.FromString("second").String()
+		list[1].Digest, list[2].Digest = format.NewDigest(sha256.Sum256([]byte(a))), format.NewDigest(sha256.Sum256([]byte("second")))
 		return list
 	}
 	entries := func(files []*format.File) string {

@@ -36,7 +36,7 @@ type Collector struct {
 	claims     []assign.Claim
 	second     []assign.Claim
 	own        map[int]bool
-	last       []*assign.Package // by file: its last claimant
+	last       []*assign.Package // by file: its last claimant; nil before the first claim
 	needed     []string
 	warnings   []string
 	suppressed int // warnings beyond the limit
@@ -46,7 +46,6 @@ type Collector struct {
 func NewCollector(t *assign.Tree, repo string) *Collector {
 	return &Collector{
 		tree: t, repo: repo, byName: make(map[string]*assign.Package), own: make(map[int]bool),
-		last: make([]*assign.Package, len(t.Files)),
 	}
 }
 
@@ -119,6 +118,9 @@ func (c *Collector) Update(p *assign.Package, times ...int64) {
 
 // Claim claims a file for a package.
 func (c *Collector) Claim(p *assign.Package, file int) {
+	if c.last == nil { // most repos of a build claim nothing
+		c.last = make([]*assign.Package, len(c.tree.Files))
+	}
 	if c.last[file] == p {
 		return // a list that repeats a line must not use more memory
 	}
@@ -229,7 +231,7 @@ func (c *Collector) Result() *assign.Result {
 		r.Warnings = append(r.Warnings, fmt.Sprintf("leaving out %d more warnings of %s", c.suppressed, c.repo))
 	}
 	for _, claim := range c.second {
-		if c.last[claim.File] == nil {
+		if c.last == nil || c.last[claim.File] == nil {
 			c.claims = append(c.claims, claim)
 		}
 	}
