@@ -80,7 +80,7 @@ func decode(d decoder, in *interner) Record {
 	d.beginMap()
 	key, ok := d.nextKey()
 	if !ok {
-		d.fail(valuef("record is empty: want one key, the kind of the record"))
+		d.fail(valuef("record is empty: expected one key, the record kind"))
 		return nil
 	}
 	var rec Record
@@ -312,7 +312,7 @@ func decodeInts(d decoder) []int64 {
 func decodeDigest(d decoder) string {
 	text := d.text(MaxText)
 	if d.failed() == nil && !isDigest(text) {
-		d.fail(valuef("%q is not a digest: want sha256: and 64 lower-case hex digits", clip(string(text))))
+		d.fail(valuef("%q is not a digest: expected sha256: and 64 lower-case hex digits", clip(string(text))))
 	}
 	return string(text)
 }

@@ -18,7 +18,7 @@ const maxEmptyReads = 100
 // keptWhole is the size of the largest record buffer that is kept for the next record, in bytes.
 const keptWhole = 1 << 20
 
-var errRecordTooLong = limitf("record has more than %d bytes", MaxRecord)
+var errRecordTooLong = limitf("record is larger than %d bytes", MaxRecord)
 
 // input returns the bytes of a stream as they are read. If they end inside a record, it gathers the
 // complete record.

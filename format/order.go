@@ -52,7 +52,7 @@ func (o *order) layer(l *Layer) error {
 		return orderf("a layer follows file %q, which is not in a layer", clip(o.last))
 	}
 	if l.Index != o.layers {
-		return orderf("layer %d is out of order: want layer %d", l.Index, o.layers)
+		return orderf("layer %d is out of order: expected layer %d", l.Index, o.layers)
 	}
 	o.layers++
 	o.last = ""

@@ -175,7 +175,7 @@ func (l *Layer) validateDigests() error {
 	isAbsent := func(d string) bool { return d == "" }
 	for _, d := range slices.Concat(slices.DeleteFunc([]string{l.DiffID, l.Entries}, isAbsent), l.Rewritten) {
 		if !isDigest([]byte(d)) {
-			return valuef("%q in layer %d is not a digest: want sha256: and 64 lower-case hex digits", clip(d), l.Index)
+			return valuef("%q in layer %d is not a digest: expected sha256: and 64 lower-case hex digits", clip(d), l.Index)
 		}
 	}
 	if len(l.Reasons) != len(l.Rewritten) {
@@ -232,7 +232,7 @@ func (l *Layer) validateLearned() error {
 // Validate returns the fault of a header.
 func (h *Header) Validate() error {
 	if h.Version != Version {
-		return faultf(ClassVersion, "version %d is unknown: want version %d", h.Version, Version)
+		return faultf(ClassVersion, "unsupported version %d: expected version %d", h.Version, Version)
 	}
 	switch h.Stage {
 	case "", StageScan, StageAssign, StagePack:

@@ -22,7 +22,7 @@ func ParseEncoding(s string) (Encoding, error) {
 	case JSON, Msgpack:
 		return e, nil
 	}
-	return "", fmt.Errorf("unknown format %q: want json or msgpack", s)
+	return "", fmt.Errorf("unknown format %q: expected json or msgpack", s)
 }
 
 // writeBuffer is the number of bytes per write. It equals the size of a pipe.
@@ -106,7 +106,7 @@ func (w *Writer) write(rec Record) error {
 	}
 	b := w.encode(rec)
 	if len(b) > MaxRecord {
-		return w.fail(fmt.Errorf("a %s record has more than %d bytes", rec.kind(), MaxRecord))
+		return w.fail(fmt.Errorf("a %s record is larger than %d bytes", rec.kind(), MaxRecord))
 	}
 	if _, err := w.out.Write(b); err != nil {
 		return w.fail(err)

@@ -255,7 +255,7 @@ func TestDoctorImages(t *testing.T) {
 		if got, want := ids(list), []string{"tmp-files", "machine-id", "special-files"}; !slices.Equal(got, want) {
 			t.Fatalf("%s: got %q, want %q", place, got, want)
 		}
-		if want := "let each machine create its own when building the image: truncate --size=0 /etc/machine-id"; list[1].Advice != want {
+		if want := "clear it when building the image, so that each machine creates its own ID: truncate --size=0 /etc/machine-id"; list[1].Advice != want {
 			t.Errorf("got %q, want %q", list[1].Advice, want)
 		}
 		if got := ids(diagnose(t, nil, place, "--prune", "/tmp/", "--keep-special-files", "--ignore", "machine-id")); len(got) > 0 {

@@ -134,7 +134,7 @@ var hostileStreams = []hostileStream{
 var hostileLayers = []hostileStream{
 	{"file in no layer", hostileRoot, directory("/d") + `{"layer":{}}`, `file "/d" is not in a layer`, ""},
 	{"no layer at all", hostileRoot, "", "no layers", ""},
-	{"layers out of order", hostileRoot, `{"layer":{"index":1}}` + directory("/d"), "record 2: layer 1 is out of order: want layer 0", ""},
+	{"layers out of order", hostileRoot, `{"layer":{"index":1}}` + directory("/d"), "record 2: layer 1 is out of order: expected layer 0", ""},
 	{"a layer twice", hostileRoot, `{"layer":{"index":0}}` + directory("/d") + `{"layer":{"index":0}}` + directory("/e"), "record 4: layer 0", ""},
 	{"a layer left out", hostileRoot, `{"layer":{"index":0}}` + directory("/d") + `{"layer":{"index":2}}` + directory("/e"), "record 4: layer 2", ""},
 	{"layers backwards", hostileRoot, `{"layer":{"index":0}}` + directory("/d") + `{"layer":{"index":1}}` + directory("/e") + `{"layer":{"index":0}}`, "record 6: layer 0", ""},

@@ -61,7 +61,7 @@ func TestMapXattr(t *testing.T) {
 		}
 	}
 	for _, wrong := range []string{"user.selinux", "a=b", "user.a=user.b=c", "=user.b", "user.a="} {
-		if r := start(t, exec.Command("chunkah", "build", "--rootfs", root, "--map-xattr", wrong)); r.code != 2 || !strings.Contains(r.stderr, "want the names of two xattrs") {
+		if r := start(t, exec.Command("chunkah", "build", "--rootfs", root, "--map-xattr", wrong)); r.code != 2 || !strings.Contains(r.stderr, "expected the names of two xattrs") {
 			t.Errorf("%s: status %d: %s", wrong, r.code, r.stderr)
 		}
 	}

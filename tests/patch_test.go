@@ -219,7 +219,7 @@ func TestPatchLayersAreReproducible(t *testing.T) {
 func TestPatchLayersRefuse(t *testing.T) {
 	root := mkroot.Make(t, "file /a text=a\n")
 	for want, args := range map[string][]string{
-		"give it with --previous":                                  {"--max-stale", "5%"},
+		"use it with --previous":                                   {"--max-stale", "5%"},
 		"is not a percentage from 0 to 100":                        {"--max-stale", "x", "--previous", "auto"},
 		"--max-stale \"101%\" is not a percentage":                 {"--max-stale", "101%", "--previous", "auto"},
 		"more than 4 decimals":                                     {"--max-stale", "1.00001", "--previous", "auto"},

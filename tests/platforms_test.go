@@ -94,7 +94,7 @@ func TestPlatformAll(t *testing.T) {
 				if n := strings.Count(res.stderr, ": reused "); previous != "" && n != len(j.archs) {
 					t.Errorf("%s to %s: %d images reuse layers: %s", from, name, n, res.stderr)
 				}
-				if want := "leaving out 2 manifests"; (from == source) != strings.Contains(res.stderr, want) {
+				if want := "skipping 2 manifests"; (from == source) != strings.Contains(res.stderr, want) {
 					t.Errorf("%s: %q: %s", from, want, res.stderr)
 				}
 			}

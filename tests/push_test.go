@@ -130,7 +130,7 @@ func TestPushSendsWhatChanged(t *testing.T) {
 func TestPushRefused(t *testing.T) {
 	root := smallRoot(t)
 	for dest, want := range map[string]string{
-		"docker://registry.example":            "names a registry but no image",
+		"docker://registry.example":            "contains a registry but no image name",
 		"docker://127.0.0.1:1/app:1":           "127.0.0.1:1",
 		"docker://localhost:1/app@sha256:0123": "digest",
 		"docker://localhost:1/UPPER:1":         "UPPER",

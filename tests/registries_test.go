@@ -115,8 +115,8 @@ func TestRegistriesConfShortNames(t *testing.T) {
 	home := newHome(t)
 	configured(t, home, "unqualified-search-registries = [\"registry.example\", \"docker.io\"]\n[aliases]\n\"fedora\" = \"registry.example/fedora\"\n")
 	for image, want := range map[string]string{
-		"docker://app:1":  `image reference "app:1" has no registry: want registry.example/app, where podman looks first`,
-		"docker://fedora": `image reference "fedora" has no registry: want registry.example/fedora, as podman reads it`,
+		"docker://app:1":  `image reference "app:1" has no registry: use registry.example/app, where podman looks first`,
+		"docker://fedora": `image reference "fedora" has no registry: use registry.example/fedora, as podman does`,
 	} {
 		for _, args := range [][]string{{"inspect", image}, {"build", "--rootfs", home, "-o", image}} {
 			res := start(t, exec.Command("chunkah", args...))

@@ -85,7 +85,7 @@ func TestSeveralOutputsRefused(t *testing.T) {
 		}
 	}
 	for args, want := range map[string]string{
-		"-o oci:" + dir + "/l:a -o oci:" + dir + "/l:b":          `are the same output: use --tag to give the image more names`,
+		"-o oci:" + dir + "/l:a -o oci:" + dir + "/l:b":          `are the same output: use --tag to add names to the image`,
 		"-o " + dir + "/a -o oci-archive:" + dir + "/a":          "are the same output",
 		"-o " + dir + "/a -o docker-archive:" + dir + "/link":    "are the same output",
 		"-o " + dir + "/here/a -o docker-archive:" + dir + "/a":  "are the same output",

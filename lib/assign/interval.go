@@ -15,7 +15,7 @@ var intervals = map[string]int64{
 }
 
 // errInterval lists the valid intervals.
-var errInterval = errors.New("want a number of days from 1, or daily, weekly, biweekly, monthly, quarterly, yearly")
+var errInterval = errors.New("must be a number of days, or daily, weekly, biweekly, monthly, quarterly or yearly")
 
 // ParseInterval parses an interval between updates, which is a number of days or a word. The result
 // is at most the largest number that a stream can contain.

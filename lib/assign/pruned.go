@@ -22,6 +22,6 @@ func (c *claims) pruned(r *Result) []string {
 	if missing == 0 || missing == len(all) {
 		return nil
 	}
-	return []string{fmt.Sprintf("leaving out %q: %d of %d files of the %s database are missing, so the database is damaged in the image: leave out the whole database, or none of its files",
+	return []string{fmt.Sprintf("skipping %q: %d of %d files of the %s database are missing, so the database is damaged in the image: exclude the whole database, or none of its files",
 		first, missing, len(all), c.name)}
 }

@@ -24,7 +24,7 @@ func TestPruned(t *testing.T) {
 	}{
 		"whole":       {files: []string{"/db/a", "/db/b", "/db/status", "/x"}},
 		"left out":    {files: []string{"/x"}},
-		"a part":      {files: []string{"/db/status"}, want: []string{`leaving out "/db/a": 2 of 3 files of the deb database are missing, so the database is damaged in the image: leave out the whole database, or none of its files`}},
+		"a part":      {files: []string{"/db/status"}, want: []string{`skipping "/db/a": 2 of 3 files of the deb database are missing, so the database is damaged in the image: exclude the whole database, or none of its files`}},
 		"kept layers": {header: `,"sources":["oci:app"],"keep_layers":1`, files: []string{"/db/status"}},
 	} {
 		t.Run(name, func(t *testing.T) {

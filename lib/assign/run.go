@@ -55,7 +55,7 @@ func Run(ctx context.Context, in format.Source, out format.Sink, opt Options) (*
 			return nil, err
 		}
 		if !found {
-			return nil, fmt.Errorf("%q is not in the stream: give the path in the image, beginning with /", opt.Explain)
+			return nil, fmt.Errorf("%q is not in the stream: use the absolute path in the image", opt.Explain)
 		}
 		asked, x = i, &Explanation{Path: s.files[i].Path, Before: s.files[i].Components}
 	}

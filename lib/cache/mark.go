@@ -23,7 +23,7 @@ const (
 )
 
 // errForeign is the error for a directory that is not a cache.
-var errForeign = errors.New("not a chunkah cache: give --cache a new or empty directory")
+var errForeign = errors.New("not a chunkah cache: use a new or empty directory for --cache")
 
 // prepareDir makes sure that dir is a cache. A cache contains our tag. An empty directory gets the
 // tag, and so does a directory that contains only blobs, because older caches had no tag.

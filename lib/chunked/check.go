@@ -126,7 +126,7 @@ func (c *checker) end(at int64) error {
 	c.inChunk, c.chunks = false, c.chunks[1:]
 	switch {
 	case chunk.End < at:
-		return fmt.Errorf("entry %q: the frames end at offset %d, but the table of contents says %d", chunk.Name, at, chunk.End)
+		return fmt.Errorf("entry %q: the frames end at offset %d, but the table of contents specifies offset %d", chunk.Name, at, chunk.End)
 	case digest.NewDigest(digest.SHA256, c.part) != chunk.Digest:
 		return fmt.Errorf("entry %q: the chunk at %d does not match its digest", chunk.Name, chunk.Start)
 	case chunk.Last && digest.NewDigest(digest.SHA256, c.file) != chunk.File:

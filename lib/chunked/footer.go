@@ -94,7 +94,7 @@ func FromAnnotations(annotations map[string]string, size int64) (*Positions, err
 		return nil, err
 	}
 	if toc[3] != tocType {
-		return nil, fmt.Errorf("annotation %q: the table has type %d, but clients read only type %d", annotationTOC, toc[3], tocType)
+		return nil, fmt.Errorf("annotation %q: the table has type %d, but clients support only type %d", annotationTOC, toc[3], tocType)
 	}
 	p.toc, p.split = region{toc[0], toc[1], toc[2]}, region{split[0], split[1], split[2]}
 	return p, p.check(size)
@@ -111,7 +111,7 @@ func numbers(annotations map[string]string, key string, n int) ([]int64, error) 
 		wrong = err != nil || list[i] < 0
 	}
 	if wrong {
-		return nil, fmt.Errorf("annotation %q: want %[3]d numbers, found %[2]q", key, annotations[key], n)
+		return nil, fmt.Errorf("annotation %q: expected %[3]d numbers, found %[2]q", key, annotations[key], n)
 	}
 	return list, nil
 }
@@ -128,9 +128,9 @@ func (p *Positions) check(size int64) error {
 	footer := size - footerSize - skippableSize
 	switch {
 	case p.toc.unpacked > maxTOC || p.toc.size > maxTOC:
-		return fmt.Errorf("the table of contents is %d bytes long, but clients read at most %d", max(p.toc.unpacked, p.toc.size), maxTOC)
+		return fmt.Errorf("the table of contents is %d bytes, above the limit of %d that clients read", max(p.toc.unpacked, p.toc.size), maxTOC)
 	case p.split.unpacked > maxSplit:
-		return fmt.Errorf("the tar-split is %d bytes long: want at most %d", p.split.unpacked, int64(maxSplit))
+		return fmt.Errorf("the tar-split is %d bytes, above the limit of %d", p.split.unpacked, int64(maxSplit))
 	case p.toc.offset < skippableSize || p.toc.size > footer || p.split.size > footer,
 		p.toc.offset > footer-p.toc.size, p.split.offset != p.toc.offset+p.toc.size+skippableSize,
 		p.split.offset+p.split.size != footer:
@@ -167,7 +167,7 @@ func parseFooter(frame []byte, size int64) (*Positions, error) {
 		}
 	}
 	if n[3] != tocType {
-		return nil, fmt.Errorf("the footer says that the table has type %d, but clients read only type %d", n[3], tocType)
+		return nil, fmt.Errorf("the footer contains the table type %d, but clients support only type %d", n[3], tocType)
 	}
 	p := &Positions{toc: region{n[0], n[1], n[2]}, split: region{n[4], n[5], n[6]}}
 	return p, p.check(size)

@@ -54,7 +54,7 @@ func ReadTables(p *Positions, in io.Reader) (*Tables, error) {
 	}
 	got := digest.FromBytes(toc)
 	if t.Digest != "" && t.Digest != got {
-		return nil, fmt.Errorf("the table of contents has the digest %q, but the annotation says %q", got, t.Digest)
+		return nil, fmt.Errorf("the table of contents has the digest %q, but the annotation has %q", got, t.Digest)
 	}
 	t.Digest = got
 	if t.split, err = readSkippable(in, p.split.size); err != nil {
@@ -65,13 +65,13 @@ func ReadTables(p *Positions, in io.Reader) (*Tables, error) {
 		return nil, fmt.Errorf("reading the footer: %w", err)
 	}
 	if !bytes.Equal(footer, t.footer()) {
-		return nil, errors.New("the footer and the annotations give different positions")
+		return nil, errors.New("the footer and the annotations contain different positions")
 	}
 	if err := t.parse(toc); err != nil {
 		return nil, fmt.Errorf("reading the table of contents: %w", err)
 	}
 	if got := digest.FromBytes(t.split); got != t.splitDigest {
-		return nil, fmt.Errorf("the tar-split has the digest %q, but the table of contents says %q", got, t.splitDigest)
+		return nil, fmt.Errorf("the tar-split has the digest %q, but the table of contents lists %q", got, t.splitDigest)
 	}
 	return t, nil
 }

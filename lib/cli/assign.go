@@ -100,7 +100,7 @@ func (f *repoFlags) chosen(ctx context.Context) (list []assign.Repo, err error) 
 		case i < 0:
 			return nil, usagef("--repos: %q is not one of %s", name, strings.Join(names, ", "))
 		case slices.Contains(seen, name):
-			return nil, usagef("--repos: %q occurs twice", name)
+			return nil, usagef("--repos: %q is listed twice", name)
 		}
 		seen = append(seen, name)
 		list = append(list, all[i])

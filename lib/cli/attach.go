@@ -24,7 +24,7 @@ func attachTarget(option, name string) (image.Location, error) {
 		return src, &usageError{err}
 	}
 	if src.InRegistry() == "" {
-		return src, usagef("%s %q: want docker://REF, an image in a registry", option, name)
+		return src, usagef("%s %q: expected docker://REF, an image in a registry", option, name)
 	}
 	return src, nil
 }
@@ -56,7 +56,7 @@ func (f *imageFlags) attach(ctx context.Context, env *Env, at image.Location, do
 		return fmt.Errorf("finding the image that the bill of materials describes: %w", err)
 	}
 	if mediaType == v1.MediaTypeImageIndex || mediaType == oci.MediaTypeDockerIndex {
-		return fmt.Errorf("%q is an index of several images: give docker://%s as SOURCE, and choose one with --platform", at, ref)
+		return fmt.Errorf("%q is an index of several images: use docker://%s as SOURCE, and choose one image with --platform", at, ref)
 	}
 	subject := v1.Descriptor{MediaType: cmp.Or(mediaType, v1.MediaTypeImageManifest), Digest: digest.FromBytes(raw), Size: int64(len(raw))}
 	made, err := repo.Attach(ctx, subject, registry.Attachment{Type: form.MediaType, Title: form.File, Data: data})

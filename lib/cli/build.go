@@ -81,7 +81,7 @@ func (c *buildCommand) checkReplaced() error {
 		return usagef("--max and the other options of pack have no effect with --pack: pass them to its command")
 	}
 	if c.Pack != "" && c.WriteManifestTo != "" {
-		return usagef("--write-manifest-to has no effect with --pack, because only the command of --pack knows the components")
+		return usagef("--write-manifest-to has no effect with --pack, because the --pack command does not report the components")
 	}
 	return nil
 }
@@ -131,7 +131,7 @@ func (c *buildCommand) check(env *Env, h *format.Header) error {
 		return err
 	}
 	if c.PrintDigest && c.Plan == "-" {
-		return usagef("--print-digest cannot be used, because the plan is written to standard output: give --plan a file, or use --digest-file")
+		return usagef("--print-digest cannot be used, because the plan is written to standard output: use --plan FILE or --digest-file")
 	}
 	if err := cmp.Or(c.checkVerify(), c.checkSBOM(), c.checkFiles()); err != nil {
 		return err
@@ -352,5 +352,5 @@ func (c *buildCommand) writeStage(env *Env, b *building, done *report.Stages) pi
 }
 
 func (missingCommand) run(context.Context, *Env) error {
-	return usagef("no command given: want one of %s (see chunkah --help)", strings.Join(subcommands, ", "))
+	return usagef("no command given: use one of %s (see chunkah --help)", strings.Join(subcommands, ", "))
 }

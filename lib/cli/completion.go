@@ -26,9 +26,9 @@ func (c *completionCommand) run(ctx context.Context, env *Env) error {
 			text += manual.Fish(p, transport.Prefixes())
 		}
 	case "":
-		return usagef("no shell given: want bash, zsh or fish")
+		return usagef("no shell given: use bash, zsh or fish")
 	default:
-		return usagef("shell %q is not bash, zsh or fish", c.Args.Shell)
+		return usagef("unsupported shell %q: use bash, zsh or fish", c.Args.Shell)
 	}
 	_, err := io.WriteString(env.writer(ctx), text)
 	return err

@@ -20,7 +20,7 @@ func (f *writeFlags) compression(outputs []names.Output) (s compress.Settings, c
 		s.Algorithm, chunked = compress.Zstd, true
 	case f.Compress != "":
 		if s.Algorithm, err = compress.ParseAlgorithm(f.Compress); err != nil {
-			return s, false, usagef("--compress: unknown compression %q: want none, gzip, zstd or %s", f.Compress, chunkedName)
+			return s, false, usagef("--compress: unknown compression %q: expected none, gzip, zstd or %s", f.Compress, chunkedName)
 		}
 	case slices.ContainsFunc(outputs, func(o names.Output) bool { return o.Network }):
 		s.Algorithm = compress.Gzip

@@ -112,7 +112,7 @@ func TestUnknownNames(t *testing.T) {
 		want string
 	}{
 		{[]string{"chunkah", "biuld"}, `unknown command "biuld": did you mean build? (see chunkah --help)`},
-		{[]string{"chunkah", "frobnicate"}, `unknown command "frobnicate": want one of build, `},
+		{[]string{"chunkah", "frobnicate"}, `unknown command "frobnicate": expected one of build, `},
 		{[]string{"chunkah", "build", "--prnue", "x"}, `unknown option "--prnue": did you mean --prune? (see chunkah build --help)`},
 		{[]string{"chunkah", "build", "--prnue=x"}, `unknown option "--prnue": did you mean --prune? (see chunkah build --help)`},
 		{[]string{"chunkah", "build", "--annotations", "x"}, `unknown option "--annotations": did you mean --annotation? (see`},

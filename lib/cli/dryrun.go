@@ -74,9 +74,9 @@ func valueWords(name, value string) []string {
 func (c *buildCommand) printPipeline(ctx context.Context, env *Env) error {
 	switch {
 	case c.Plan == "-":
-		return usagef("--plan - cannot be used in a pipeline, where standard output is the stream: give --plan a file")
+		return usagef("--plan - cannot be used in a pipeline, where standard output is the stream: use --plan FILE")
 	case c.Metrics != "":
-		env.warn("leaving out --metrics, which measures one process: each command of the pipeline has its own --metrics")
+		env.warn("ignoring --metrics, which measures one process: each command of the pipeline accepts --metrics")
 	}
 	if c.Config == "" && c.ConfigStr == "" {
 		c.ConfigStr = os.Getenv(envConfig)
@@ -204,5 +204,5 @@ func commandLine(line string) string {
 
 // errNoPlace is returned for --previous auto without an output.
 func errNoPlace() error {
-	return usagef("--previous auto means the image that the output replaces: it needs chunkah build with -o")
+	return usagef("--previous auto means the image that the output replaces, so it works only with chunkah build and -o")
 }

@@ -41,7 +41,7 @@ func (f *executionFlags) created() (*time.Time, error) {
 		t, err = time.Unix(seconds, 0), nil
 	}
 	if t = t.UTC(); err != nil || t.Year() < 0 || t.Year() > 9999 {
-		return nil, usagef("--created %q is not a time: want seconds, or a time such as 2026-01-31T12:00:00Z", f.Created)
+		return nil, usagef("--created %q is not a time: expected Unix seconds, or a time such as 2026-01-31T12:00:00Z", f.Created)
 	}
 	return &t, nil
 }

@@ -32,9 +32,9 @@ func (c *extractCommand) check(env *Env) error {
 	case c.Args.Dir != "" && c.Tar != "":
 		return usagef("the directory %q and --tar cannot be used together", c.Args.Dir)
 	case c.Tar == "-" && isTerminal(env.Stdout):
-		return usagef("standard output is a terminal: redirect it, or give --tar a file")
+		return usagef("standard output is a terminal: redirect it, or use --tar FILE")
 	case c.Tar == "-" && isClosed(env.Stdout):
-		return usagef("%w, or give --tar a file", errClosed)
+		return usagef("%w, or use --tar FILE", errClosed)
 	}
 	if err := checkPlatform(c.Platform); err != nil {
 		return err
@@ -47,7 +47,7 @@ func (c *extractCommand) check(env *Env) error {
 		return &usageError{err}
 	}
 	if src.IsDirectory() {
-		return usagef("source %q is a directory, which cp -a can copy: give an image or a root tar", c.Args.Source)
+		return usagef("source %q is a directory, which cp -a can copy: use an image or a root tar", c.Args.Source)
 	}
 	return nil
 }

@@ -14,8 +14,8 @@ import (
 
 // Kinds of help that can be requested.
 const (
-	helpScreen     = "help was asked for"
-	helpEverything = "all help was asked for"
+	helpScreen     = "help requested"
+	helpEverything = "all help requested"
 )
 
 // help returns a function that ends parsing to print help.
@@ -131,5 +131,5 @@ func unknownCommand(name string) error {
 	if near := manual.Closest(name, subcommands); near != "" {
 		return usagef("unknown command %q: did you mean %s? (see chunkah --help)", name, near)
 	}
-	return usagef("unknown command %q: want one of %s", name, strings.Join(subcommands, ", "))
+	return usagef("unknown command %q: expected one of %s", name, strings.Join(subcommands, ", "))
 }

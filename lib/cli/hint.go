@@ -45,9 +45,9 @@ func hint(err error, uid int) string {
 	case is(syscall.EMFILE, syscall.ENFILE):
 		return "raise the limit on open files: ulimit -n"
 	case is(syscall.ENOTDIR):
-		return "this argument must be a directory; for a file, give its transport: tar:FILE for a root, oci-archive:FILE or docker-archive:FILE for an image"
+		return "this argument must be a directory; for a file, add its transport: tar:FILE for a root, oci-archive:FILE or docker-archive:FILE for an image"
 	case is(exec.ErrNotFound):
-		return "install the command, or give its path"
+		return "install the command, or use its full path"
 	}
 	return ""
 }

@@ -29,7 +29,7 @@ func TestHint(t *testing.T) {
 		{syscall.EMFILE, 0, "ulimit -n"},
 		{syscall.ENOTDIR, 0, "oci-archive:FILE"},
 		{format.ErrTruncated, 0, "see its error message"},
-		{notFound, 0, "give its path"},
+		{notFound, 0, "use its full path"},
 		{syscall.ENOENT, 0, ""},
 		{errors.New("permission denied"), 0, ""},
 	}

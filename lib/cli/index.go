@@ -30,7 +30,7 @@ func (c *indexCommand) run(ctx context.Context, env *Env) (err error) {
 	}
 	for _, o := range outputs {
 		if o.ByConfig {
-			return usagef("%s can hold only an image for one platform: use oci-archive:", o.Prefix)
+			return usagef("%s can contain only an image for one platform: use oci-archive:", o.Prefix)
 		}
 		if err := c.checkOutput(env, o); err != nil {
 			return err

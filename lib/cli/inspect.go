@@ -89,13 +89,13 @@ func (c *inspectCommand) check() (src image.Location, err error) {
 	}
 	switch {
 	case c.Args.Image == "":
-		return src, usagef("no IMAGE given: give one, for example oci-archive:app.oci or docker://registry.example/app:1")
+		return src, usagef("no IMAGE given: for example, use oci-archive:app.oci or docker://registry.example/app:1")
 	case views > 1:
 		return src, usagef("--components, --files and --tree cannot be used together")
 	case c.Depth != -1 && !c.Tree:
 		return src, usagef("--depth %d needs --tree", c.Depth)
 	case c.Depth < -1:
-		return src, usagef("--depth %d: want 0 or more", c.Depth)
+		return src, usagef("--depth %d: must be 0 or more", c.Depth)
 	case (c.Repos != "" || c.Map != "") && !c.needsComponents():
 		return src, usagef("--repos and --map have no effect, because the output shows no components of files: add --components, --html, or --files with --json")
 	}
@@ -157,7 +157,7 @@ func (f *viewFlags) draw(ctx context.Context, env *Env, page func(io.Writer) err
 func (f *viewFlags) checkPage() error {
 	switch {
 	case f.HTML == "-" && f.JSON:
-		return usagef("--html - and --json both write to standard output: give --html a file")
+		return usagef("--html - and --json both write to standard output: use --html FILE")
 	case f.HTML == "" || f.HTML == "-":
 		return nil
 	}

@@ -321,7 +321,7 @@ func refuseEmpty(parser *flags.Parser) error {
 				empty = slices.Contains(v, "")
 			}
 			if empty && o.IsSet() && !o.IsSetDefault() {
-				return usagef("--%s is empty", o.LongName)
+				return usagef("--%s must not be empty", o.LongName)
 			}
 		}
 	}

@@ -117,7 +117,7 @@ func checkOutputFile(option, file string) error {
 	case file == "":
 		return nil
 	case isDir(file):
-		return usagef("%s %q is a directory: give a file", option, file)
+		return usagef("%s %q is a directory: use a file", option, file)
 	case !isDir(filepath.Dir(file)):
 		return usagef("the directory of %s %q does not exist: create it, or choose another one", option, file)
 	}

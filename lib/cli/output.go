@@ -185,7 +185,7 @@ func (e *Env) checkArchive(target image.Location) error {
 	}
 	defer f.Close()
 	if isTerminal(f) {
-		return usagef("%q is a terminal: give -o a file, or redirect standard output", target.Path)
+		return usagef("%q is a terminal: use -o FILE, or redirect standard output", target.Path)
 	}
 	return nil
 }

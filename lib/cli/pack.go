@@ -74,10 +74,10 @@ func (f *packFlags) max(env *Env) (int, error) {
 	}
 	switch {
 	case n > pack.MostLayers:
-		env.warn("%s %d: podman refuses images with more than 128 layers, and containers-storage images with more than %d, including layers that a Containerfile adds",
+		env.warn("%s %d: podman refuses images with more than 128 layers, and containers-storage refuses more than %d, including layers that a Containerfile adds",
 			name, n, pack.MaxMax)
 	case n > pack.ManyLayers:
-		env.warn("%s %d: docker's overlay2 store refuses images with more than %d layers, and podman images with more than 128",
+		env.warn("%s %d: docker's overlay2 store refuses images with more than %d layers, and podman refuses more than 128",
 			name, n, pack.ManyLayers)
 	}
 	return n, nil

@@ -54,7 +54,7 @@ func (f *packFlags) maxStale(output *image.Location) (int64, error) {
 	switch {
 	case err != nil || src != nil:
 	case f.Previous != previousAuto:
-		err = usagef("--max-stale keeps layers of a previous image: give it with --previous")
+		err = usagef("--max-stale keeps layers of a previous image: use it with --previous")
 	case output == nil:
 		err = errNoPlace()
 	}

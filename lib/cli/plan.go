@@ -35,7 +35,7 @@ func (f *planFlags) checkPlan(output *image.Location) error {
 	case f.Plan == "":
 		return nil
 	case f.Plan == "-" && output == nil:
-		return usagef("--plan - cannot be used, because the stream or the image is written to standard output: give --plan a file")
+		return usagef("--plan - cannot be used, because the stream or the image is written to standard output: use --plan FILE")
 	case f.Plan == "-":
 		return nil
 	}
@@ -60,7 +60,7 @@ func (f *planFlags) previous(ctx context.Context, env *Env, opt image.Options, o
 	}
 	prev, note, err := previous.Layout(ctx, src, opt)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("reading the previous layout: %w (for a first build leave out --previous, or give it an empty file)", err)
+		return nil, fmt.Errorf("reading the previous layout: %w (for the first build, omit --previous or use an empty file)", err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading the previous layout: %w", err)

@@ -46,7 +46,7 @@ func (c *buildCommand) checkAll() (src image.Location, err error) {
 	}
 	for _, o := range outputs {
 		if o.ByConfig {
-			return src, usagef("%s can hold only an image for one platform: use oci-archive:", o.Prefix)
+			return src, usagef("%s can contain only an image for one platform: use oci-archive:", o.Prefix)
 		}
 	}
 	if src, err = parseImage(c.From[0]); err == nil && names.CheckReadableAgain(c.From) != nil {
@@ -126,7 +126,7 @@ func (c *buildCommand) platforms(ctx context.Context, env *Env, src image.Locati
 		}
 	}
 	if len(others) > 0 {
-		env.warn("leaving out %s of %q that are not for Linux: %s", plural(len(others), "manifest"), src, image.PlatformNames(others))
+		env.warn("skipping %s of %q that are not for Linux: %s", plural(len(others), "manifest"), src, image.PlatformNames(others))
 	}
 	if len(l.Absent) > 0 {
 		env.warn("the index of %q lists missing manifests, which are left out of the new index: %s", src, image.PlatformNames(l.Absent))

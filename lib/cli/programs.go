@@ -100,7 +100,7 @@ var programs = map[string]program{
 	"chunkah-diff": {
 		new:      func() command { return &diffCommand{} },
 		short:    "compare two directories or images",
-		long:     "Prints one line per difference between two directories or images. Both are read as chunkah scan reads them.",
+		long:     "Prints one line per difference between two directories or images. Both are read in the same way as by chunkah-scan.",
 		usage:    "[OPTIONS] SOURCE SOURCE",
 		group:    "Diff options",
 		compares: true,
@@ -158,7 +158,7 @@ var programs = map[string]program{
 	"chunkah-doctor": {
 		new:      func() command { return &doctorCommand{} },
 		short:    "find problems in an image before it is built",
-		long:     "Reads a directory or image as build would read it. Finds problems that reduce layer reuse, break booting or leak secrets, and says how to fix each.",
+		long:     "Reads a directory or an image in the same way as build. Finds problems that reduce layer reuse, break booting or leak secrets, and says how to fix each.",
 		usage:    "[OPTIONS] SOURCE",
 		group:    "Doctor options",
 		compares: true,

@@ -20,7 +20,7 @@ func (c *sbomCommand) runAll(ctx context.Context, env *Env) error {
 	case len(c.Args.Sources) != 1:
 		return usagef("--platform %s needs one SOURCE, an index of several images", platformAll)
 	case c.Attach == "" && !strings.Contains(c.Output, platformPlace), c.Output != "" && !strings.Contains(c.Output, platformPlace):
-		return usagef("--platform %s writes several documents: include %s in the file name of -o, or use --attach alone", platformAll, platformPlace)
+		return usagef("--platform %s writes several documents: include %s in the file name of -o, or use only --attach", platformAll, platformPlace)
 	}
 	src, err := parseImage(c.Args.Sources[0])
 	if err != nil {

@@ -51,11 +51,11 @@ func (f *scanFlags) options(env *Env, root *rootfs.Root, outputs []os.FileInfo) 
 	}
 	for _, p := range f.Prune {
 		if strings.Trim(p, "/") == "" || path.Clean("/"+p) == "/" {
-			return opt, usagef("--prune %q would leave nothing: give a path below the root", p)
+			return opt, usagef("--prune %q would leave nothing: use a path below the root", p)
 		}
 	}
 	if root.Path() == "/" {
-		env.warn("the root is /: leaving out the contents of %s", strings.Join(scan.LiveContents, " "))
+		env.warn("the root is /: skipping the contents of %s", strings.Join(scan.LiveContents, " "))
 		opt.Prune = append(append([]string(nil), f.Prune...), scan.LiveContents...)
 	}
 	return opt, nil
@@ -68,7 +68,7 @@ func (f *scanFlags) mapXattrs() (map[string]string, error) {
 		from, to, _ := strings.Cut(pair, "=")
 		switch {
 		case !strings.Contains(from, ".") || !strings.Contains(to, ".") || strings.Contains(to, "="):
-			return nil, usagef("--map-xattr %q: want the names of two xattrs, for example user.selinux=security.selinux", pair)
+			return nil, usagef("--map-xattr %q: expected the names of two xattrs, for example user.selinux=security.selinux", pair)
 		case names[from] != "" && names[from] != to:
 			return nil, usagef("--map-xattr %q: %q already becomes %q", pair, from, names[from])
 		case targets[to] != "" && targets[to] != from:

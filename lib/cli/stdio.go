@@ -98,7 +98,7 @@ func readFile(path string) ([]byte, error) {
 func readBounded(in io.Reader) ([]byte, error) {
 	data, err := io.ReadAll(io.LimitReader(in, maxInput+1))
 	if err == nil && len(data) > maxInput {
-		err = fmt.Errorf("more than %d bytes", maxInput)
+		err = fmt.Errorf("is larger than the limit of %d bytes", maxInput)
 	}
 	return data, err
 }

@@ -30,7 +30,7 @@ func (c *buildCommand) checkVerify() error {
 	case slices.ContainsFunc(outputs, func(o names.Output) bool { return o.IsStdout() }):
 		return usagef("--verify reads the image again: use -o with something other than standard output")
 	case c.SkipCaches && c.KeepBase != "":
-		return usagef("--verify cannot be used with both --keep-base and --skip-caches, because verify cannot know which of the base's caches are left out")
+		return usagef("--verify cannot be used with both --keep-base and --skip-caches, because it cannot detect which of the base's caches were skipped")
 	}
 	return nil
 }

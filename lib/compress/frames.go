@@ -36,7 +36,7 @@ func (p *Pool) NewFrameWriter(ctx context.Context, w io.Writer, s Settings, rank
 		return nil, err
 	}
 	if s.Algorithm != Zstd {
-		return nil, fmt.Errorf("compressing frames with %q: only zstd has frames that can be read alone", s.Algorithm)
+		return nil, fmt.Errorf("compressing frames with %q: only zstd frames can be decompressed independently", s.Algorithm)
 	}
 	pl := plan{algorithm: Zstd, level: int(s.zstdLevel()), blockSize: maxFrameBlock, frames: true}
 	return &FrameWriter{&Writer{ctx: ctx, w: w, pool: p, rank: rank, plan: pl}}, nil

@@ -55,7 +55,7 @@ func ParseAlgorithm(s string) (Algorithm, error) {
 	case None, Gzip, Zstd:
 		return a, nil
 	default:
-		return "", fmt.Errorf("unknown compression %q: want none, gzip or zstd", s)
+		return "", fmt.Errorf("unknown compression %q: expected none, gzip or zstd", s)
 	}
 }
 

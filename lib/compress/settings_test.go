@@ -47,8 +47,8 @@ func TestValidate(t *testing.T) {
 		{Settings{Gzip, 10}, "compression level 10: gzip has levels 1 to 9"},
 		{Settings{Zstd, -5}, "compression level -5: zstd has levels 1 to 22"},
 		{Settings{Zstd, 23}, "compression level 23: zstd has levels 1 to 22"},
-		{Settings{}, `unknown compression "": want none, gzip or zstd`},
-		{Settings{"lz4", 1}, `unknown compression "lz4": want none, gzip or zstd`},
+		{Settings{}, `unknown compression "": expected none, gzip or zstd`},
+		{Settings{"lz4", 1}, `unknown compression "lz4": expected none, gzip or zstd`},
 	} {
 		err := c.s.Validate()
 		if got := errorText(err); got != c.want {

@@ -86,7 +86,7 @@ func (c *Client) ID(ctx context.Context, name string) (string, error) {
 	defer answer.Close()
 	var image struct{ ID string }
 	if err := json.NewDecoder(io.LimitReader(answer, maxAnswer)).Decode(&image); err != nil {
-		return "", fmt.Errorf("reading the Docker daemon's answer about %q: %w", name, err)
+		return "", fmt.Errorf("reading the Docker daemon's response for %q: %w", name, err)
 	}
 	if image.ID == "" {
 		return "", fmt.Errorf("the Docker daemon reports no ID for %q", name)
@@ -117,7 +117,7 @@ func loaded(answer io.Reader) error {
 		if err := messages.Decode(&m); errors.Is(err, io.EOF) {
 			return nil
 		} else if err != nil {
-			return fmt.Errorf("reading the Docker daemon's answer: %w", err)
+			return fmt.Errorf("reading the Docker daemon's response: %w", err)
 		}
 		if m.Error != "" {
 			return fmt.Errorf("the Docker daemon reports %q", m.Error)

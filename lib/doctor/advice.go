@@ -15,7 +15,7 @@ func leaveOut(_ *Examiner, g *collection) (string, []string) {
 	if options == nil {
 		return "delete them when building the root", nil
 	}
-	return "leave them out: " + words(options), options
+	return "exclude them: " + words(options), options
 }
 
 // prune returns --prune options for everything that was found, or nil if that would be too many. A
@@ -87,9 +87,9 @@ func adviseRPM(e *Examiner, g *collection) (string, []string) {
 
 func adviseDpkg(e *Examiner, _ *collection) (string, []string) {
 	if e.opt.Dir == "" {
-		return "let dpkg finish when building the image: dpkg --configure -a", nil
+		return "complete the interrupted dpkg run when building the image: dpkg --configure -a", nil
 	}
-	return fmt.Sprintf("let dpkg finish: chroot %s dpkg --configure -a", quote.Shell(e.opt.Dir)), nil
+	return fmt.Sprintf("complete the interrupted dpkg run: chroot %s dpkg --configure -a", quote.Shell(e.opt.Dir)), nil
 }
 
 func adviseMachineID(e *Examiner, g *collection) (string, []string) {
@@ -103,7 +103,7 @@ func adviseMachineID(e *Examiner, g *collection) (string, []string) {
 			commands = append(commands, "ln -sf /etc/machine-id "+name)
 		}
 	}
-	return fmt.Sprintf("let each machine create its own%s: %s", where, strings.Join(commands, " && ")), nil
+	return fmt.Sprintf("clear it%s, so that each machine creates its own ID: %s", where, strings.Join(commands, " && ")), nil
 }
 
 func advisePyc(e *Examiner, g *collection) (string, []string) {
@@ -139,7 +139,7 @@ func adviseNewer(e *Examiner, g *collection) (string, []string) {
 		earlier = fmt.Sprintf("set SOURCE_DATE_EPOCH no earlier than the newest package, which is from %s (%d); ",
 			time.Unix(newest, 0).UTC().Format(time.DateOnly), newest)
 	}
-	return fmt.Sprintf("%sbuild with --previous, which keeps the previous image's times of unchanged components; or give them a fixed time%s: "+
+	return fmt.Sprintf("%sbuild with --previous, which keeps the previous image's times of unchanged components; or set a fixed time%s: "+
 		"find %s ! -type d -newermt @%d -exec touch --no-dereference --date=@%d {} +", earlier, where, dir, date, date), nil
 }
 
@@ -156,27 +156,27 @@ func (e *Examiner) newestPackage() int64 {
 func adviseSpecial(_ *Examiner, g *collection) (string, []string) {
 	for p := range g.places {
 		if !strings.HasPrefix(p, "/dev/") {
-			return "leave them out: --skip-special-files; or keep FIFOs and devices: --keep-special-files", []string{"--skip-special-files"}
+			return "exclude them: --skip-special-files; or keep FIFOs and devices: --keep-special-files", []string{"--skip-special-files"}
 		}
 	}
-	return "leave them out: --prune /dev/", []string{"--prune", "/dev/"}
+	return "exclude them: --prune /dev/", []string{"--prune", "/dev/"}
 }
 
 func adviseUnreadable(_ *Examiner, g *collection) (string, []string) {
 	advice := "run chunkah as root, or in \"podman unshare\" or \"buildah unshare\" if that created the root"
 	if options := g.prune(); options != nil {
-		return advice + "; or leave them out: " + words(options), options
+		return advice + "; or exclude them: " + words(options), options
 	}
 	return advice, nil
 }
 
 func adviseOverlay(*Examiner, *collection) (string, []string) {
-	return "use the mounted file system; or leave them out: --skip-special-files", []string{"--skip-special-files"}
+	return "use the mounted file system; or exclude them: --skip-special-files", []string{"--skip-special-files"}
 }
 
 func adviseNames(_ *Examiner, g *collection) (string, []string) {
 	if options := g.prune(); options != nil {
-		return "rename them; or leave them out: " + words(options), options
+		return "rename them; or exclude them: " + words(options), options
 	}
 	return "rename them", nil
 }

@@ -88,7 +88,7 @@ func findUsrEtc(e *Examiner, f Finding) (Finding, bool) {
 	if _, usrEtc := e.tree.types["/usr/etc"]; !etc || !usrEtc || !e.bootable() {
 		return f, false
 	}
-	f.Advice = "move its files to /etc, or leave it out: --prune /usr/etc"
+	f.Advice = "move its files to /etc, or exclude it: --prune /usr/etc"
 	f.Options = []string{"--prune", "/usr/etc"}
 	return f.at("/etc/", "/usr/etc/"), true
 }

@@ -286,15 +286,15 @@ func TestPlaces(t *testing.T) {
 // The advice keeps the only kernel, and a write-ahead log with packages that the database lacks.
 func TestConditionalAdvice(t *testing.T) {
 	for _, test := range []struct{ name, root, want string }{
-		{"the only kernel", "file /boot/vmlinuz-6", "for a bootable image, move kernel and initramfs to /usr/lib/modules/VERSION/vmlinuz and initramfs.img; then leave them out: --prune /boot/"},
-		{"another kernel", "file /boot/vmlinuz-6" + bootable, "leave them out: --prune /boot/"},
-		{"Berkeley DB", "file /var/lib/rpm/__db.001 text=x", "leave them out: --prune /var/lib/rpm/__db.001"},
+		{"the only kernel", "file /boot/vmlinuz-6", "for a bootable image, move kernel and initramfs to /usr/lib/modules/VERSION/vmlinuz and initramfs.img; then exclude them: --prune /boot/"},
+		{"another kernel", "file /boot/vmlinuz-6" + bootable, "exclude them: --prune /boot/"},
+		{"Berkeley DB", "file /var/lib/rpm/__db.001 text=x", "exclude them: --prune /var/lib/rpm/__db.001"},
 		{"open database", "file /var/lib/rpm/rpmdb.sqlite-shm text=x", "close the database: sqlite3 /r/var/lib/rpm/rpmdb.sqlite 'PRAGMA journal_mode = DELETE'"},
 		{"log", "file /var/lib/rpm/rpmdb.sqlite-wal text=x", "close the database, which merges its log: sqlite3 /r/var/lib/rpm/rpmdb.sqlite 'PRAGMA journal_mode = DELETE'"},
-		{"machine ID", "file /etc/machine-id text=x\nfile /var/lib/dbus/machine-id text=x", "let each machine create its own: truncate --size=0 /r/etc/machine-id && ln -sf /etc/machine-id /r/var/lib/dbus/machine-id"},
-		{"FIFO", "fifo /srv/p\nfifo /dev/p", "leave them out: --skip-special-files; or keep FIFOs and devices: --keep-special-files"},
-		{"home", "file /home/u/.npm/_cacache/x text=x", "leave them out: --prune /home/u/.npm/_cacache/"},
-		{"odd name", `file "/home/a b'c/.bash_history" text=x`, `leave them out: --prune '/home/a b'\''c/.bash_history'`},
+		{"machine ID", "file /etc/machine-id text=x\nfile /var/lib/dbus/machine-id text=x", "clear it, so that each machine creates its own ID: truncate --size=0 /r/etc/machine-id && ln -sf /etc/machine-id /r/var/lib/dbus/machine-id"},
+		{"FIFO", "fifo /srv/p\nfifo /dev/p", "exclude them: --skip-special-files; or keep FIFOs and devices: --keep-special-files"},
+		{"home", "file /home/u/.npm/_cacache/x text=x", "exclude them: --prune /home/u/.npm/_cacache/"},
+		{"odd name", `file "/home/a b'c/.bash_history" text=x`, `exclude them: --prune '/home/a b'\''c/.bash_history'`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			list := examine(t, test.root, format.Header{}, Options{Dir: "/r"})
@@ -317,7 +317,7 @@ func TestJSON(t *testing.T) {
 	list := examine(t, `file "/tmp/\xff"`, format.Header{}, Options{})
 	got, err := json.Marshal(list[0])
 	want := `{"id":"tmp-files","spoils":"reuse","what":"files in a directory for temporary files","files":1,"bytes":0,` +
-		`"paths":[{"path":"/tmp/�","path_raw":"L3RtcC//","files":1,"bytes":0}],"advice":"leave them out: --prune /tmp/","options":["--prune","/tmp/"]}`
+		`"paths":[{"path":"/tmp/�","path_raw":"L3RtcC//","files":1,"bytes":0}],"advice":"exclude them: --prune /tmp/","options":["--prune","/tmp/"]}`
 	if err != nil || string(got) != want {
 		t.Errorf("%s, %v", got, err)
 	}

@@ -71,9 +71,9 @@ func (d *Directory) checkEmpty() error {
 	case len(names) == 0:
 		return nil
 	case !temp.Is(names[0]):
-		return errors.New("not empty: give a new directory, or empty this one")
+		return errors.New("not empty: use a new directory, or empty this one")
 	}
-	return fmt.Errorf("contains files of an unfinished run (%s): empty it, or give a new directory", names[0])
+	return fmt.Errorf("contains files of an unfinished run (%s): empty it, or use a new directory", names[0])
 }
 
 // prepare makes the directory private, and creates the staging directory in it.

@@ -77,7 +77,7 @@ func (w *worker) one(from, to *rootfs.Dir, f item) (done bool, err error) {
 }
 
 // errNoDevice means that this process cannot create devices.
-var errNoDevice = errors.New("devices need more privileges")
+var errNoDevice = errors.New("creating a device requires more privileges")
 
 // special creates a FIFO or a device.
 func (w *worker) special(path string, to *rootfs.Dir, f item, xattrs []rootfs.Xattr) error {

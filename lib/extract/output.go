@@ -45,7 +45,7 @@ func createFile(ctx context.Context, name string) (*File, error) {
 	old, err := os.Stat(target)
 	switch {
 	case err == nil && old.IsDir():
-		return nil, errors.New("is a directory: give a file")
+		return nil, errors.New("is a directory: use a file")
 	case err == nil && (isOpen || !old.Mode().IsRegular()):
 		f.file, err = os.OpenFile(target, os.O_WRONLY|os.O_APPEND, 0)
 	case err == nil || errors.Is(err, fs.ErrNotExist):

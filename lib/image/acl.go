@@ -106,7 +106,7 @@ func parseACLEntry(fields []string) (e aclEntry, err error) {
 		id, err = strconv.ParseUint(fields[1], 10, 32)
 	}
 	if err != nil || uint32(id) == aclNoID {
-		return e, fmt.Errorf("names %q without a number: make the tar with --xattrs --xattrs-include='*' instead of --acls", fields[1])
+		return e, fmt.Errorf("contains the name %q without a numeric ID: make the tar with --xattrs --xattrs-include='*' instead of --acls", fields[1])
 	}
 	e.id = uint32(id)
 	return e, nil

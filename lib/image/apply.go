@@ -38,9 +38,9 @@ type applier struct {
 func (a *applier) apply(entries []entry, layer uint16, observer observer) error {
 	a.detours += entryDetours * len(entries)
 	if n := a.tree.layers[layer].trailing; n > 0 && a.rootTar {
-		a.note("ignoring %d bytes after the end of the tar: if several tars are concatenated, give each as a separate source", n)
+		a.note("ignoring %d bytes after the end of the tar: if several tars are concatenated, use each as a separate source", n)
 	} else if n > 0 {
-		a.note("layer %d has %d bytes after the end of its tar, which are part of its digest but not of a file", layer, n)
+		a.note("layer %d has %d bytes after the end of its tar, which belong to its digest but not to a file", layer, n)
 	}
 	a.layer, a.removed, a.lastDir = layer, make(map[*dir]map[string]*node), nil
 	a.aufs = make(map[string]*node)

@@ -66,7 +66,7 @@ func (a *dockerArchive) Manifest(ctx context.Context, ref string) ([]byte, strin
 		return nil, "", fmt.Errorf("reading manifest.json: %w", err)
 	}
 	if len(images) > maxManifests {
-		return nil, "", fmt.Errorf("lists %d images, but the limit is %d", len(images), maxManifests)
+		return nil, "", fmt.Errorf("lists %d images, above the limit of %d", len(images), maxManifests)
 	}
 	img, config, err := a.pick(images, ref)
 	if err != nil {
@@ -109,7 +109,7 @@ func (a *dockerArchive) pick(images []dockerImage, ref string) (dockerImage, []b
 	case name == "":
 		return dockerImage{}, nil, fmt.Errorf("contains %d images: choose one of %s", len(images), quoted(tags))
 	}
-	return dockerImage{}, nil, fmt.Errorf("contains no image %q, but %s", name, quoted(tags))
+	return dockerImage{}, nil, fmt.Errorf("contains no image %q, only %s", name, quoted(tags))
 }
 
 // hasTag compares names in the same way as Docker, with Docker's default tag, registry and
@@ -148,7 +148,7 @@ func (a *dockerArchive) config(img dockerImage) ([]byte, error) {
 // describe makes the manifest that the image would have in a registry.
 func (a *dockerArchive) describe(ctx context.Context, img dockerImage, config []byte) (*v1.Manifest, error) {
 	if len(img.Layers) > maxLayers { // each layer might have to be read
-		return nil, fmt.Errorf("has %d layers, but the limit is %d", len(img.Layers), maxLayers)
+		return nil, fmt.Errorf("has %d layers, above the limit of %d", len(img.Layers), maxLayers)
 	}
 	var parsed v1.Image
 	if err := json.Unmarshal(config, &parsed); err != nil {

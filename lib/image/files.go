@@ -249,7 +249,7 @@ func (a *archive) add(h *tar.Header) error {
 		return err
 	}
 	if a.names += len(name) + len(h.Linkname); a.names > maxArchiveNames {
-		return fmt.Errorf("the names of all entries take more than %d bytes", maxArchiveNames)
+		return fmt.Errorf("the names of all entries are larger than %d bytes in total", maxArchiveNames)
 	}
 	switch h.Typeflag {
 	case tar.TypeReg, tar.TypeGNUSparse:
@@ -281,7 +281,7 @@ func (a *archive) open(name string) (*file, error) {
 		}
 		at = strings.TrimPrefix(f.link, "/")
 	}
-	return nil, fmt.Errorf("%q in the archive %q is reached only through more than %d links", name, a.path, maxLinks)
+	return nil, fmt.Errorf("%q in the archive %q needs more than %d links to resolve", name, a.path, maxLinks)
 }
 
 // readSmall reads a file of a few kilobytes.
@@ -292,7 +292,7 @@ func readSmall(in files, name string) ([]byte, error) {
 	}
 	defer f.Close()
 	if f.Size() > maxDocument {
-		return nil, fmt.Errorf("reading %q: has %d bytes, but the limit is %d", name, f.Size(), maxDocument)
+		return nil, fmt.Errorf("reading %q: is %d bytes, above the limit of %d", name, f.Size(), maxDocument)
 	}
 	data := make([]byte, f.Size())
 	_, err = io.ReadFull(f, data)

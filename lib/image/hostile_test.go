@@ -56,8 +56,8 @@ func TestHostileLayers(t *testing.T) {
 		"below a link to a file":       {[]mk.Entry{mk.File("f", ""), mk.Symlink("s", "f"), mk.File("s/x", "")}, `is below`},
 		"link to a whiteout":           {[]mk.Entry{mk.File(".wh.f", ""), mk.Link("l", ".wh.f")}, "hard link"},
 		"root is a file":               {[]mk.Entry{mk.File(".", "")}, "is the root, but not a directory"},
-		"long name":                    {[]mk.Entry{mk.File(strings.Repeat("n", 256), "")}, "256 bytes, but the limit is 255"},
-		"deep":                         {[]mk.Entry{mk.Dir(strings.Repeat("d/", 4097))}, "more than 4096 parts"},
+		"long name":                    {[]mk.Entry{mk.File(strings.Repeat("n", 256), "")}, "256 bytes, above the limit of 255"},
+		"deep":                         {[]mk.Entry{mk.Dir(strings.Repeat("d/", 4097))}, "more than 4096 names"},
 		"long target":                  {[]mk.Entry{mk.Symlink("f", strings.Repeat("t", 4097))}, "symlink with a target of 4097 bytes"},
 		"symlink with an empty target": {[]mk.Entry{mk.Symlink("f", "")}, "symlink with an empty target"},
 		"no type":                      {[]mk.Entry{with(func(h *tar.Header) { h.Typeflag = 'Z' })}, `entry "f": has the type 'Z'`},
@@ -92,7 +92,7 @@ func TestDepth(t *testing.T) {
 	for range 2 {
 		entries = append(entries, mk.Dir("s/"+deep), mk.Symlink("s", deep+"/"+deep))
 	}
-	if _, err := flattened(t, entries); err == nil || !strings.Contains(err.Error(), "the limit is 4096") {
+	if _, err := flattened(t, entries); err == nil || !strings.Contains(err.Error(), "the limit of 4096") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -148,9 +148,9 @@ func TestDamagedImages(t *testing.T) {
 		}, "content has the wrong digest"},
 		"a blob is short": {func(m manifest, _ config, b mk.Blobs) {
 			b[m.Layers[0].Digest] = b[m.Layers[0].Digest][:50]
-		}, "has 50 bytes, but its descriptor says"},
+		}, "is 50 bytes, but its descriptor specifies"},
 		"a blob is gone":     {func(m manifest, _ config, b mk.Blobs) { delete(b, m.Layers[1].Digest) }, "no such file"},
-		"a size is wrong":    {func(m manifest, _ config, _ mk.Blobs) { m.Layers[0].Size++ }, "bytes, but its descriptor says"},
+		"a size is wrong":    {func(m manifest, _ config, _ mk.Blobs) { m.Layers[0].Size++ }, "bytes, but its descriptor specifies"},
 		"a size is negative": {func(m manifest, _ config, _ mk.Blobs) { m.Layers[0].Size = -1 }, "is negative"},
 		"gzip is cut":        {func(m manifest, _ config, b mk.Blobs) { replace(m, b, 0, b[m.Layers[0].Digest][:60]) }, "unexpected EOF"},
 		"gzip, and more": {func(m manifest, _ config, b mk.Blobs) {
@@ -169,11 +169,11 @@ func TestDamagedImages(t *testing.T) {
 		}, "content has the wrong digest"},
 		"the config is large": {func(m manifest, c config, b mk.Blobs) {
 			m.Config = b.Add(m.Config.MediaType, append([]byte("{}"), make([]byte, maxDocument)...))
-		}, "but the limit is 4194304"},
+		}, "above the limit of 4194304"},
 		"the config has many elements": {func(m manifest, c config, b mk.Blobs) {
 			m.Config = b.Add(m.Config.MediaType, []byte(`{"history":[`+strings.Repeat("null,", maxCommas+1)+`null]}`))
-		}, "but the limit is 262144"},
-		"a size is huge":                 {func(m manifest, _ config, _ mk.Blobs) { m.Layers[0].Size = 1 << 60 }, "but the limit is 274877906944"},
+		}, "above the limit of 262144"},
+		"a size is huge":                 {func(m manifest, _ config, _ mk.Blobs) { m.Layers[0].Size = 1 << 60 }, "above the limit of 274877906944"},
 		"another system":                 {func(_ manifest, c config, _ mk.Blobs) { c.OS = "windows" }, `operating system "windows"`},
 		"an artifact":                    {func(m manifest, _ config, _ mk.Blobs) { m.Config.MediaType = "application/vnd.x+json" }, "an artifact, not an image"},
 		"a config of old Docker clients": {func(m manifest, _ config, _ mk.Blobs) { m.Config.MediaType = "application/octet-stream" }, ""},
@@ -333,8 +333,8 @@ func TestHostileDockerArchives(t *testing.T) {
 	}
 	config := encode(t, map[string]any{"architecture": "amd64", "os": "linux", "rootfs": map[string]any{"type": "layers", "diff_ids": ids}})
 	for want, manifest := range map[string]any{
-		"layers, but the limit is": []dockerImage{{Config: "many.json", Layers: names}},
-		"images, but the limit is": make([]dockerImage, maxManifests+1),
+		"layers, above the limit of": []dockerImage{{Config: "many.json", Layers: names}},
+		"images, above the limit of": make([]dockerImage, maxManifests+1),
 	} {
 		files := append(mk.DockerFiles(t, img),
 			mk.NamedFile{Name: "many.json", Data: config}, mk.NamedFile{Name: "manifest.json", Data: encode(t, manifest)})

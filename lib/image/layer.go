@@ -32,7 +32,7 @@ func newBudget(maxBytes int64) *budget {
 // unpacked subtracts n bytes of contents from the budget.
 func (b *budget) unpacked(n int64) error {
 	if b.bytes.Add(-n) < 0 {
-		return fmt.Errorf("all layers together contain more than %d bytes, the limit for an image", b.max)
+		return fmt.Errorf("all layers contain more than %d bytes in total, the limit for an image", b.max)
 	}
 	return nil
 }
@@ -40,7 +40,7 @@ func (b *budget) unpacked(n int64) error {
 // entry subtracts one entry from the budget. text is the number of bytes of its texts.
 func (b *budget) entry(text int) error {
 	if b.metadata.Add(-int64(entryCost+text)) < 0 {
-		return fmt.Errorf("the metadata of all layers together takes more than %d bytes", int64(maxMetadata))
+		return fmt.Errorf("the metadata of all layers is larger than %d bytes in total", int64(maxMetadata))
 	}
 	return nil
 }
@@ -48,7 +48,7 @@ func (b *budget) entry(text int) error {
 // sparse subtracts a sparse file from the budget, and from its layer's limit for sparse files.
 func (r *layerReader) sparse(size int64) error {
 	if r.holes += size; r.holes > times(freeSparse, r.blob.size()) {
-		return fmt.Errorf("is sparse and has %d bytes: the sparse files of this layer take more than %d bytes and %d times its size: leave it out of the image, or store it without holes",
+		return fmt.Errorf("is sparse with a size of %d bytes: the sparse files of this layer are larger than %d bytes and %d times the layer: leave this file out of the image, or store it without holes",
 			size, int64(freeSparse), maxRatio)
 	}
 	return r.budget.unpacked(size)
@@ -86,7 +86,7 @@ type layerReader struct {
 func (r *layerReader) readLayer(ctx context.Context, img *Image, index int) ([]entry, error) {
 	l := img.Layers[index]
 	if l.Descriptor.Size > r.budget.max {
-		return nil, fmt.Errorf("has %d bytes, but the limit is %d", l.Descriptor.Size, r.budget.max)
+		return nil, fmt.Errorf("is %d bytes, above the limit of %d", l.Descriptor.Size, r.budget.max)
 	}
 	in, err := img.fetch.Blob(ctx, l.Descriptor)
 	if err != nil {
@@ -173,7 +173,7 @@ func (r *layerReader) unpack(l Layer, random bool) error {
 		return err
 	}
 	if got := hash.sum(); got != l.DiffID {
-		return r.observer.fault("", fmt.Errorf("the tar has the diffID %q, but the config says %q", got, l.DiffID))
+		return r.observer.fault("", fmt.Errorf("the tar has the diffID %q, but the config lists %q", got, l.DiffID))
 	}
 	return nil
 }
@@ -352,7 +352,7 @@ func (r *layerReader) keep(in io.Reader, h *tar.Header, n *node, sparse bool) (e
 		got, err = r.spool.add(in)
 	}
 	if err == nil && got != h.Size {
-		err = fmt.Errorf("has %d bytes, but its header says %d", got, h.Size)
+		err = fmt.Errorf("is %d bytes, but its header specifies %d", got, h.Size)
 	}
 	return err
 }

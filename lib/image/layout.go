@@ -66,7 +66,7 @@ func (l layout) Manifest(_ context.Context, ref string) ([]byte, string, error) 
 		return nil, "", fmt.Errorf("contains several images: choose one of %s", quoted(names(picked)))
 	}
 	if len(picked) == 0 {
-		return nil, "", fmt.Errorf("contains no image %q, but %s", name, quoted(names(index.Manifests)))
+		return nil, "", fmt.Errorf("contains no image %q, only %s", name, quoted(names(index.Manifests)))
 	}
 	data, err := json.Marshal(v1.Index{
 		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: v1.MediaTypeImageIndex, Manifests: picked,

@@ -20,10 +20,10 @@ const mediaTypeNondistributed = "application/vnd.oci.image.layer.nondistributabl
 // checkDocument refuses JSON that would take too much memory.
 func checkDocument(data []byte) error {
 	if len(data) > maxDocument {
-		return fmt.Errorf("has %d bytes, but the limit is %d", len(data), maxDocument)
+		return fmt.Errorf("is %d bytes, above the limit of %d", len(data), maxDocument)
 	}
 	if n := bytes.Count(data, []byte{','}); n > maxCommas {
-		return fmt.Errorf("lists have %d elements, but the limit is %d", n, maxCommas)
+		return fmt.Errorf("contains lists with %d elements, above the limit of %d", n, maxCommas)
 	}
 	return nil
 }
@@ -51,7 +51,7 @@ func IsIndex(data []byte, mediaType string) (bool, error) {
 	said := mediaType
 	if probe.MediaType != "" {
 		if said != "" && said != probe.MediaType {
-			return false, fmt.Errorf("the manifest has the media type %q, but its descriptor says %q", probe.MediaType, said)
+			return false, fmt.Errorf("the manifest has the media type %q, but its descriptor specifies %q", probe.MediaType, said)
 		}
 		said = probe.MediaType
 	}
@@ -94,7 +94,7 @@ func parseAnyManifest(data []byte) (*v1.Manifest, error) {
 		return nil, fmt.Errorf("config: %w", err)
 	}
 	if len(m.Layers) > maxLayers {
-		return nil, fmt.Errorf("has %d layers, but the limit is %d", len(m.Layers), maxLayers)
+		return nil, fmt.Errorf("has %d layers, above the limit of %d", len(m.Layers), maxLayers)
 	}
 	for i, l := range m.Layers {
 		if err := oci.CheckDescriptor(l); err != nil {
@@ -149,7 +149,7 @@ func parseConfig(data []byte, img *Image, layers []v1.Descriptor) error {
 		return fmt.Errorf("reading the config: %w", err)
 	}
 	if c.OS != "" && c.OS != "linux" {
-		return fmt.Errorf("is for the operating system %q: want \"linux\"", c.OS)
+		return fmt.Errorf("is for the operating system %q: expected \"linux\"", c.OS)
 	}
 	if len(c.RootFS.DiffIDs) != len(layers) {
 		return fmt.Errorf("manifest has %d layers, but config has %d diff_ids", len(layers), len(c.RootFS.DiffIDs))
@@ -158,7 +158,7 @@ func parseConfig(data []byte, img *Image, layers []v1.Descriptor) error {
 	if c.Created != "" {
 		t, err := time.Parse(time.RFC3339Nano, c.Created)
 		if err != nil {
-			return fmt.Errorf("reading the config: created is %q: want a time such as 2006-01-02T15:04:05Z", c.Created)
+			return fmt.Errorf("reading the config: created is %q: expected a time such as 2006-01-02T15:04:05Z", c.Created)
 		}
 		if t.Year() > 1 { // Docker writes the year 1 for "unknown"
 			img.Created = &t

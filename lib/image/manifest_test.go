@@ -32,7 +32,7 @@ func TestIsIndex(t *testing.T) {
 		{`{"schemaVersion":1,"fsLayers":[]}`, "", "schema 1"},
 		{`{}`, "application/vnd.docker.distribution.manifest.v1+prettyjws", "schema 1"},
 		{`{"manifests":[],"layers":[]}`, v1.MediaTypeImageManifest, "also contains the fields of an index"},
-		{`{"mediaType":"` + v1.MediaTypeImageIndex + `"}`, v1.MediaTypeImageManifest, "but its descriptor says"},
+		{`{"mediaType":"` + v1.MediaTypeImageIndex + `"}`, v1.MediaTypeImageManifest, "but its descriptor specifies"},
 		{`{"mediaType":"text/plain"}`, "", `media type "text/plain"`},
 		{`[]`, "", "reading the manifest"},
 		{``, "", "reading the manifest"},
@@ -67,7 +67,7 @@ func TestHostileIndexes(t *testing.T) {
 		"indexes are nested":           {deep},
 		"more than 1024 manifests":     many,
 		"content has the wrong digest": {lying},
-		"but its descriptor says":      {index},
+		"but its descriptor specifies": {index},
 		"contains no image":            nil,
 	} {
 		path := mk.LayoutFiles(blobs, manifests...).WriteFolder(t)

@@ -38,7 +38,7 @@ func cleanName(name string) (string, error) {
 		clean = strings.Join(parts, "/")
 	}
 	if len(clean) >= format.MaxPath {
-		return "", fmt.Errorf("has %d bytes, but the limit is %d", len(clean), format.MaxPath-1)
+		return "", fmt.Errorf("is %d bytes, above the limit of %d", len(clean), format.MaxPath-1)
 	}
 	return clean, checkParts(clean)
 }
@@ -54,10 +54,10 @@ func checkParts(clean string) error {
 	depth := 0
 	for part := range strings.SplitSeq(clean, "/") {
 		if len(part) > format.MaxName {
-			return fmt.Errorf("has a part of %d bytes, but the limit is %d", len(part), format.MaxName)
+			return fmt.Errorf("has a name of %d bytes, above the limit of %d", len(part), format.MaxName)
 		}
 		if depth++; depth > format.MaxDepth {
-			return fmt.Errorf("has more than %d parts", format.MaxDepth)
+			return fmt.Errorf("has more than %d names", format.MaxDepth)
 		}
 	}
 	return nil

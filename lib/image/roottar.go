@@ -98,7 +98,7 @@ func (r *layerReader) rootEntry(h *tar.Header) error {
 	if h.Typeflag == tar.TypeXGlobalHeader {
 		for _, key := range slices.Sorted(maps.Keys(h.PAXRecords)) {
 			if !slices.Contains(globalRecords, key) {
-				return fmt.Errorf("is a global header that sets %q for all entries: unpack the tar, and give the directory", key)
+				return fmt.Errorf("is a global header that sets %q for all entries: unpack the tar, and use the directory", key)
 			}
 		}
 		return nil
@@ -109,7 +109,7 @@ func (r *layerReader) rootEntry(h *tar.Header) error {
 	}
 	for part := range strings.SplitSeq(clean, "/") {
 		if strings.HasPrefix(part, format.WhiteoutPrefix) {
-			return fmt.Errorf("has a name that begins with %q, which deletes a file in a layer: give the image, not one of its layers", format.WhiteoutPrefix)
+			return fmt.Errorf("has a name that begins with %q, which deletes a file in a layer: use the image, not one of its layers", format.WhiteoutPrefix)
 		}
 	}
 	return addACLs(h)

@@ -101,10 +101,10 @@ func TestFlattenTarRefuses(t *testing.T) {
 		"link to nothing":  {[]mk.Entry{mk.Link("f", "g")}, "which does not exist"},
 		"OCI archive":      {[]mk.Entry{mk.File("oci-layout", ""), mk.File("index.json", ""), mk.Dir("blobs/")}, "use oci-archive:FILE"},
 		"docker archive":   {[]mk.Entry{mk.File("manifest.json", "[]"), mk.Dir("0123/")}, "use docker-archive:FILE"},
-		"ACL of a name":    {[]mk.Entry{acl("user::rw-\nuser:nobody:r--\ngroup::r--\nmask::r--\nother::r--\n")}, `names "nobody" without a number`},
+		"ACL of a name":    {[]mk.Entry{acl("user::rw-\nuser:nobody:r--\ngroup::r--\nmask::r--\nother::r--\n")}, `contains the name "nobody" without a numeric ID`},
 		"ACL of nothing":   {[]mk.Entry{acl("what")}, `entry "what" is not an ACL`},
 		"ACL of letters":   {[]mk.Entry{acl("user:1:rwy")}, "is not an ACL"},
-		"ACL of no ID":     {[]mk.Entry{acl("user:4294967295:r")}, "without a number"},
+		"ACL of no ID":     {[]mk.Entry{acl("user:4294967295:r")}, "without a numeric ID"},
 	} {
 		if _, err := rootTarOf(t, mk.Tar(t, test.entries...), FlattenOptions{}); err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: got %v, want %q", name, err, test.want)
@@ -156,7 +156,7 @@ func TestFlattenTarBounds(t *testing.T) {
 		t.Errorf("bytes: %v", err)
 	}
 	holes := oldGNUSparse("s", freeSparse+1<<30, []int64{0, 5}, "01234")
-	if _, err := rootTarOf(t, holes, FlattenOptions{}); err == nil || !strings.Contains(err.Error(), "is sparse and has") {
+	if _, err := rootTarOf(t, holes, FlattenOptions{}); err == nil || !strings.Contains(err.Error(), "is sparse with a size of") {
 		t.Errorf("holes: %v", err)
 	}
 	if _, err := rootTarOf(t, []byte("no tar at all"), FlattenOptions{}); err == nil || !strings.Contains(err.Error(), "reading the tar") {

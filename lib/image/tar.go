@@ -91,7 +91,7 @@ func parseMetadata(h *tar.Header) (*node, error) {
 	// The largest ID means "no ID" in system calls.
 	for _, id := range []int{h.Uid, h.Gid} {
 		if id < 0 || int64(id) >= math.MaxUint32 {
-			return nil, fmt.Errorf("has the owner %d:%d, which is out of range: want 0 to %d", h.Uid, h.Gid, uint32(math.MaxUint32-1))
+			return nil, fmt.Errorf("has the owner %d:%d, which is out of range: expected 0 to %d", h.Uid, h.Gid, uint32(math.MaxUint32-1))
 		}
 	}
 	n := &node{mode: uint32(h.Mode & 0o7777), uid: uint32(h.Uid), gid: uint32(h.Gid)}
@@ -113,10 +113,10 @@ func (n *node) setXattrs(records map[string]string) error {
 			continue
 		}
 		if name == "" || len(name) > format.MaxXattrName {
-			return fmt.Errorf("has an xattr with a name of %d bytes: want 1 to %d", len(name), format.MaxXattrName)
+			return fmt.Errorf("has an xattr with a name of %d bytes: expected 1 to %d", len(name), format.MaxXattrName)
 		}
 		if len(value) > format.MaxXattrValue {
-			return fmt.Errorf("has an xattr %q of %d bytes, but the limit is %d", name, len(value), format.MaxXattrValue)
+			return fmt.Errorf("has an xattr %q of %d bytes, above the limit of %d", name, len(value), format.MaxXattrValue)
 		}
 		list := &n.extra().xattrs
 		if len(*list) == format.MaxXattrs {
@@ -140,7 +140,7 @@ func (n *node) setTarget(target string) error {
 	case target == "":
 		return errors.New("is a symlink with an empty target")
 	case len(target) > format.MaxTarget:
-		return fmt.Errorf("is a symlink with a target of %d bytes, but the limit is %d", len(target), format.MaxTarget)
+		return fmt.Errorf("is a symlink with a target of %d bytes, above the limit of %d", len(target), format.MaxTarget)
 	case strings.IndexByte(target, 0) >= 0:
 		return errors.New("is a symlink whose target contains a NUL")
 	}
@@ -154,7 +154,7 @@ const maxMinor = 1<<21 - 1
 
 func (n *node) setDevice(major, minor int64) error {
 	if major < 0 || major > maxMinor || minor < 0 || minor > maxMinor {
-		return fmt.Errorf("is a device whose numbers %d:%d are out of range: want 0 to %d", major, minor, maxMinor)
+		return fmt.Errorf("is a device whose numbers %d:%d are out of range: expected 0 to %d", major, minor, maxMinor)
 	}
 	m := n.extra()
 	m.major, m.minor = uint32(major), uint32(minor)

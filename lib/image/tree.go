@@ -322,7 +322,7 @@ func (t *Tree) seal(most int64) error {
 			}
 		}
 		if left -= int64(path) + n.texts(left); left < 0 {
-			return fmt.Errorf("names and xattrs take more than %d bytes: this looks like an attack", most)
+			return fmt.Errorf("names and xattrs are larger than %d bytes in total: this looks like an attack", most)
 		}
 		if !n.isDir() {
 			return nil

@@ -140,7 +140,7 @@ func (v *verified) Read(p []byte) (int, error) {
 }
 
 func (v *verified) wrongSize() error {
-	return fmt.Errorf("has %d bytes, but its descriptor says %d", v.read.Load(), v.want.Size)
+	return fmt.Errorf("is %d bytes, but its descriptor specifies %d", v.read.Load(), v.want.Size)
 }
 
 // finish reads the rest and checks the size and the digest.
@@ -172,7 +172,7 @@ func (v *verified) size() int64 { return max(v.want.Size, v.read.Load()) }
 // readVerified reads a small blob into memory.
 func readVerified(ctx context.Context, in io.Reader, want v1.Descriptor, limit int64) ([]byte, error) {
 	if want.Size > limit {
-		return nil, fmt.Errorf("has %d bytes, but the limit is %d", want.Size, limit)
+		return nil, fmt.Errorf("is %d bytes, above the limit of %d", want.Size, limit)
 	}
 	v, err := newVerified(ctx, in, want)
 	if err != nil {

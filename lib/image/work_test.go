@@ -59,7 +59,7 @@ func TestNames(t *testing.T) {
 		deep = append(deep, mk.File(fmt.Sprintf("%s%d", strings.Repeat("s/", 15), i), ""))
 	}
 	for name, entries := range map[string][]mk.Entry{"xattrs of links": links, "behind a symlink": deep} {
-		if _, err := flattened(t, entries); err == nil || !strings.Contains(err.Error(), "names and xattrs take more than") {
+		if _, err := flattened(t, entries); err == nil || !strings.Contains(err.Error(), "names and xattrs are larger than") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -165,7 +165,7 @@ func (in *Image) Find(name string) (int, error) {
 			continue
 		}
 		if found >= 0 {
-			return 0, fmt.Errorf("layer %q is ambiguous, because layers %d and %d match: give more of the digest", name, found, i)
+			return 0, fmt.Errorf("layer %q is ambiguous, because layers %d and %d match: use a longer prefix of the digest", name, found, i)
 		}
 		found = i
 	}

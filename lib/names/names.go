@@ -60,7 +60,7 @@ func Image(name string) (image.Location, error) {
 	if meant := Guess(src.Path); meant != "" && src.IsDirectory() {
 		return src, fmt.Errorf("source %q is not an image: did you mean %s?", name, quote.Shell(meant))
 	}
-	return src, fmt.Errorf("source %q is not an image: want %s", name, Or(transport.Forms((*image.Transport).IsImage)))
+	return src, fmt.Errorf("source %q is not an image: expected %s", name, Or(transport.Forms((*image.Transport).IsImage)))
 }
 
 // Or joins words into a list of alternatives for a sentence.

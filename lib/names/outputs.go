@@ -88,7 +88,7 @@ func (o Output) name(tag string) (string, error) {
 		return "", err
 	}
 	if o.Syntax != image.RefOnly && o.Ref != "" && o.Ref != tag {
-		return "", fmt.Errorf("-o names the image %q, but --tag names the image %q: use only one of the two options", o.Ref, tag)
+		return "", fmt.Errorf("-o specifies the image name %q, but --tag specifies %q: use only one of the two options", o.Ref, tag)
 	}
 	return tag, nil
 }
@@ -100,7 +100,7 @@ func checkDistinct(outputs []Output) error {
 	for _, o := range outputs {
 		place := o.realPlace()
 		if before, twice := at[place]; twice {
-			return fmt.Errorf("-o %q and -o %q are the same output: use --tag to give the image more names", before, o)
+			return fmt.Errorf("-o %q and -o %q are the same output: use --tag to add names to the image", before, o)
 		}
 		at[place] = o
 	}

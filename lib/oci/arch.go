@@ -38,7 +38,7 @@ func ParseArch(s string) (arch, variant string, err error) {
 	arch, variant, found := strings.Cut(name, "/")
 	variants, ok := archNames[arch]
 	if !ok {
-		return "", "", fmt.Errorf("unknown architecture %q: want one of %s, or a usual alias", s, strings.Join(sortedKeys(archNames), ", "))
+		return "", "", fmt.Errorf("unknown architecture %q: expected one of %s, or a common alias", s, strings.Join(sortedKeys(archNames), ", "))
 	}
 	if found && !slices.Contains(variants, variant) {
 		return "", "", fmt.Errorf("unknown variant %q in architecture %q", variant, s)

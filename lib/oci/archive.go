@@ -97,9 +97,9 @@ func createArchive(path string, opt Options) (*Archive, error) {
 	}
 	switch {
 	case old != nil && old.IsDir():
-		return nil, fmt.Errorf("is a directory: give a file, or use oci:%s for a layout", path)
+		return nil, fmt.Errorf("is a directory: use a file, or use oci:%s for a layout", path)
 	case strings.HasSuffix(path, "/"):
-		return nil, errors.New("ends with a slash, but no such directory exists: give a file")
+		return nil, errors.New("ends with a slash, but no such directory exists: use a file")
 	case old != nil && (opened || !old.Mode().IsRegular()):
 		return openArchive(path, target, old, opt)
 	}
@@ -123,7 +123,7 @@ func createArchive(path string, opt Options) (*Archive, error) {
 // openArchive opens the existing file at target for writing. path is the user's name for this file.
 func openArchive(path, target string, old os.FileInfo, opt Options) (*Archive, error) {
 	if opt.Readable {
-		return nil, errors.New("not a regular file, so the image cannot be verified: give a regular file")
+		return nil, errors.New("not a regular file, so the image cannot be verified: use a regular file")
 	}
 	flags := os.O_WRONLY
 	if old.Mode().IsRegular() {

@@ -131,7 +131,7 @@ func sameWorkingDir(keys map[string]json.RawMessage) error {
 	if a, ok := a.(string); ok && any(a) == b {
 		return nil
 	}
-	return fmt.Errorf("keys %q (%s) and %q (%s) differ: give one", "WorkingDir", full, workDir, keys[workDir])
+	return fmt.Errorf("keys %q (%s) and %q (%s) differ: remove one of them", "WorkingDir", full, workDir, keys[workDir])
 }
 
 // checkKind returns the value of a known key. In a set, it replaces nulls that the schema does not
@@ -164,7 +164,7 @@ func checkKind(key string, k kind, value json.RawMessage) (json.RawMessage, erro
 		value, err = objectMap(value)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("key %q is %s: want %v", key, excerpt(value), k)
+		return nil, fmt.Errorf("key %q is %s: expected %v", key, excerpt(value), k)
 	}
 	return value, nil
 }
@@ -206,7 +206,7 @@ func CheckEnv(data json.RawMessage) (faults, notes []error) {
 		return nil, nil // the check of its type reports the error
 	}
 	for i, pair := range env {
-		err := fmt.Errorf("Env[%d] is %q: want NAME=VALUE", i, pair) //nolint:staticcheck // the field's name
+		err := fmt.Errorf("Env[%d] is %q: expected NAME=VALUE", i, pair) //nolint:staticcheck // the field's name
 		switch strings.Index(pair, "=") {
 		case -1:
 			notes = append(notes, err)

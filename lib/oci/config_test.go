@@ -157,11 +157,11 @@ func TestParseConfigErrors(t *testing.T) {
 		{"nothing", " \n", "empty"},
 		{"no array", `[]`, "array of 0 images"},
 		{"two images", `[{"Config":{}},{"Config":{}}]`, "array of 2 images"},
-		{"null", `null`, "unknown shape"},
-		{"text", `"x"`, "unknown shape"},
-		{"array in an array", `[[{}]]`, "unknown shape"},
-		{"null in an array", `[null]`, "unknown shape"},
-		{"no known key", `{"foo":1}`, `unknown shape, with the keys "foo"`},
+		{"null", `null`, "unknown format"},
+		{"text", `"x"`, "unknown format"},
+		{"array in an array", `[[{}]]`, "unknown format"},
+		{"null in an array", `[null]`, "unknown format"},
+		{"no known key", `{"foo":1}`, `unknown format with the keys "foo"`},
 		{"trailing data", `{"Env":[]} {}`, "line 1: invalid character"},
 		{"cut off", "{\n\"Env\":[", "line 2: unexpected end"},
 		{"not UTF-8", "{\"User\":\"\xff\"}", "not UTF-8"},
@@ -171,25 +171,25 @@ func TestParseConfigErrors(t *testing.T) {
 		{"case", `{"Env":[],"cmd":["a"]}`, `unknown key "cmd": use "Cmd"`},
 		{"case, alone", `{"ENV":[]}`, `unknown key "ENV": use "Env"`},
 		{"case of WorkDir", `{"User":"","workdir":"/"}`, `use "WorkDir"`},
-		{"Env a string", `{"Env":"A=b"}`, `key "Env" is "A=b": want an array of strings`},
+		{"Env a string", `{"Env":"A=b"}`, `key "Env" is "A=b": expected an array of strings`},
 		{"Env with null", `{"Env":[null]}`, `key "Env" is [null]`},
 		{"Cmd a string", `{"Config":{"Cmd":"/bin/sh"}}`, `in "Config": key "Cmd" is "/bin/sh"`},
-		{"User a number", `{"User":1000}`, `key "User" is 1000: want a string`},
-		{"Labels a list", `{"Labels":["a=b"]}`, `key "Labels" is ["a=b"]: want an object of strings`},
+		{"User a number", `{"User":1000}`, `key "User" is 1000: expected a string`},
+		{"Labels a list", `{"Labels":["a=b"]}`, `key "Labels" is ["a=b"]: expected an object of strings`},
 		{"Label a number", `{"Labels":{"a":1}}`, `key "Labels"`},
 		{"ExposedPorts a list", `{"ExposedPorts":["80/tcp"]}`, `key "ExposedPorts"`},
 		{"Volumes of strings", `{"Volumes":{"/a":"b"}}`, `key "Volumes"`},
 		{"StopTimeout a string", `{"StopTimeout":"3"}`, `key "StopTimeout"`},
-		{"Tty a string", `{"Tty":"true"}`, `key "Tty" is "true": want true or false`},
-		{"Healthcheck a list", `{"Config":{},"Healthcheck":[]}`, `key "Healthcheck" is []: want an object`},
-		{"WorkDir differs", `{"WorkDir":"/a","WorkingDir":"/b"}`, "differ: give one"},
+		{"Tty a string", `{"Tty":"true"}`, `key "Tty" is "true": expected true or false`},
+		{"Healthcheck a list", `{"Config":{},"Healthcheck":[]}`, `key "Healthcheck" is []: expected an object`},
+		{"WorkDir differs", `{"WorkDir":"/a","WorkingDir":"/b"}`, "differ: remove one of them"},
 		{"WorkDir a number", `{"WorkDir":1}`, `key "WorkDir" is 1`},
-		{"Config a string", `{"Config":"x"}`, `key "Config" is "x": want an object`},
+		{"Config a string", `{"Config":"x"}`, `key "Config" is "x": expected an object`},
 		{"execution key in an image config", `{"architecture":"amd64","Env":[]}`, "cannot be in one object"},
 		{"execution key beside Config", `{"Config":{},"Env":[]}`, "cannot be in one object"},
 		{"inspect key beside Env", `{"Env":[],"Architecture":"amd64"}`, "cannot be in one object"},
 		{"both cases of config", `{"Config":{},"config":{}}`, "cannot be in one object"},
-		{"inspect without Config", `{"Id":"x","Architecture":"amd64","Os":"linux"}`, "unknown shape"},
+		{"inspect without Config", `{"Id":"x","Architecture":"amd64","Os":"linux"}`, "unknown format"},
 		{"other system", `{"architecture":"amd64","os":"windows"}`, `operating system "windows"`},
 		{"bad time", `{"Config":{},"Created":"yesterday"}`, `key "Created" is "yesterday"`},
 		{"time a number", `{"config":{},"created":1}`, `key "created" is 1`},
@@ -207,11 +207,11 @@ func TestParseConfigErrors(t *testing.T) {
 // All faults are reported at once, for any shape.
 func TestParseConfigFaults(t *testing.T) {
 	for doc, want := range map[string]string{
-		`{"Cmd":"sh","Env":5,"user":"u"}`: "3 faults\n  key \"Cmd\" is \"sh\": want an array of strings\n  key \"Env\" is 5: want an array of strings\n" +
+		`{"Cmd":"sh","Env":5,"user":"u"}`: "3 faults\n  key \"Cmd\" is \"sh\": expected an array of strings\n  key \"Env\" is 5: expected an array of strings\n" +
 			"  unknown key \"user\": use \"User\"",
-		`{"os":"plan9","author":1,"created":"now","config":{"Cmd":"sh","Env":5}}`: "5 faults\n  key \"author\" is 1: want a string\n" +
-			"  key \"created\" is \"now\": want a time such as 2006-01-02T15:04:05Z\n  the image is for the operating system \"plan9\": want \"linux\"\n" +
-			"  in \"config\": key \"Cmd\" is \"sh\": want an array of strings\n  in \"config\": key \"Env\" is 5: want an array of strings",
+		`{"os":"plan9","author":1,"created":"now","config":{"Cmd":"sh","Env":5}}`: "5 faults\n  key \"author\" is 1: expected a string\n" +
+			"  key \"created\" is \"now\": expected a time such as 2006-01-02T15:04:05Z\n  the image is for the operating system \"plan9\": expected \"linux\"\n" +
+			"  in \"config\": key \"Cmd\" is \"sh\": expected an array of strings\n  in \"config\": key \"Env\" is 5: expected an array of strings",
 	} {
 		if _, err := ParseConfig([]byte(doc)); err == nil || err.Error() != "reading image config: "+want {
 			t.Errorf("%s: got %v", doc, err)
@@ -229,8 +229,8 @@ func TestEditLabels(t *testing.T) {
 		{[]string{"c=x=y", "a-", "d="}, map[string]string{"b-": "2", "c": "x=y", "d": ""}, ""},
 		{[]string{"c=x", "-", "d-=e-"}, map[string]string{"d-": "e-"}, ""},
 		{[]string{"b--", "none-"}, map[string]string{"a": "1"}, ""},
-		{[]string{"c=1", "plain"}, nil, `label "plain" is not an edit`},
-		{[]string{""}, nil, `label "" is not an edit`},
+		{[]string{"c=1", "plain"}, nil, `label "plain" is invalid`},
+		{[]string{""}, nil, `label "" is invalid`},
 		{[]string{"=x"}, nil, `label "=x" has no key`},
 		{[]string{"k=\xff"}, nil, `is not UTF-8`},
 	} {

@@ -118,7 +118,7 @@ var (
 	errNotFinished = errors.New("the image is not finished")
 	errDiscarded   = errors.New("destination is discarded")
 	errBlobDone    = errors.New("blob is already finished")
-	errTooLong     = errors.New("more bytes than announced")
+	errTooLong     = errors.New("more bytes than expected")
 )
 
 // ErrDigest means that the bytes written do not have the descriptor's digest.

@@ -113,10 +113,10 @@ func TestBlobErrors(t *testing.T) {
 		want  string
 	}{
 		"short":            {good, text("on"), "1 of 3 bytes are missing"},
-		"long":             {good, text("onee"), "more bytes than announced"},
+		"long":             {good, text("onee"), "more bytes than expected"},
 		"other bytes":      {good, text("0ne"), "content has the wrong digest"},
 		"failing":          {good, func(io.Writer) error { return boom }, "boom"},
-		"error lost":       {good, func(w io.Writer) error { w.Write(make([]byte, 9)); return nil }, "more bytes than announced"},
+		"error lost":       {good, func(w io.Writer) error { w.Write(make([]byte, 9)); return nil }, "more bytes than expected"},
 		"bad digest":       {v1.Descriptor{Digest: "sha256:../x"}, text(""), `digest "sha256:../x"`},
 		"negative size":    {v1.Descriptor{Digest: good.Digest, Size: -1}, text(""), "is negative"},
 		"empty blob, long": {descriptor(""), text("x"), "more bytes"},

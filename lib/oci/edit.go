@@ -37,7 +37,7 @@ func edit(old map[string]string, what string, edits []string) (map[string]string
 		case !utf8.ValidString(e):
 			return nil, fmt.Errorf("%s %q is not UTF-8", what, e)
 		case set && key == "":
-			return nil, fmt.Errorf("%s %q has no key: want KEY=VALUE, KEY- or -", what, e)
+			return nil, fmt.Errorf("%s %q has no key: expected KEY=VALUE, KEY- or -", what, e)
 		case set:
 			m[key] = value
 		case e == "-":
@@ -45,7 +45,7 @@ func edit(old map[string]string, what string, edits []string) (map[string]string
 		case strings.HasSuffix(e, "-"):
 			delete(m, strings.TrimSuffix(e, "-"))
 		default:
-			return nil, fmt.Errorf("%s %q is not an edit: want KEY=VALUE, KEY- or -", what, e)
+			return nil, fmt.Errorf("%s %q is invalid: expected KEY=VALUE, KEY- or -", what, e)
 		}
 	}
 	return m, nil

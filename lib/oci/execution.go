@@ -144,7 +144,7 @@ func editEnv(exec map[string]json.RawMessage, edits []string) error {
 		case e == "-":
 			env = []string{}
 		case set && name == "" || !set && !strings.HasSuffix(e, "-"):
-			return fmt.Errorf("--env %q is not an edit: want NAME=VALUE, NAME- or -", e)
+			return fmt.Errorf("--env %q is invalid: expected NAME=VALUE, NAME- or -", e)
 		case !set:
 			env = slices.DeleteFunc(env, is(strings.TrimSuffix(e, "-")))
 		default:

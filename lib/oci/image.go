@@ -116,7 +116,7 @@ func (l *Layer) check() error {
 		return fmt.Errorf("diffID %q: %w", l.DiffID, err)
 	}
 	if l.History.EmptyLayer {
-		return errors.New("history entry says that the layer is empty")
+		return errors.New("the history entry is marked as an empty layer")
 	}
 	for _, text := range []string{l.History.CreatedBy, l.History.Author, l.History.Comment} {
 		if !utf8.ValidString(text) {
@@ -144,7 +144,7 @@ func checkDescriptor(d v1.Descriptor) error {
 		return err
 	}
 	if d.Digest.Algorithm() != digest.SHA256 {
-		return fmt.Errorf("digest %q: want sha256", d.Digest)
+		return fmt.Errorf("digest %q: expected sha256", d.Digest)
 	}
 	return nil
 }

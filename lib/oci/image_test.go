@@ -96,7 +96,7 @@ func TestBuildErrors(t *testing.T) {
 		"no diffID":        {func(i *Image) { i.Layers[0].DiffID = "" }, "layer 0: diffID"},
 		"size":             {func(i *Image) { i.Layers[0].Descriptor.Size = -1 }, "is negative"},
 		"no media type":    {func(i *Image) { i.Layers[0].Descriptor.MediaType = "" }, "no media type"},
-		"empty layer":      {func(i *Image) { i.Layers[0].History.EmptyLayer = true }, "layer is empty"},
+		"empty layer":      {func(i *Image) { i.Layers[0].History.EmptyLayer = true }, "an empty layer"},
 		"comment":          {func(i *Image) { i.Layers[0].History.Comment = "\xff" }, "not UTF-8"},
 		"annotation":       {func(i *Image) { i.Layers[0].Descriptor.Annotations["a"] = "\xff" }, "not UTF-8"},
 		"annotation key":   {func(i *Image) { i.Config.Annotations[""] = "x" }, "has no key"},

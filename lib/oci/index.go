@@ -33,7 +33,7 @@ func checkLayout(dir, ref string) error {
 			if _, err := os.Lstat(filepath.Join(dir, v1.ImageLayoutFile)); err == nil {
 				continue // a layout can contain other files
 			}
-			return fmt.Errorf("contains %q, but is not an OCI layout: give a new or an empty directory", name)
+			return fmt.Errorf("contains %q, but is not an OCI layout: use a new or empty directory", name)
 		}
 	}
 	if err := checkLayoutFile(dir); err != nil {
@@ -61,7 +61,7 @@ func CheckLayoutFile(data []byte) error {
 		return fmt.Errorf("reading %q: %w", v1.ImageLayoutFile, err)
 	}
 	if layout.Version != v1.ImageLayoutVersion {
-		return fmt.Errorf("layout version is %q: want %q", layout.Version, v1.ImageLayoutVersion)
+		return fmt.Errorf("layout version is %q: expected %q", layout.Version, v1.ImageLayoutVersion)
 	}
 	return nil
 }
@@ -80,7 +80,7 @@ func readDocument(path string) ([]byte, error) {
 	case err != nil:
 		return nil, err
 	case info.Size() > MaxDocument:
-		return nil, fmt.Errorf("reading %q: has %d bytes, but the limit is %d", filepath.Base(path), info.Size(), MaxDocument)
+		return nil, fmt.Errorf("reading %q: is %d bytes, above the limit of %d", filepath.Base(path), info.Size(), MaxDocument)
 	}
 	return io.ReadAll(io.LimitReader(f, MaxDocument))
 }

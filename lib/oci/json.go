@@ -22,7 +22,7 @@ func CheckJSON(data []byte) error {
 		return errors.New("not UTF-8")
 	}
 	if len(bytes.TrimSpace(data)) == 0 {
-		return errors.New("empty: want JSON")
+		return errors.New("is empty: expected JSON")
 	}
 	if err := json.Unmarshal(data, new(json.RawMessage)); err != nil { // limits the nesting depth and refuses trailing data
 		return syntaxError(data, err)

@@ -183,7 +183,7 @@ func TestLayoutRefused(t *testing.T) {
 	}
 	for name, damage := range map[string]func(index string) error{
 		"not a regular file": func(index string) error { return syscall.Mkfifo(index, 0o600) },
-		"bytes, but the limit is": func(index string) error {
+		"bytes, above the limit of": func(index string) error {
 			return errors.Join(os.WriteFile(index, nil, 0o600), os.Truncate(index, 1<<40))
 		},
 	} {

@@ -30,11 +30,11 @@ func CheckTag(s string) error {
 		return fmt.Errorf("image name is empty")
 	}
 	if strings.Contains(s, "@") {
-		return fmt.Errorf("image name %q contains a digest, which is known only when the image is finished: give NAME[:TAG]", s)
+		return fmt.Errorf("image name %q contains a digest, which is known only when the image is finished: use NAME[:TAG]", s)
 	}
 	name, tag, ok := cutTag(s)
 	if ok && !tagForm.MatchString(tag) {
-		return fmt.Errorf("image name %q has the tag %q: want letters, digits, _ . -, at most 128, not beginning with . or -", s, tag)
+		return fmt.Errorf("image name %q has the tag %q: a tag consists of at most 128 letters, digits, _ . and -, and does not begin with . or -", s, tag)
 	}
 	if len(name) > maxName {
 		return fmt.Errorf("image name %q is longer than %d bytes", s, maxName)
@@ -46,7 +46,7 @@ func CheckTag(s string) error {
 		case strings.ToLower(component) != component:
 			return fmt.Errorf("image name %q contains upper-case letters in %q, which are allowed only in a tag", s, component)
 		default:
-			return fmt.Errorf("image name %q has the part %q: want lower-case letters and digits, joined by . _ or -", s, component)
+			return fmt.Errorf("image name %q has the part %q: must be lower-case letters and digits, joined by . _ or -", s, component)
 		}
 	}
 	return nil
@@ -57,7 +57,7 @@ func CheckRefName(s string) error {
 	if refNameForm.MatchString(s) || CheckTag(s) == nil {
 		return nil
 	}
-	return fmt.Errorf("invalid reference %q: want a name such as app:1 or localhost/app:1", s)
+	return fmt.Errorf("invalid reference %q: expected a name such as app:1 or localhost/app:1", s)
 }
 
 // checkNames checks that these names are valid for an image. ref can be empty.

@@ -40,7 +40,7 @@ var (
 	}
 )
 
-const wantShapes = "want an execution config, a whole image config, or the output of podman or docker inspect"
+const expectedShapes = "expected an execution config, a whole image config, or the output of podman or docker inspect"
 
 // ParseConfig reads an image config with one of these structures:
 //
@@ -88,7 +88,7 @@ func oneObject(data []byte) (map[string]json.RawMessage, error) {
 	raw := json.RawMessage(data)
 	if list, ok := value.([]any); ok {
 		if len(list) != 1 {
-			return nil, fmt.Errorf("array of %d images: want one", len(list))
+			return nil, fmt.Errorf("is an array of %d images: expected one image", len(list))
 		}
 		var elements []json.RawMessage
 		if err := json.Unmarshal(data, &elements); err != nil {
@@ -97,7 +97,7 @@ func oneObject(data []byte) (map[string]json.RawMessage, error) {
 		raw, value = elements[0], list[0]
 	}
 	if _, ok := value.(map[string]any); !ok {
-		return nil, fmt.Errorf("unknown shape: %s", wantShapes)
+		return nil, fmt.Errorf("unknown format: %s", expectedShapes)
 	}
 	var object map[string]json.RawMessage
 	return object, json.Unmarshal(raw, &object)
@@ -122,7 +122,7 @@ func shapeOf(object map[string]json.RawMessage) (shape, error) {
 	for _, f := range foreign {
 		podman := isInspect && (f.key == "RepoTags" || f.key == "Layers")
 		if has(f.key) && !podman {
-			return 0, fmt.Errorf("key %q shows that this is %s", f.key, f.is)
+			return 0, fmt.Errorf("key %q identifies this as %s", f.key, f.is)
 		}
 	}
 	switch {
@@ -141,7 +141,7 @@ func shapeOf(object map[string]json.RawMessage) (shape, error) {
 			return 0, err
 		}
 	}
-	return 0, fmt.Errorf("unknown shape, with the keys %s: %s", quoteSome(sortedKeys(object)), wantShapes)
+	return 0, fmt.Errorf("unknown format with the keys %s: %s", quoteSome(sortedKeys(object)), expectedShapes)
 }
 
 // mixed returns the error for an object that contains keys of two structures.
@@ -149,7 +149,7 @@ func mixed(key string, others []string) error {
 	if len(others) == 0 {
 		return nil
 	}
-	return fmt.Errorf("unknown shape: keys %q and %q cannot be in one object: %s", key, others[0], wantShapes)
+	return fmt.Errorf("unknown format: keys %q and %q cannot be in one object: %s", key, others[0], expectedShapes)
 }
 
 // common returns the keys of object that are in known, sorted.
@@ -203,7 +203,7 @@ func (c *Config) fromFields(object map[string]json.RawMessage, names fields) err
 	get := func(key string, into any, want string) error {
 		if value := object[key]; !isNull(value) {
 			if err := json.Unmarshal(value, into); err != nil {
-				return fmt.Errorf("key %q is %s: want %s", key, excerpt(value), want)
+				return fmt.Errorf("key %q is %s: expected %s", key, excerpt(value), want)
 			}
 		}
 		return nil
@@ -235,7 +235,7 @@ func (c *Config) setConfigOf(object map[string]json.RawMessage, names fields) er
 	exec := map[string]json.RawMessage{}
 	if value := object[key]; !isNull(value) {
 		if err := json.Unmarshal(value, &exec); err != nil {
-			return fmt.Errorf("key %q is %s: want an object", key, excerpt(value))
+			return fmt.Errorf("key %q is %s: expected an object", key, excerpt(value))
 		}
 	}
 	var wrong faults
@@ -263,7 +263,7 @@ func (c *Config) dropBuildStep() {
 // setPlatform checks the config's platform.
 func (c *Config) setPlatform(arch string) error {
 	if c.Platform.OS != "" && c.Platform.OS != "linux" {
-		return fmt.Errorf("the image is for the operating system %q: want \"linux\"", c.Platform.OS)
+		return fmt.Errorf("the image is for the operating system %q: expected \"linux\"", c.Platform.OS)
 	}
 	c.Platform.Architecture = arch // an unknown name is kept
 	if name, variant, err := ParseArch(arch); err == nil {
@@ -283,7 +283,7 @@ func parseCreated(key, text string) (*time.Time, error) {
 	}
 	t, err := time.Parse(time.RFC3339Nano, text)
 	if err != nil {
-		return nil, fmt.Errorf("key %q is %q: want a time such as 2006-01-02T15:04:05Z", key, text)
+		return nil, fmt.Errorf("key %q is %q: expected a time such as 2006-01-02T15:04:05Z", key, text)
 	}
 	if t = t.UTC(); t.Year() <= 1 {
 		return nil, nil

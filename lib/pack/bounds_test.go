@@ -39,7 +39,7 @@ func TestBounds(t *testing.T) {
 	}{
 		{"deep paths without their directories", 1000, func(i int) format.Record {
 			return file(fmt.Sprintf("/%04d%s", i, deep), "a")
-		}, `the directories without records take more than 536870912 bytes`, false},
+		}, `the records of missing parent directories are larger than 536870912 bytes`, false},
 		{"components", 2, func(i int) format.Record {
 			if i == 1 {
 				return file("/f", "one more")
@@ -49,7 +49,7 @@ func TestBounds(t *testing.T) {
 				names[n] = fmt.Sprintf("c%07d", n)
 			}
 			return dir("/d", names...)
-		}, "the files have 1048577 components, but the limit is 1048576", true},
+		}, "the files have 1048577 components, above the limit of 1048576", true},
 		{"bytes", 5, func(i int) format.Record {
 			return with(file(fmt.Sprint("/", i), "a"), func(f *format.File) { f.Size = format.MaxInt })
 		}, `the files up to "/4" have more than 36028797018963968 bytes in total`, false},

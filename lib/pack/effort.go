@@ -55,6 +55,6 @@ func (e *effort) err() error {
 	if e.path == "" {
 		return nil
 	}
-	return fmt.Errorf("packing the files below %.200q: too many components contain deeply nested files, and each component repeats their parent directories, which takes more than %d times the size of the stream; "+
+	return fmt.Errorf("packing the files below %.200q: too many components contain deeply nested files, and each component repeats their parent directories, which are larger than %d times the stream: "+
 		"assign these files to fewer components, with --repos or --map of chunkah-assign", e.path, effortTimes)
 }

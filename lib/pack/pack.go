@@ -126,7 +126,7 @@ func Run(ctx context.Context, in format.Source, out format.Sink, opt Options) (*
 		opt.Max = DefaultMax
 	}
 	if opt.Max < MinMax || opt.Max > MaxMax {
-		return nil, fmt.Errorf("packing into %d layers: want %d to %d", opt.Max, MinMax, MaxMax)
+		return nil, fmt.Errorf("packing into %d layers: must be %d to %d", opt.Max, MinMax, MaxMax)
 	}
 	t, err := read(ctx, in)
 	if err != nil {

@@ -119,7 +119,7 @@ func (t *tree) addParents() error {
 		for _, dir := range missing(whole, above, f.Path) {
 			above = append(above, t.place(&whole, dir, above))
 			if madeUp += len(dir.Path) + dirCost; madeUp > maxMadeUp {
-				return fmt.Errorf("%q: the directories without records take more than %d bytes: put them into the stream, as chunkah-scan does", f.Path, maxMadeUp)
+				return fmt.Errorf("%q: the records of missing parent directories are larger than %d bytes: add these directories to the stream, as chunkah-scan does", f.Path, maxMadeUp)
 			}
 		}
 		at := t.place(&whole, f, above)
@@ -199,7 +199,7 @@ func (t *tree) distribute() error {
 		give(f.Components[0], i)
 	}
 	if len(t.byName) > format.MaxComponents {
-		return fmt.Errorf("the files have %d components, but the limit is %d", len(t.byName), format.MaxComponents)
+		return fmt.Errorf("the files have %d components, above the limit of %d", len(t.byName), format.MaxComponents)
 	}
 	for _, name := range sortedNames(t.byName) {
 		t.components = append(t.components, t.byName[name])

@@ -262,7 +262,7 @@ func ReadFiles(r io.Reader, name string) (layers map[string][]*format.File, note
 		return layers, "", err
 	}
 	if wrong > 0 {
-		note = fmt.Sprintf("%s: leaving out the file lists of %d layers, which do not match their digests", name, wrong)
+		note = fmt.Sprintf("%s: skipping the file lists of %d layers, which do not match their digests", name, wrong)
 	}
 	return layers, note, nil
 }

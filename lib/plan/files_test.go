@@ -123,7 +123,7 @@ func TestDamagedFiles(t *testing.T) {
 	forged := *records[0]
 	forged.Entries = records[1].Entries
 	got, note, err := ReadFiles(bytes.NewReader(filesOf(t, []*format.Layer{&forged, records[1]}, files)), "test")
-	if err != nil || !strings.Contains(note, "leaving out the file lists of 1 layers") || len(got) != 1 || len(got[records[1].Entries]) != 2 {
+	if err != nil || !strings.Contains(note, "skipping the file lists of 1 layers") || len(got) != 1 || len(got[records[1].Entries]) != 2 {
 		t.Errorf("forged: %v, %q, %v", got, note, err)
 	}
 	broken := errors.New("broken")

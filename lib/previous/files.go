@@ -146,11 +146,11 @@ func (s *search) readLayers(ctx context.Context, opt image.Options) error {
 		}
 	}
 	if s.unproven > 0 {
-		why := fmt.Sprintf("your record %q does not list the files in them", proofs.Path())
+		why := fmt.Sprintf("your record %q does not list their files", proofs.Path())
 		if proofs.Path() == "" {
-			why = "without a home directory there is no record of the files in them (set XDG_STATE_HOME)"
+			why = "there is no home directory with a record of their files (set XDG_STATE_HOME)"
 		}
-		s.log.Warn("reading %s of the previous image once (%s), because %s; --trust-previous avoids this, but trusts the image", console.Plural(len(missing), "layer"), console.Bytes(size), why)
+		s.log.Warn("reading %s of the previous image once (%s), because %s; --trust-previous avoids this, but then chunkah does not verify the image's file lists", console.Plural(len(missing), "layer"), console.Bytes(size), why)
 	}
 	read, err := image.Entries(ctx, s.img, missing, image.FlattenOptions{Spool: opt.Spool, MaxBytes: opt.MaxBytes})
 	if err != nil {
@@ -181,7 +181,7 @@ func (s *search) compare(i int, read image.LayerEntries) error {
 		at.Entries = got
 	}
 	if at.Record != nil && at.Record.Entries != "" && (got != at.Record.Entries || read.Fault != "") {
-		s.log.Warn("layer %d of the previous image does not contain the files that its history claims: using the files that it really contains", i)
+		s.log.Warn("layer %d of the previous image does not contain the files that its history lists: using the files in the layer", i)
 		at.Record.Entries = got
 	}
 	if read.Fault == "" && got != "" {

@@ -172,7 +172,7 @@ func (t *registryTable) check() error {
 		case m.Pull != "" && t.OnlyByDigest:
 			return fmt.Errorf("%q has mirror-by-digest-only, and its mirror %q has pull-from-mirror: only one of the two is allowed", t.Prefix, m.Location)
 		case m.Pull != "" && m.Pull != pullAll && m.Pull != pullDigest && m.Pull != pullTag:
-			return fmt.Errorf("the mirror %q has pull-from-mirror %q: want %s, %s or %s", m.Location, m.Pull, pullAll, pullDigest, pullTag)
+			return fmt.Errorf("the mirror %q has pull-from-mirror %q: expected %s, %s or %s", m.Location, m.Pull, pullAll, pullDigest, pullTag)
 		}
 	}
 	return nil
@@ -181,7 +181,7 @@ func (t *registryTable) check() error {
 // trim removes slashes at the end of a name, and refuses a URL.
 func trim(key, name string) (string, error) {
 	if strings.HasPrefix(name, "http://") || strings.HasPrefix(name, "https://") {
-		return "", fmt.Errorf("%s %q has a scheme: want HOST[:PORT][/PATH]", key, name)
+		return "", fmt.Errorf("%s %q has a scheme: expected HOST[:PORT][/PATH]", key, name)
 	}
 	return strings.TrimRight(name, "/"), nil
 }

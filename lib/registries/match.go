@@ -158,10 +158,10 @@ func (c *Config) CheckShort(text string) error {
 		if err != nil || nameOf(to) == nameOf(ref) {
 			return nil //nolint:nilerr // an alias that names nothing makes no name ambiguous
 		}
-		return fmt.Errorf("image reference %q has no registry: want %s, as podman reads it (%q), or %s", text, a.name, a.file, nameOf(ref))
+		return fmt.Errorf("image reference %q has no registry: use %s, as podman does (%q), or %s", text, a.name, a.file, nameOf(ref))
 	}
 	if len(c.search) == 0 || c.search[0] == hub {
 		return nil
 	}
-	return fmt.Errorf("image reference %q has no registry: want %s/%s, where podman looks first (%q), or %s", text, c.search[0], name, c.searchFile, nameOf(ref))
+	return fmt.Errorf("image reference %q has no registry: use %s/%s, where podman looks first (%q), or %s", text, c.search[0], name, c.searchFile, nameOf(ref))
 }

@@ -198,11 +198,11 @@ func TestCheckShort(t *testing.T) {
 		{"", "debian:12", ""},
 		{`unqualified-search-registries = ["docker.io", "registry.example"]`, "debian", ""},
 		{`unqualified-search-registries = []`, "debian", ""},
-		{`unqualified-search-registries = ["registry.example/"]`, "org/app:1@" + sum, `"org/app:1@` + sum + `" has no registry: want registry.example/org/app, where podman looks first`},
+		{`unqualified-search-registries = ["registry.example/"]`, "org/app:1@" + sum, `"org/app:1@` + sum + `" has no registry: use registry.example/org/app, where podman looks first`},
 		{`unqualified-search-registries = ["registry.example"]`, "localhost/app:1", ""},
 		{`unqualified-search-registries = ["registry.example"]`, "registry.example:5000/app:1", ""},
 		{"unqualified-search-registries = [\"registry.example\"]\n[aliases]\n\"debian\" = \"docker.io/library/debian\"", "debian:12", ""},
-		{"[aliases]\n\"fedora\" = \"registry.example/fedora\"", "fedora:40", `"fedora:40" has no registry: want registry.example/fedora, as podman reads it`},
+		{"[aliases]\n\"fedora\" = \"registry.example/fedora\"", "fedora:40", `"fedora:40" has no registry: use registry.example/fedora, as podman does`},
 		{"[aliases]\n\"fedora\" = \"registry.example/fedora\"", "org/fedora:40", ""},
 		{"[registries.search]\nregistries = ['registry.example']", "app", "registry.example/app, where podman looks first"},
 	} {
@@ -237,7 +237,7 @@ func TestRefusedFiles(t *testing.T) {
 		"[[registry]]\nprefix = \"*.a/b\"":                                             `the prefix "*.a/b" has more than a host`,
 		"[[registry]]\nlocation = \"a.example\"\npull-from-mirror = \"all\"":           "only a mirror can have",
 		"[[registry]]\nlocation = \"a.example\"\n[[registry.mirror]]\ninsecure = true": `a mirror of "a.example" has no location`,
-		"[[registry]]\nlocation = \"a.example\"\n[[registry.mirror]]\nlocation = \"m.example\"\npull-from-mirror = \"never\"":                       `pull-from-mirror "never": want all, digest-only or tag-only`,
+		"[[registry]]\nlocation = \"a.example\"\n[[registry.mirror]]\nlocation = \"m.example\"\npull-from-mirror = \"never\"":                       `pull-from-mirror "never": expected all, digest-only or tag-only`,
 		"[[registry]]\nlocation = \"a.example\"\nmirror-by-digest-only = true\n[[registry.mirror]]\nlocation=\"m.example\"\npull-from-mirror='all'": "only one of the two is allowed",
 		"x = " + strings.Repeat("[", 1<<16): "arrays are nested",
 	} {

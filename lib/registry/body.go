@@ -108,7 +108,7 @@ func (s *bodySource) run(w io.Writer) error {
 	return err
 }
 
-var errTooLong = errors.New("more bytes than announced")
+var errTooLong = errors.New("more bytes than expected")
 
 // counter limits the number of bytes written to w. After an error, all writes return the same
 // error.

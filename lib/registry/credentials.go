@@ -259,7 +259,7 @@ const helperPatience = 5 * time.Second
 func runHelper(ctx context.Context, key, helper, host string) (credentials, error) {
 	program := "docker-credential-" + helper
 	if strings.ContainsRune(helper, filepath.Separator) {
-		return credentials{}, fmt.Errorf("the key %s is the path %q: give only the name after docker-credential-, or remove the key", key, helper)
+		return credentials{}, fmt.Errorf("the key %s is the path %q: use only the name after docker-credential-, or remove the key", key, helper)
 	}
 	cmd := exec.CommandContext(ctx, program, "get")
 	cmd.Stdin = strings.NewReader(host)

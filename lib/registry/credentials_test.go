@@ -56,7 +56,7 @@ esac
 		{"helper with nothing", map[string]string{runtime: `{"credsStore":"test"}`, docker: file(login("empty.example", "c"))}, "empty.example/app", "c", docker},
 		{"helper that fails", map[string]string{docker: `{"credHelpers":{"broken.example":"test"}}`}, "broken.example/app", `!running "docker-credential-test": exit status 1: "keyring is locked"`, ""},
 		{"helper that is not there", map[string]string{docker: `{"credsStore":"missing"}`}, "registry.example/app", `!the key credsStore names the credential helper "missing", but "docker-credential-missing" is not in $PATH: install the helper, or remove the key`, ""},
-		{"helper that is a path", map[string]string{docker: `{"credsStore":"../x"}`}, "registry.example/app", `!the key credsStore is the path "../x": give only the name after docker-credential-, or remove the key`, ""},
+		{"helper that is a path", map[string]string{docker: `{"credsStore":"../x"}`}, "registry.example/app", `!the key credsStore is the path "../x": use only the name after docker-credential-, or remove the key`, ""},
 		{"helper of a registry that is not there", map[string]string{docker: `{"credHelpers":{"registry.example":"missing"}}`}, "registry.example/app", `!the key credHelpers["registry.example"] names the credential helper "missing"`, ""},
 		{"helper of a key with a slash", map[string]string{docker: `{"credHelpers":{"registry.example/":"test"}}`}, "registry.example/app", "helped", "docker-credential-test"},
 		{"helper of docker.io", map[string]string{docker: `{"credHelpers":{"https://index.docker.io/v1/":"test"}}`}, "app", "hub", "docker-credential-test"},

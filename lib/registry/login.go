@@ -115,11 +115,11 @@ func (l *login) obtain(ctx context.Context, u *url.URL, key string, scopes []str
 func (l *login) token(ctx context.Context, u *url.URL, creds credentials, scopes []string) (string, error) {
 	realm, err := u.Parse(l.challenge.params["realm"])
 	if err != nil || realm.Host == "" || l.challenge.params["realm"] == "" {
-		return "", errors.New("logging in: the registry gives no token server (the realm is not a URL)")
+		return "", errors.New("logging in: the registry specifies no token server (the realm is not a URL)")
 	}
 	realm.User, realm.Fragment = nil, ""
 	if u.Scheme == "https" && realm.Scheme != "https" {
-		return "", fmt.Errorf("logging in: refusing the token server %q with the scheme %q, since the registry uses https", realm.Host, realm.Scheme)
+		return "", fmt.Errorf("logging in: refusing the token server %q with the scheme %q, because the registry uses https", realm.Host, realm.Scheme)
 	}
 	token, err := l.exchange(ctx, realm, creds, scopes)
 	var status *statusError
@@ -216,11 +216,11 @@ func readToken(resp *http.Response) (string, error) {
 		AccessToken string `json:"access_token"`
 	}
 	if err := json.NewDecoder(bytes.NewReader(data)).Decode(&answer); err != nil {
-		return "", errors.New("the answer is not JSON with a token")
+		return "", errors.New("the response is not JSON with a token")
 	}
 	token := cmp.Or(answer.Token, answer.AccessToken)
 	if token == "" || strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
-		return "", errors.New("the answer contains no token")
+		return "", errors.New("the response contains no token")
 	}
 	return token, nil
 }

@@ -57,7 +57,7 @@ var (
 // context applies to the whole push.
 func (r *Repository) Push(ctx context.Context) (*Push, error) {
 	if r.ref.Digest != "" || r.ref.Tag == "" {
-		return nil, fmt.Errorf("pushing to %q: the digest is known only after the push: give a tag instead", r.ref)
+		return nil, fmt.Errorf("pushing to %q: the digest is known only after the push: use a tag instead", r.ref)
 	}
 	p := &Push{repo: r}
 	ctx, p.cancelAll = context.WithCancel(ctx)

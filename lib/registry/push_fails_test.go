@@ -61,7 +61,7 @@ func TestPushFails(t *testing.T) {
 		{"upload without Location", answer("POST upload", status(202)), 1, "POST upload", []string{"no Location"}},
 		{"blob 400", answer("PUT blob", status(400)), 2, "PUT blob", []string{"pushing blob", sum, "/team/app", "400 Bad Request"}},
 		{"blob 403", answer("PUT blob", status(403)), 1, "PUT blob", []string{sum, "403 Forbidden"}},
-		{"blob 413", answer("PUT blob", status(413)), 1, "PUT blob", []string{sum, "refuses so much"}},
+		{"blob 413", answer("PUT blob", status(413)), 1, "PUT blob", []string{sum, "rejects requests of this size"}},
 		{"an endless 403", answer("PUT blob", endless(403)), 1, "PUT blob", []string{sum, "403 Forbidden"}},
 		{"an endless 500", answer("PUT tag", endless(500)), 6, "PUT tag", []string{"500 Internal Server Error"}},
 		{"an endless ping", func(*server) fault {

@@ -37,10 +37,10 @@ func (p *Push) checkRanges(ctx context.Context) {
 	case err == nil:
 		drop(resp)
 	case errors.As(err, &status) && status.code == http.StatusBadRequest:
-		p.repo.warn("%q answers a request for several ranges with %q: podman cannot fetch parts of layers from this registry, and pulls whole layers",
+		p.repo.warn("%q responds to a request for several ranges with %q: podman cannot fetch parts of layers from this registry, and pulls whole layers",
 			p.repo.ref.repository(), status.Error())
 	case errors.As(err, &status):
-		p.repo.warn("%q answers a request for several ranges with %q: podman with enable_partial_images cannot pull this image from this registry: use --compress zstd",
+		p.repo.warn("%q responds to a request for several ranges with %q: podman with enable_partial_images cannot pull this image from this registry: use --compress zstd",
 			p.repo.ref.repository(), status.Error())
 	}
 }

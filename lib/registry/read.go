@@ -245,11 +245,11 @@ func (b *blobReader) position(resp *http.Response) error {
 		var from int64
 		got := resp.Header.Get("Content-Range")
 		if _, err := fmt.Sscanf(got, "bytes %d-", &from); err != nil || from != b.offset {
-			return fmt.Errorf("the registry was asked for the bytes from %d on, but sends the range %.*q", b.offset, maxMessage, got)
+			return fmt.Errorf("requested the bytes from %d to the end, but the registry sent the range %.*q", b.offset, maxMessage, got)
 		}
 	}
 	if resp.ContentLength >= 0 && resp.ContentLength != rest {
-		return fmt.Errorf("the registry announces %d bytes instead of the %d that are missing", resp.ContentLength, rest)
+		return fmt.Errorf("the registry announces %d bytes, expected the remaining %d", resp.ContentLength, rest)
 	}
 	if _, err := io.CopyN(io.Discard, resp.Body, skip); err != nil {
 		return &temporaryError{cause: err}

@@ -143,7 +143,7 @@ func TestBlobFails(t *testing.T) {
 	}{
 		{"not there", status(404), 1, []string{"404"}},
 		{"other bytes", serve(random(t, len(blob)), -1), 1, []string{"content with the digest"}},
-		{"shorter", serve(blob[:5], -1), 1, []string{"announces 5 bytes instead of the 100000"}},
+		{"shorter", serve(blob[:5], -1), 1, []string{"announces 5 bytes, expected the remaining 100000"}},
 		{"longer", serve(append(slices.Clip(blob), 0), -1), 1, []string{"announces 100001 bytes"}},
 		{"endless", endless, 1, []string{"more than the expected 100000 bytes"}},
 		{"broken off for ever", noRanges(serve(blob, 50_000)), 6, []string{"after 50000 of 100000 bytes", "tried 6 times"}},

@@ -31,14 +31,14 @@ type Ref struct {
 // localhost:5000 as an image in docker.io.
 func ParseRef(s string) (Ref, error) {
 	if strings.Contains(s, "://") {
-		return Ref{}, fmt.Errorf("image reference %q has a scheme: want a name such as registry.example/app:1", s)
+		return Ref{}, fmt.Errorf("image reference %q has a scheme: expected a name such as registry.example/app:1", s)
 	}
 	var ref Ref
 	image, sum, hashed := strings.Cut(s, "@")
 	if hashed {
 		ref.Digest = digest.Digest(sum)
 		if err := ref.Digest.Validate(); err != nil || ref.Digest.Algorithm() != digest.SHA256 {
-			return Ref{}, fmt.Errorf("image reference %q has the digest %q: want sha256: and 64 hexadecimal digits", s, sum)
+			return Ref{}, fmt.Errorf("image reference %q has the digest %q: expected sha256: and 64 hexadecimal digits", s, sum)
 		}
 	}
 	if err := oci.CheckTag(image); err != nil {
@@ -53,7 +53,7 @@ func ParseRef(s string) (Ref, error) {
 	isHost := isHost(host)
 	switch {
 	case !ok && isHost:
-		return Ref{}, fmt.Errorf("image reference %q names a registry but no image: want %s/NAME", s, strings.TrimSuffix(s, "/"))
+		return Ref{}, fmt.Errorf("image reference %q contains a registry but no image name: use %s/NAME", s, strings.TrimSuffix(s, "/"))
 	case isHost && host != dockerIndex:
 		if checkHost(host) != nil {
 			return Ref{}, fmt.Errorf("image reference %q has the registry %q, which is not a host", s, host)
@@ -107,7 +107,7 @@ func (r Ref) repository() string { return r.Registry + "/" + r.Name }
 func checkHost(host string) error {
 	u, err := url.Parse("https://" + host)
 	if err != nil || u.Host != host || u.Hostname() == "" {
-		return errors.New("want a host, with or without a port")
+		return errors.New("must be a host, with or without a port")
 	}
 	return nil
 }

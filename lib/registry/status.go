@@ -110,7 +110,7 @@ func (r *Repository) advise(err error) error {
 	case isPlain(cause) && !r.plain(r.ref.Registry):
 		return fmt.Errorf("%w: the server uses plain HTTP: allow it with --insecure", cause)
 	case errors.Is(cause, io.EOF): // net/http's error for this
-		return errors.New("the connection was closed before the answer")
+		return errors.New("the connection was closed before the response")
 	}
 	return cause
 }
@@ -131,13 +131,13 @@ func (r *Repository) hint(status int) string {
 	case status == http.StatusUnauthorized:
 		return fmt.Sprintf(": the credentials from %q are not accepted: podman login %s", source, r.ref.Registry)
 	case status == http.StatusForbidden && source == "":
-		return fmt.Sprintf(": this needs credentials: podman login %s", r.ref.Registry)
+		return fmt.Sprintf(": credentials are required: podman login %s", r.ref.Registry)
 	case status == http.StatusForbidden:
-		return fmt.Sprintf(": the credentials from %q do not allow it", source)
+		return fmt.Sprintf(": the user of the credentials from %q is not permitted to do this", source)
 	case status == http.StatusNotFound:
 		return ": the registry has no repository or image with this name, or hides it"
 	case status == http.StatusRequestEntityTooLarge:
-		return ": the registry, or a proxy in front of it, refuses so much data in one request"
+		return ": the registry, or a proxy in front of it, rejects requests of this size"
 	}
 	return ""
 }

@@ -49,7 +49,7 @@ func (p *Push) moveTag(ctx context.Context, tag string, top oci.Document) (what 
 		return err
 	})
 	if err != nil && unknown && ctx.Err() != nil {
-		repo.warn("%s: the registry has not answered: check the tag before you push again", what)
+		repo.warn("%s: no response from the registry: check the tag before you push again", what)
 	}
 	return what, refused, err
 }

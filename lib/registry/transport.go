@@ -58,7 +58,7 @@ type request struct {
 // stalls, it ends after Options.Timeout.
 func (r *Repository) roundTrip(ctx context.Context, u *url.URL, req request, authorization string) (*http.Response, error) {
 	if u.Scheme != "https" && u.Scheme != "http" {
-		return nil, fmt.Errorf("refusing the scheme %q of %q: want https", u.Scheme, u.Host)
+		return nil, fmt.Errorf("refusing the scheme %q of %q: expected https", u.Scheme, u.Host)
 	}
 	if u.Scheme == "http" && !r.plain(u.Host) {
 		return nil, fmt.Errorf("refusing plain HTTP to %q, which is not a loopback address: allow it with --insecure", u.Host)
@@ -85,7 +85,7 @@ func (r *Repository) roundTrip(ctx context.Context, u *url.URL, req request, aut
 	if resp.StatusCode < 200 { // 101: a raw connection follows, which the watch cannot end
 		w.end()
 		_ = resp.Body.Close() // not needed
-		return nil, fmt.Errorf("the server sent the unexpected answer %d %s to a %s", resp.StatusCode, http.StatusText(resp.StatusCode), req.method)
+		return nil, fmt.Errorf("unexpected response %d %s to a %s request", resp.StatusCode, http.StatusText(resp.StatusCode), req.method)
 	}
 	resp.Body = &answerBody{resp.Body, ctx, w}
 	if err := checkStatus(resp, req, w.sent.Load()); err != nil {
@@ -125,7 +125,7 @@ func checkStatus(resp *http.Response, req request, sent int64) error {
 	case isTemporary(resp.StatusCode):
 		return &temporaryError{cause: readStatus(resp), after: retryAfter(resp.Header)}
 	case resp.StatusCode < 300 && sent < req.size:
-		return &temporaryError{cause: fmt.Errorf("the server answered with %d %s before it had the whole request", resp.StatusCode, http.StatusText(resp.StatusCode))}
+		return &temporaryError{cause: fmt.Errorf("the server responded with %d %s before it received the whole request", resp.StatusCode, http.StatusText(resp.StatusCode))}
 	}
 	return nil
 }
@@ -162,11 +162,11 @@ func isRedirect(resp *http.Response) bool {
 func location(from *url.URL, resp *http.Response) (*url.URL, error) {
 	text := resp.Header.Get("Location")
 	if text == "" {
-		return nil, errors.New("the answer contains no Location header")
+		return nil, errors.New("the response contains no Location header")
 	}
 	u, err := from.Parse(text)
 	if err != nil || u.Host == "" {
-		return nil, errors.New("the Location header of the answer is not a URL")
+		return nil, errors.New("the Location header of the response is not a URL")
 	}
 	u.User, u.Fragment = nil, "" // a server must not choose credentials
 	return u, nil

@@ -43,5 +43,5 @@ func Finding(p *Printer, f *doctor.Finding) {
 	if more := len(places) - maxPlaces; more > 0 {
 		p.Linef("  and %s more, which --json lists", console.Plural(more, "place"))
 	}
-	p.Linef("  what to do: %s", f.Advice)
+	p.Linef("  fix: %s", f.Advice)
 }

@@ -18,7 +18,7 @@ import (
 // Scan reports the scanned and skipped files.
 func Scan(log *console.Console, r *scan.Report) {
 	for _, c := range scan.Counts(r.Skipped) {
-		log.Warn("leaving out %s: %s", console.Plural(c.N, "file"), c.Name)
+		log.Warn("skipping %s: %s", console.Plural(c.N, "file"), c.Name)
 	}
 	Costly(log, r)
 	Walk(log, r)
@@ -35,7 +35,7 @@ func Unmapped(log *console.Console, r *scan.Report) {
 // Walk reports the scan without the excluded files.
 func Walk(log *console.Console, r *scan.Report) {
 	for _, n := range r.Notes {
-		log.Warn("leaving out %s %q", n.What, n.Path)
+		log.Warn("skipping %s %q", n.What, n.Path)
 	}
 	for _, c := range scan.Counts(r.Dropped) {
 		log.Info("dropping the xattr %s of %s", quote.Name(c.Name), console.Plural(c.N, "file"))
@@ -109,7 +109,7 @@ func Pack(log *console.Console, r *pack.Report) {
 		log.WarnLines(list)
 	}
 	if r.NoSource {
-		log.Warn("cannot read the source given in the stream, so unchanged files get different times than in the previous image: run chunkah-pack where the source can be read")
+		log.Warn("cannot read the source listed in the stream, so unchanged files get different times than in the previous image: run chunkah-pack where the source can be read")
 	}
 	if r.Closed > 0 {
 		log.Warn("not keeping the previous image's times of %s with files that this user cannot read", console.Plural(r.Closed, "component"))
@@ -136,16 +136,16 @@ func Pack(log *console.Console, r *pack.Report) {
 // Write reports what writing an image left out, and the problems that it found.
 func Write(log *console.Console, r *write.Report) {
 	for _, p := range r.LeftOut {
-		log.Warn("leaving out the output %q", p)
+		log.Warn("skipping the output %q", p)
 	}
 	if len(r.Dropped) > 0 {
-		log.Warn("leaving out labels and annotations that describe the source's layers: %s (--keep-label NAME keeps one)", strings.Join(r.Dropped, ", "))
+		log.Warn("dropping labels and annotations that describe the source's layers: %s (--keep-label NAME keeps one)", strings.Join(r.Dropped, ", "))
 	}
 	if len(r.Stale) > 0 {
 		log.Warn("the config has labels or annotations that describe layers of another image: %s (--label NAME- removes one)", strings.Join(r.Stale, ", "))
 	}
 	if r.Duplicates > 0 {
-		log.Info("leaving out %s with the contents of another layer", console.Plural(r.Duplicates, "layer"))
+		log.Info("skipping %s with the contents of another layer", console.Plural(r.Duplicates, "layer"))
 	}
 	log.Info("created %s, from %s", r.Created.Format(time.RFC3339), r.CreatedFrom)
 	unmarked(log, r.Unmarked)

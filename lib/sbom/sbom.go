@@ -102,7 +102,7 @@ func ParseFormat(name string) (Format, error) {
 			return f, nil
 		}
 	}
-	return Format{}, fmt.Errorf("unknown SBOM format %q: want spdx or cyclonedx", name)
+	return Format{}, fmt.Errorf("unknown SBOM format %q: expected spdx or cyclonedx", name)
 }
 
 // encode writes indented JSON without HTML escapes.

@@ -25,7 +25,7 @@ func keptLayers(ctx context.Context, img *image.Image, opt Options) (int, error)
 		return 0, err
 	}
 	if !src.IsImage() {
-		return 0, fmt.Errorf("keeping the layers of %q: want a number, or an image such as oci:DIR or docker://REF", opt.KeepBase)
+		return 0, fmt.Errorf("keeping the layers of %q: expected a number, or an image such as oci:DIR or docker://REF", opt.KeepBase)
 	}
 	of := opt.Image
 	of.Like = &img.Platform

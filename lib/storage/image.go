@@ -104,7 +104,7 @@ func Open(s Store, name string) (*Image, error) {
 		case !validID(id):
 			return nil, fmt.Errorf("the layer has the ID %q", id)
 		case l.DiffID == "":
-			return nil, fmt.Errorf("the storage does not know the digest of the layer %q: use podman save", id)
+			return nil, fmt.Errorf("the storage has no digest for the layer %q: use podman save", id)
 		}
 		img.layers = append(img.layers, l)
 		id = l.Parent

@@ -53,17 +53,17 @@ func ParseRef(ref string) (Store, string, error) {
 	driver, root, found := strings.Cut(place, "@")
 	if found {
 		if s.Driver = driver; drivers[driver] == nil {
-			return s, "", fmt.Errorf("has the storage driver %q: want overlay or vfs", driver)
+			return s, "", fmt.Errorf("has the storage driver %q: expected overlay or vfs", driver)
 		}
 	} else {
 		root = place
 	}
 	root, s.Options, _ = strings.Cut(root, ":")
 	if s.Root, s.Run, found = strings.Cut(root, "+"); !filepath.IsAbs(s.Root) {
-		return s, "", fmt.Errorf("has the graph root %q: must be an absolute path", s.Root)
+		return s, "", fmt.Errorf("has the graph root %q, which must be an absolute path", s.Root)
 	}
 	if found && !filepath.IsAbs(s.Run) {
-		return s, "", fmt.Errorf("has the run root %q: must be an absolute path", s.Run)
+		return s, "", fmt.Errorf("has the run root %q, which must be an absolute path", s.Run)
 	}
 	return s, name, checkName(name)
 }

@@ -70,7 +70,7 @@ func Create(s Store, names []string, opt oci.Options, warn func(string)) (*Write
 		return nil, fmt.Errorf("%s: %w", where, err)
 	}
 	if drivers[w.store.GraphDriverName()] == nil {
-		return nil, fmt.Errorf("%s: the storage driver is %q: want overlay or vfs", where, w.store.GraphDriverName())
+		return nil, fmt.Errorf("%s: the storage driver is %q: expected overlay or vfs", where, w.store.GraphDriverName())
 	}
 	if err := w.start(); err != nil {
 		return nil, fmt.Errorf("%s: %w", where, err)
@@ -146,7 +146,7 @@ func (w *Writer) Blob(d v1.Descriptor, hint oci.Hint, write func(io.Writer) erro
 // document keeps a config or a manifest until the image is created.
 func (w *Writer) document(d v1.Descriptor, write func(io.Writer) error) error {
 	if d.Size > oci.MaxDocument {
-		return fmt.Errorf("document %q has %d bytes, but the limit is %d", d.Digest, d.Size, oci.MaxDocument)
+		return fmt.Errorf("document %q is %d bytes, above the limit of %d", d.Digest, d.Size, oci.MaxDocument)
 	}
 	var data bytes.Buffer
 	if err := oci.WriteBlob(&data, d, write); err != nil {

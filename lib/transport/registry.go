@@ -80,7 +80,7 @@ func tagOf(image, name string) (string, error) {
 	}
 	ref, err := registry.ParseRef(name)
 	if err != nil || ref.Registry != at.Registry || ref.Name != at.Name || ref.Digest != "" {
-		return "", fmt.Errorf("-o docker://%s and --tag %q are not in the same repository: give --tag %s/%s:TAG", image, name, at.Registry, at.Name)
+		return "", fmt.Errorf("-o docker://%s and --tag %q are not in the same repository: use --tag %s/%s:TAG", image, name, at.Registry, at.Name)
 	}
 	return ref.Tag, nil
 }

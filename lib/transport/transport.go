@@ -116,7 +116,7 @@ var transportForm = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*:`)
 func (side side) parse(s string) (image.Location, error) {
 	switch {
 	case s == "":
-		return image.Location{}, fmt.Errorf("%s is empty: %s", side.name, side.want())
+		return image.Location{}, fmt.Errorf("%s is empty: %s", side.name, side.expected())
 	case strings.ContainsRune(s, 0):
 		return image.Location{}, fmt.Errorf("%s %q contains a NUL", side.name, s)
 	case !transportForm.MatchString(s):
@@ -126,7 +126,7 @@ func (side side) parse(s string) (image.Location, error) {
 		if rest, ok := strings.CutPrefix(s, t.Prefix); ok && side.takes(t) {
 			src, err := parseRest(t, rest)
 			if err != nil {
-				return src, fmt.Errorf("%s %q %w: %s", side.name, s, err, side.want())
+				return src, fmt.Errorf("%s %q %w: %s", side.name, s, err, side.expected())
 			}
 			return src, nil
 		}
@@ -152,8 +152,10 @@ func parseRest(t *image.Transport, rest string) (image.Location, error) {
 	return image.Location{Transport: t, Path: path, Ref: ref}, nil
 }
 
-// want lists the valid forms of names.
-func (side side) want() string { return "want " + strings.Join(Forms(side.takes), ", ") + side.ways }
+// expected lists the valid forms of names.
+func (side side) expected() string {
+	return "expected " + strings.Join(Forms(side.takes), ", ") + side.ways
+}
 
 // unknown returns the error for a name with another transport, with a suggestion.
 func (side side) unknown(s string) error {
@@ -167,7 +169,7 @@ func (side side) unknown(s string) error {
 	case !HasTransport(s) && !strings.HasPrefix(rest, "//"):
 		hint = fmt.Sprintf("; ./%s is the %s with this name", s, side.file)
 	}
-	return fmt.Errorf("unknown transport %q in %s %q: %s%s", name, side.name, s, side.want(), hint)
+	return fmt.Errorf("unknown transport %q in %s %q: %s%s", name, side.name, s, side.expected(), hint)
 }
 
 // byName returns the transport whose prefix is a name and a colon, or nil if no transport matches.

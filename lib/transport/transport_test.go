@@ -57,7 +57,7 @@ func TestParseSource(t *testing.T) {
 		"a:b":                       "./a:b is the directory with this name",
 		"oci:dir:a@sha256:1":        `has the digest "sha256:1"`,
 		"docker://a@md5:" + hex:     `has the digest "md5:`,
-		"docker://registry.example": `source "docker://registry.example": image reference "registry.example" names a registry`,
+		"docker://registry.example": `source "docker://registry.example": image reference "registry.example" contains a registry`,
 		"https://registry.example":  `unknown transport "https"`,
 	} {
 		if got, err := ParseSource(in); err == nil || !strings.Contains(err.Error(), want) {
@@ -108,10 +108,10 @@ func TestParseDestination(t *testing.T) {
 		"containers-storage:x@sha256:" + hex: "contains a digest",
 		"containers-storage:[/s]X":           "upper-case",
 		"containers-storage:[s]x":            "absolute path",
-		"sif:x":                              "want oci:DIR[:REF], oci-archive:FILE[:REF], docker-archive:FILE[:REF], containers-storage:NAME, docker-daemon:NAME, docker://REF, a plain PATH, or -",
+		"sif:x":                              "expected oci:DIR[:REF], oci-archive:FILE[:REF], docker-archive:FILE[:REF], containers-storage:NAME, docker-daemon:NAME, docker://REF, a plain PATH, or -",
 		"https://registry.example/x":         `unknown transport "https"`,
 		"dir:x":                              "skopeo copy oci:DIR dir:x",
-		"docker://registry.example":          "names a registry but no image",
+		"docker://registry.example":          "contains a registry but no image name",
 		"oci-archve:x":                       "./oci-archve:x is the file with this name",
 		"a\x00":                              "NUL",
 	} {

@@ -163,7 +163,7 @@ func TestHarmlessDeviations(t *testing.T) {
 		"a name twice":                 {parts{config: others(nil), tars: [][]byte{own(t, mk.Dir("d"), mk.File("d/a", ""), mk.Dir("d"), mk.File("d/a", "b"))}}, `"d": duplicate entry (and 1 more)`},
 		"another packing than it says": {parts{manifest: set("application/vnd.oci.image.layer.v1.tar+gzip", "mediaType", "layers", 1)}, "is plain, but its media type is"},
 		"a variable without a value":   {parts{config: set([]any{"A=1", "B"}, "Env", "config")}, `Env[1] is "B"`},
-		"another variant":              {parts{config: set("v6", "variant"), index: set("v7", "variant", "manifests", 0, "platform")}, `variant is "v6", but the index says "v7"`},
+		"another variant":              {parts{config: set("v6", "variant"), index: set("v7", "variant", "manifests", 0, "platform")}, `variant is "v6", but the index specifies "v7"`},
 		"no time":                      {parts{config: set("", "created")}, ""},
 		"nulls, as Nix writes them": {parts{
 			config:   others(func(m document) { m["config"], m["history"], m["created"], m["author"] = nil, nil, nil, nil }),

@@ -129,7 +129,7 @@ func (v *verifier) config(ctx context.Context, where string, d v1.Descriptor, m 
 			if pair[0] == "variant" {
 				say = v.note
 			}
-			say(where, "%s is %q, but the index says %q", pair[0], pair[2], pair[1])
+			say(where, "%s is %q, but the index specifies %q", pair[0], pair[2], pair[1])
 		}
 	}
 	return c

@@ -85,7 +85,7 @@ func checkObject(name string, data json.RawMessage, keys map[string]field) (errs
 		case value == nil:
 		case string(value) == "null" && !f.required: // clients treat it as missing; Nix writes "config": null
 		case string(value) == "null":
-			errs = append(errs, fmt.Errorf("%s is null: want %s", at, f.kind))
+			errs = append(errs, fmt.Errorf("%s is null: expected %s", at, f.kind))
 		default:
 			errs = append(errs, checkValue(at, value, f)...)
 		}
@@ -197,7 +197,7 @@ func checkVersion(version int) []error {
 	if version == 2 || version == 0 { // 0 is reported as missing
 		return nil
 	}
-	return []error{fmt.Errorf("schemaVersion is %d: want 2", version)}
+	return []error{fmt.Errorf("schemaVersion is %d: expected 2", version)}
 }
 
 // checkData checks the copy of a blob that is embedded in its descriptor, because some clients use
@@ -273,7 +273,7 @@ func parseConfig(data []byte, layers int) (_ *config, errs, notes []error) {
 		return nil, errs, notes
 	}
 	if c.RootFS.Type != "" && c.RootFS.Type != "layers" {
-		errs = append(errs, fmt.Errorf("config.rootfs.type is %q: want \"layers\"", c.RootFS.Type))
+		errs = append(errs, fmt.Errorf("config.rootfs.type is %q: expected \"layers\"", c.RootFS.Type))
 	}
 	if n := len(c.RootFS.DiffIDs); n != layers {
 		errs = append(errs, fmt.Errorf("%d layers in the manifest, but %d diff_ids in the config", layers, n))
@@ -306,7 +306,7 @@ func checkTime(at string, value *string) []error {
 		return nil
 	}
 	if _, err := time.Parse(time.RFC3339Nano, *value); err != nil {
-		return []error{fmt.Errorf("%s is %q: want a time such as 2006-01-02T15:04:05Z", at, *value)}
+		return []error{fmt.Errorf("%s is %q: expected a time such as 2006-01-02T15:04:05Z", at, *value)}
 	}
 	return nil
 }

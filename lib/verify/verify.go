@@ -358,7 +358,7 @@ func (v *verifier) read(ctx context.Context, where string, d v1.Descriptor) []by
 		v.fault(where, "larger than the %d bytes that clients accept", oci.MaxDocument)
 		return nil
 	case int64(len(data)) != d.Size:
-		v.fault(where, "has %d bytes, but its descriptor says %d", len(data), d.Size)
+		v.fault(where, "is %d bytes, but its descriptor specifies %d", len(data), d.Size)
 	}
 	if got := d.Digest.Algorithm().FromBytes(data); got != d.Digest {
 		v.fault(where, "content has the wrong digest %q", got)
@@ -384,7 +384,7 @@ func (v *verifier) checkBlob(ctx context.Context, where string, d v1.Descriptor)
 	case err != nil:
 		v.fault(where, "%s", err)
 	case n != d.Size:
-		v.fault(where, "has %d bytes, but its descriptor says %d", n, d.Size)
+		v.fault(where, "is %d bytes, but its descriptor specifies %d", n, d.Size)
 	case !verifier.Verified():
 		v.fault(where, "content does not match the digest")
 	}

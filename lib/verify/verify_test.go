@@ -58,11 +58,11 @@ func TestEveryFault(t *testing.T) {
 		{"a byte of the config", parts{files: flip(t, `"A=1"`, `"A=2"`)}, []string{c + `content has the wrong digest "`}},
 		{"a byte of the manifest", parts{files: flip(t, `"k":"v"`, `"k":"w"`)}, []string{m0 + `content has the wrong digest "`}},
 		{"a layer's digest", parts{manifest: set(other, "digest", "layers", 0)}, []string{l0 + ".*(no such file|is not in)"}},
-		{"a layer's size", parts{manifest: set(5, "size", "layers", 0)}, []string{l0 + "has [0-9]+ bytes, but its descriptor says 5"}},
+		{"a layer's size", parts{manifest: set(5, "size", "layers", 0)}, []string{l0 + "is [0-9]+ bytes, but its descriptor specifies 5"}},
 		{"the config's digest", parts{manifest: set(other, "digest", "config")}, []string{c + ".*(no such file|is not in)"}},
-		{"the config's size", parts{manifest: set(5, "size", "config")}, []string{c + "has [0-9]+ bytes, but its descriptor says 5"}},
+		{"the config's size", parts{manifest: set(5, "size", "config")}, []string{c + "is [0-9]+ bytes, but its descriptor specifies 5"}},
 		{"the manifest's digest", parts{index: set(other, "digest", "manifests", 0)}, []string{m0 + ".*(no such file|is not in)"}},
-		{"the manifest's size", parts{index: set(5, "size", "manifests", 0)}, []string{m0 + "has [0-9]+ bytes, but its descriptor says 5"}},
+		{"the manifest's size", parts{index: set(5, "size", "manifests", 0)}, []string{m0 + "is [0-9]+ bytes, but its descriptor specifies 5"}},
 		{"a diffID", parts{config: func(m document) { at(m, "rootfs", "diff_ids").([]any)[1] = other }}, []string{l1 + `the tar has the diffID`}},
 		{"a diffID that is invalid", parts{config: func(m document) { at(m, "rootfs", "diff_ids").([]any)[1] = "md5:1" }}, []string{l1 + `diffID "md5:1": `}},
 		{"a digest that is invalid", parts{manifest: set("sha256:1", "digest", "layers", 1)}, []string{m + `layers\[1\]: digest "sha256:1": `}},
@@ -71,13 +71,13 @@ func TestEveryFault(t *testing.T) {
 		{"embedded data that is invalid", parts{manifest: set("~", "data", "config")}, []string{m + `illegal base64 data`}},
 
 		// Schema.
-		{"layers are null", parts{manifest: set(nil, "layers")}, []string{m + `manifest\.layers is null: want an array`, c + "0 layers in the manifest, but 2 diff_ids", c + "0 layers in the manifest, but 2 in the config's history"}},
+		{"layers are null", parts{manifest: set(nil, "layers")}, []string{m + `manifest\.layers is null: expected an array`, c + "0 layers in the manifest, but 2 diff_ids", c + "0 layers in the manifest, but 2 in the config's history"}},
 		{"an annotation is a number", parts{manifest: set(1, "k", "annotations")}, []string{m + `manifest\.annotations is not an object of strings`}},
 		{"no config", parts{manifest: without("config")}, []string{m + `manifest\.config is missing`, m + `config: digest ""`}},
 		{"no layer media type", parts{manifest: without("mediaType", "layers", 1)}, []string{m + `manifest\.layers\[1\]\.mediaType is missing`, l1 + `has the unknown media type ""`}},
 		{"a foreign media type", parts{manifest: set("text/plain", "mediaType", "layers", 1)}, []string{l1 + `has the unknown media type "text/plain"`}},
 		{"no schema version", parts{manifest: without("schemaVersion")}, []string{m + `manifest\.schemaVersion is missing`}},
-		{"another schema version", parts{manifest: set(3, "schemaVersion")}, []string{m + `schemaVersion is 3: want 2`}},
+		{"another schema version", parts{manifest: set(3, "schemaVersion")}, []string{m + `schemaVersion is 3: expected 2`}},
 		{"another media type than listed", parts{index: set("application/vnd.oci.image.index.v1+json", "mediaType", "manifests", 0)}, []string{m + `the manifest has the media type`}},
 		{"the index's manifests are null", parts{index: set(nil, "manifests")}, []string{`^index\.json: index\.manifests is null`}},
 		{"no media type in the index", parts{index: without("mediaType", "manifests", 0)}, []string{`^index\.json: index\.manifests\[0\]\.mediaType is missing`}},
@@ -113,12 +113,12 @@ func TestEveryFault(t *testing.T) {
 		{"a diffID too few", parts{config: func(m document) { at(m, "rootfs").(document)["diff_ids"] = at(m, "rootfs", "diff_ids").([]any)[:1] }}, []string{c + "2 layers in the manifest, but 1 diff_ids"}},
 		{"history too short", parts{config: func(m document) { m["history"] = m["history"].([]any)[:1] }}, []string{c + "2 layers in the manifest, but 1 in the config's history"}},
 		{"an empty layer that is invalid", parts{config: set(true, "empty_layer", "history", 0)}, []string{c + "2 layers in the manifest, but 1 in the config's history"}},
-		{"another architecture", parts{index: set("arm64", "architecture", "manifests", 0, "platform")}, []string{c + `architecture is "amd64", but the index says "arm64"`}},
-		{"the same manifest for another architecture", parts{index: again(func(d document) { d["platform"] = document{"os": "linux", "architecture": "arm64"} })}, []string{c + `architecture is "amd64", but the index says "arm64"`}},
-		{"the same manifest with another size", parts{index: again(func(d document) { d["size"] = 5 })}, []string{`^manifest 1 \(\S*\) of index\.json: has [0-9]+ bytes, but its descriptor says 5`}},
+		{"another architecture", parts{index: set("arm64", "architecture", "manifests", 0, "platform")}, []string{c + `architecture is "amd64", but the index specifies "arm64"`}},
+		{"the same manifest for another architecture", parts{index: again(func(d document) { d["platform"] = document{"os": "linux", "architecture": "arm64"} })}, []string{c + `architecture is "amd64", but the index specifies "arm64"`}},
+		{"the same manifest with another size", parts{index: again(func(d document) { d["size"] = 5 })}, []string{`^manifest 1 \(\S*\) of index\.json: is [0-9]+ bytes, but its descriptor specifies 5`}},
 		{"a fault of a manifest that is listed twice", parts{index: again(func(d document) { d["platform"] = document{"os": "linux", "architecture": "arm64"} }),
-			tars: [][]byte{own(t, mk.File("a", "1"), mk.File("a", "2"))}}, []string{l0 + `"a": duplicate entry`, c + `architecture is "amd64", but the index says "arm64"`}},
-		{"another os", parts{index: set("freebsd", "os", "manifests", 0, "platform")}, []string{c + `os is "linux", but the index says "freebsd"`}},
+			tars: [][]byte{own(t, mk.File("a", "1"), mk.File("a", "2"))}}, []string{l0 + `"a": duplicate entry`, c + `architecture is "amd64", but the index specifies "arm64"`}},
+		{"another os", parts{index: set("freebsd", "os", "manifests", 0, "platform")}, []string{c + `os is "linux", but the index specifies "freebsd"`}},
 
 		// Tars.
 		{"a name twice", parts{tars: [][]byte{own(t, mk.File("a", "1"), mk.File("a", "2"))}}, []string{l0 + `"a": duplicate entry`}},
@@ -202,8 +202,8 @@ func TestAllFaultsAtOnce(t *testing.T) {
 	}
 	all := strings.Join(lines, "\n")
 	for _, want := range []string{
-		"index.manifests[0].platform.os is missing", "manifest.schemaVersion is missing", "but its descriptor says 7", "but its descriptor says 9",
-		"but its descriptor says 8", "but its descriptor says 1000000000", "the tar has the diffID", "config.os is missing", "but 3 in the config's history",
+		"index.manifests[0].platform.os is missing", "manifest.schemaVersion is missing", "but its descriptor specifies 7", "but its descriptor specifies 9",
+		"but its descriptor specifies 8", "but its descriptor specifies 1000000000", "the tar has the diffID", "config.os is missing", "but 3 in the config's history",
 		`"../x": leads out of the root with ".."`, `"y": is a hard link to "none"`,
 	} {
 		if !strings.Contains(all, want) {

@@ -140,7 +140,7 @@ func (c *contents) check(f *format.File, read int64, failed error) error {
 }
 
 func sizeChanged(f *format.File, st rootfs.Stat) error {
-	return fmt.Errorf("reading %q: %d bytes, but the stream says %d: %w", f.Path, st.Size, f.Size, errChanged)
+	return fmt.Errorf("reading %q: got %d bytes, expected %d as in the stream: %w", f.Path, st.Size, f.Size, errChanged)
 }
 
 // copy copies size bytes, or the whole file if it is shorter. It need not detect that a file grew,

@@ -220,7 +220,7 @@ func (b *foreignBlob) Read(p []byte) (n int, err error) {
 func (b *foreignBlob) check() error {
 	switch {
 	case b.read != b.size:
-		return fmt.Errorf("has %d bytes, not %d", b.read, b.size)
+		return fmt.Errorf("is %d bytes, expected %d", b.read, b.size)
 	case b.verifier != nil && !b.verifier.Verified():
 		return errors.New("content does not match its digest")
 	}

@@ -25,7 +25,7 @@ func (o *Options) keptPrevious(ctx context.Context, img *image) ([]Kept, io.Clos
 	}
 	name := img.header.Previous
 	if name == "" || o.OpenPrevious == nil {
-		return nil, none, errors.New("the stream keeps layers of a previous image, but its header does not name the image")
+		return nil, none, errors.New("the stream keeps layers of a previous image, but its header does not contain the name of the image")
 	}
 	layers, closer, err := o.OpenPrevious(ctx, name)
 	if err != nil {

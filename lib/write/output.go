@@ -110,7 +110,7 @@ func (w *writer) dropOutput(found []*format.File) error {
 	slices.Sort(w.report.LeftOut)
 	w.report.LeftOut = slices.Compact(w.report.LeftOut)
 	if w.img.empty() {
-		return errors.New("the stream contains nothing but the output")
+		return errors.New("the stream contains only the output")
 	}
 	return nil
 }

@@ -126,7 +126,7 @@ func TestNothingButTheOutput(t *testing.T) {
 	root := plant(t, map[string]string{"out": "old"})
 	for _, files := range [][]format.Record{{file("/out", 3)}, {dir("/"), file("/out", 3)}} {
 		in := source(slices.Concat([]format.Record{header(root), layerRecord(0)}, files))
-		if _, err := complete(context.Background(), &in, to(filepath.Join(root, "out"))); err == nil || !strings.Contains(err.Error(), "nothing but the output") {
+		if _, err := complete(context.Background(), &in, to(filepath.Join(root, "out"))); err == nil || !strings.Contains(err.Error(), "only the output") {
 			t.Errorf("got %v", err)
 		}
 		if data, err := os.ReadFile(filepath.Join(root, "out")); err != nil || !bytes.Equal(data, []byte("old")) {

@@ -85,7 +85,7 @@ func TestPreviousLayersAreProven(t *testing.T) {
 		short.Open = reads(func() io.Reader { return strings.NewReader("") })
 		for name, k := range map[string]Kept{
 			"does not decompress to the layer": forged, "of the previous image": damaged, "no such blob": shut, "compresses to at most": longer,
-			"does not match its digest": endless, "has 0 bytes": short,
+			"does not match its digest": endless, "is 0 bytes": short,
 		} {
 			for _, store := range []*cache.Cache{nil, newCache(t)} {
 				out := filepath.Join(t.TempDir(), "again")

@@ -172,7 +172,7 @@ func TestHostileStream(t *testing.T) {
 		{"dots", []format.Record{file("/../outside", 6)}, `"/../outside"`},
 		{"of unknown size", []format.Record{file("/fifo", format.SizeUnknown)}, `"/fifo"`},
 		{"smaller", []format.Record{file("/dir", 0), file("/file", 3)}, `"/dir"`},
-		{"larger", []format.Record{file("/file", 1<<40)}, `"/file": 4 bytes, but the stream says 1099511627776`},
+		{"larger", []format.Record{file("/file", 1<<40)}, `"/file": got 4 bytes, expected 1099511627776`},
 	}
 	if os.Geteuid() == 0 {
 		if err := unix.Mknod(filepath.Join(root, "null"), unix.S_IFCHR|0o666, int(unix.Mkdev(1, 5))); err == nil {

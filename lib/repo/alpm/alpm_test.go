@@ -227,7 +227,7 @@ func TestDamage(t *testing.T) {
 		"empty desc":  {file(dir+"desc", "") + whole, both("bad"), []string{`bad-1.0-2/desc": package "": is truncated`}},
 		"cut desc":    {file(dir+"desc", "%NAME%\nbad\n\n%BASE%\nba") + whole, both("ba"), []string{`desc": line 5 has no end`, `package "bad": is truncated`}},
 		"bad date":    {file(dir+"desc", strings.Replace(p.desc(), "\n5\n", "\nfive\n", 1)) + whole, both("base"), []string{`package "bad": build date "five" is not a number`, `is truncated`}},
-		"bad name":    {file(dir+"desc", strings.Replace(p.desc(), "base", "../x", 1)) + whole, "", []string{`leaving out a package: "../x" is not a name`}},
+		"bad name":    {file(dir+"desc", strings.Replace(p.desc(), "base", "../x", 1)) + whole, "", []string{`skipping a package: "../x" is not a name`}},
 		"stray line":  {file(dir+"desc", "stray\n"+p.desc()) + whole, both("base"), []string{`line 1: package "": "stray" is in no section`}},
 		"NUL":         {file(dir+"desc", p.desc()) + file(dir+"files", strings.Replace(p.files(), "usr/bad\n", "usr/bad\nx\x00\n", 1)) + file(dir+"mtree", packed), both("base"), []string{`line 4: package "bad": contains a NUL`}},
 		"CRLF":        {file(dir+"desc", strings.ReplaceAll(p.desc(), "\n", "\r\n")) + file(dir+"files", strings.ReplaceAll(p.files(), "\n", "\r\n")), both("base"), nil},
@@ -244,7 +244,7 @@ func TestDamage(t *testing.T) {
 	fails(t, file(local+"ALPM_DB_VERSION", "10\n")+whole, `ALPM_DB_VERSION": database format "10" is unknown`)
 	fails(t, file(local+"ALPM_DB_VERSION", "\x00")+whole, `database format "" is unknown`)
 	fails(t, version+"dir "+dir+"desc", `desc": is not a regular file`)
-	fails(t, version+"file "+dir+"desc sparse=1 size=1073741824", `has 1073741824 bytes`)
+	fails(t, version+"file "+dir+"desc sparse=1 size=1073741824", `is 1073741824 bytes`)
 }
 
 // TestArch assigns a root like Arch's with some hundred files.

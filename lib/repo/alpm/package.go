@@ -53,7 +53,7 @@ func (l *loader) readPackage(ctx context.Context, entry string) error {
 		p.base = p.name
 	}
 	if err := pkgdb.CheckName(p.base); err != nil {
-		l.out.Warn("reading %q: leaving out a package: %v", dir, err)
+		l.out.Warn("reading %q: skipping a package: %v", dir, err)
 		return nil
 	}
 	p.Package = l.out.Add(p.name, p.base)

@@ -108,7 +108,7 @@ func databases(root *rootfs.Root) (list []string, err error) {
 func (l *loader) leave(ctx context.Context, path, from string) error {
 	return l.lines.Read(ctx, l.tree.Root, path, func(text *pkgdb.Lines) error {
 		if text.Next() {
-			l.out.Warn("leaving out apk database %q: the packages are read from %q", path, from)
+			l.out.Warn("skipping apk database %q: the packages are read from %q", path, from)
 		}
 		return nil
 	})

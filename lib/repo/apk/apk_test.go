@@ -130,7 +130,7 @@ func TestPlaces(t *testing.T) {
 	check(t, file(second, b)+files, "/usr/bin/b apk/b\n"+own(second))
 	check(t, file(second, b)+"symlink /lib to=usr/lib\n"+files, "/usr/bin/b apk/b\n"+own(second))
 	check(t, file(first, a)+file(second, b)+files, own(first)+"/usr/bin/a apk/a\n"+own(second),
-		`leaving out apk database "/usr/lib/apk/db/installed": the packages are read from "/lib/apk/db/installed"`)
+		`skipping apk database "/usr/lib/apk/db/installed": the packages are read from "/lib/apk/db/installed"`)
 	check(t, file(first, "")+file(second, b)+files, own(first)+"/usr/bin/b apk/b\n"+own(second))
 	check(t, file("/data/db", a)+"symlink /lib/apk/db/installed to=/data/db\n"+files, own("/data/db")+own(first)+"/usr/bin/a apk/a\n")
 	for _, text := range []string{"dir /usr", "dir /lib/apk/db", "symlink /lib/apk/db/installed to=gone"} {
@@ -154,7 +154,7 @@ func TestDamage(t *testing.T) {
 	own := path + " apk/.database\n"
 	both := own + "/usr/bad apk/bad\n/usr/good apk/good\n"
 	for name, c := range map[string]struct{ text, want, warn string }{
-		"no colon":      {"P:bad\nnonsense\nF:usr\nR:bad\n\n" + good, both, `line 2: package "bad": "nonsense": want LETTER:VALUE`},
+		"no colon":      {"P:bad\nnonsense\nF:usr\nR:bad\n\n" + good, both, `line 2: package "bad": "nonsense": expected LETTER:VALUE`},
 		"NUL":           {"P:bad\nF:usr\nR:b\x00\nR:bad\n\n" + good, both, `line 3: package "bad": contains a NUL`},
 		"no name":       {"V:1\nF:usr\n\n" + good, own + "/usr/good apk/good\n", `line 2: package "": no package name`},
 		"bad origin":    {"P:bad\no:../x\nF:usr\nR:bad\n\n" + good, both, ""},
@@ -181,7 +181,7 @@ func TestDamage(t *testing.T) {
 	fails(t, file(path, "garbage\n"), `has no package`)
 	fails(t, file(path, strings.Repeat("\x00", 9999)), `is truncated`)
 	fails(t, "dir "+path, `reading "/lib/apk/db/installed": is not a regular file`)
-	fails(t, "file "+path+" size=1073741824 sparse=1", `has 1073741824 bytes`)
+	fails(t, "file "+path+" size=1073741824 sparse=1", `is 1073741824 bytes`)
 	check(t, file(path, good)+file("/lib/apk/db/installed.new", "")+files, own+"/lib/apk/db/installed.new apk/.database\n/usr/good apk/good\n",
 		`found "/lib/apk/db/installed.new", which an interrupted`)
 }

@@ -70,7 +70,7 @@ func parse(text *pkgdb.Lines, line func(number int, kind byte, value []byte, fau
 		case len(bytes.TrimSpace(t)) == 0:
 			end()
 		case len(t) < 2 || t[1] != ':':
-			err = line(text.Number(), 0, nil, fmt.Sprintf("%.60q: want LETTER:VALUE", t))
+			err = line(text.Number(), 0, nil, fmt.Sprintf("%.60q: expected LETTER:VALUE", t))
 		default:
 			err = line(text.Number(), t[0], t[2:], "")
 		}
@@ -86,7 +86,7 @@ func (l *loader) end() {
 	if l.pkg.open {
 		switch err := l.add(); {
 		case err != nil && l.pkg.name == "":
-			l.out.Warn("reading %q: leaving out an entry before line %d: %v", l.path, l.lines.Number(), err)
+			l.out.Warn("reading %q: skipping an entry before line %d: %v", l.path, l.lines.Number(), err)
 		case err != nil:
 			l.pkg.describe(l.out.Add(l.pkg.name, ""))
 		}

@@ -143,7 +143,7 @@ func (l *loader) parse(text *pkgdb.Lines) error {
 	case text.Err() != nil:
 		return text.Err()
 	case text.Number() != want:
-		return fmt.Errorf("line %d: the header says that there are %d lines", text.Number(), want)
+		return fmt.Errorf("line %d: the header specifies %d lines", text.Number(), want)
 	case !l.out.Found():
 		return errors.New("contains no package")
 	}

@@ -98,7 +98,7 @@ func TestDamage(t *testing.T) {
 	for text, want := range map[string]string{
 		pack(t, wall()):                         "contains no package",
 		pack(t, good+"\n"):                      "is not the header",
-		pack(t, whole[:len(whole)-len(good)-1]): "line 2: the header says that there are 3 lines",
+		pack(t, whole[:len(whole)-len(good)-1]): "line 2: the header specifies 3 lines",
 		pack(t, whole)[:40]:                     "unexpected EOF",
 		whole:                                   "magic number",
 	} {

@@ -114,7 +114,7 @@ func parse(raw []byte) (r record, err error) {
 		return record{}, fmt.Errorf("is not the record of a package: %w", err)
 	}
 	if r.Name == "" || strings.ContainsAny(r.Name, "/\x00") || r.Name[0] == '.' {
-		return record{}, errors.New("does not name its package")
+		return record{}, errors.New("does not contain the name of its package")
 	}
 	return r, nil
 }

@@ -82,7 +82,7 @@ func TestDamagedRecords(t *testing.T) {
 	a.WantWarnings(
 		`conda: package "cut-off-1-0": reading "/opt/conda/conda-meta/cut-off-1-0.json": is not the record`,
 		`package "huge-1-0"|is larger than`,
-		`package "nameless-1-0"|does not name its package`,
+		`package "nameless-1-0"|does not contain the name of its package`,
 	)
 	a.Want(meta+"cut-off-1-0.json", "conda/cut-off", meta+"huge-1-0.json", "conda/huge", prefix+"/bin/x", "chunkah/unclaimed/opt/conda")
 	if result, err := (Repo{}).Load(t.Context(), placestest.New(t).File("/app/x.json", "").Tree()); err != nil || result != nil {

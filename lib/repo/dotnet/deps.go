@@ -98,7 +98,7 @@ func targetName(raw json.RawMessage) (name string, err error) {
 	if json.Unmarshal(raw, &object) == nil {
 		name = object.Name
 	} else if json.Unmarshal(raw, &name) != nil {
-		return "", errors.New("does not name its target")
+		return "", errors.New("does not contain the name of its target")
 	}
 	return name, nil
 }

@@ -98,7 +98,7 @@ func TestDamage(t *testing.T) {
 	}
 	r.Sparse("/srv/f/App.deps.json", maxDeps+1).File("/srv/f/App.dll", "").File("/srv/x.dll", "")
 	a := r.Assign(Repo{})
-	a.WantWarnings(`dotnet: application "/srv/a-cut/App.deps.json": reading|is not a list`, `has no target "x"`, "does not name its target", `"../../etc/1" is not a package`, "is larger than")
+	a.WantWarnings(`dotnet: application "/srv/a-cut/App.deps.json": reading|is not a list`, `has no target "x"`, "does not contain the name of its target", `"../../etc/1" is not a package`, "is larger than")
 	a.Want("/srv/a-cut/App.deps.json", "chunkah/unclaimed/srv/a-cut", "/srv/x.dll", "chunkah/unclaimed")
 	if result, err := (Repo{}).Load(t.Context(), placestest.New(t).File("/x", "").Tree()); err != nil || result != nil {
 		t.Errorf("got %+v, %v", result, err)

@@ -85,8 +85,8 @@ func TestDamage(t *testing.T) {
 		warn []string
 	}{
 		"no status":     {"Package: bad\nVersion: 1\n\n" + good, both, []string{`line 1: package "bad" has no complete Status`}},
-		"no name":       {good + "Status: install ok installed\n\n" + good, both, []string{`line 5: leaving out an entry: Package: no name`, `found a file list of package "bad"`}},
-		"bad name":      {"Package: ../x\nVersion: 1\n\n" + good, both, []string{`line 1: leaving out an entry: Package: "../x" is not a name`, `found a file list of package "bad"`}},
+		"no name":       {good + "Status: install ok installed\n\n" + good, both, []string{`line 5: skipping an entry: Package: no name`, `found a file list of package "bad"`}},
+		"bad name":      {"Package: ../x\nVersion: 1\n\n" + good, both, []string{`line 1: skipping an entry: Package: "../x" is not a name`, `found a file list of package "bad"`}},
 		"bad source":    {"Package: bad\nSource: .database\nVersion: 1\nStatus: install ok installed\n\n" + good, both, []string{`line 1: package "bad": Source: ".database" is not a name`}},
 		"NUL":           {"Package: bad\nVersion: \x00\nStatus: install ok installed\n\n" + good, both, []string{`line 2: package "bad": contains a NUL`}},
 		"no field":      {"Package: bad\nsomething\nStatus: install ok installed\n\n" + good, both, []string{`line 2: package "bad": "something" is not a field`}},
@@ -117,7 +117,7 @@ func TestDamage(t *testing.T) {
 	}
 	fails(t, "dir /var/lib/dpkg/status", `reading "/var/lib/dpkg/status": is not a regular file`)
 	fails(t, rest, `contains no packages, but`)
-	fails(t, "file /var/lib/dpkg/status sparse=1 size=1073741824", `reading "/var/lib/dpkg/status": has 1073741824 bytes`)
+	fails(t, "file /var/lib/dpkg/status sparse=1 size=1073741824", `reading "/var/lib/dpkg/status": is 1073741824 bytes`)
 }
 
 // TestStatusCut cuts status at any position. Every loss must be reported.

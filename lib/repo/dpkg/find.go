@@ -179,7 +179,7 @@ func (l *loader) checkFormat(ctx context.Context) error {
 	return l.lines.Read(ctx, l.db.root, path, func(text *pkgdb.Lines) error {
 		text.Next()
 		if number := string(text.Text()); text.Fault() != "" || number != "0" && number != "1" {
-			return fmt.Errorf("database format %.20q is unknown: want 0 or 1", number)
+			return fmt.Errorf("database format %.20q is unknown: expected 0 or 1", number)
 		}
 		return nil
 	})

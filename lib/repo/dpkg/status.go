@@ -295,7 +295,7 @@ func (l *loader) add(e *entry, path string) {
 		l.out.Warn("reading %q: line %d: package %q: %s", path, f.line, e.name, f.what)
 	}
 	if err := pkgdb.CheckName(e.name); err != nil {
-		l.out.Warn("reading %q: line %d: leaving out an entry: Package: %v", path, e.line, err)
+		l.out.Warn("reading %q: line %d: skipping an entry: Package: %v", path, e.line, err)
 		return
 	}
 	if err := pkgdb.CheckName(e.source); err != nil {

@@ -177,7 +177,7 @@ func (l *loader) readStatus(ctx context.Context) error {
 				l.out.Warn("reading %q: package %q, line %d: %s", l.status, e.Name, e.Line, fault)
 			}
 			if err := pkgdb.CheckName(e.Name); err != nil {
-				l.out.Warn("reading %q: line %d: leaving out an entry: %v", l.status, e.Line, err)
+				l.out.Warn("reading %q: line %d: skipping an entry: %v", l.status, e.Line, err)
 				return
 			}
 			l.known[e.Name] = true

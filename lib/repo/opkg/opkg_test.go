@@ -50,7 +50,7 @@ func TestDamage(t *testing.T) {
 	r.File(dir+"info/a.list", "/a\nb\n/c\x00\n").File(dir+"info/lost.list", "/lost\n").File("/a", "").File("/lost", "")
 	a := r.Assign(Repo{})
 	a.WantWarnings(
-		`package "a", line 1: "nonsense" is not a field`, `line 9: leaving out an entry: "../b" is not a name`, `a file list of package "lost"`,
+		`package "a", line 1: "nonsense" is not a field`, `line 9: skipping an entry: "../b" is not a name`, `a file list of package "lost"`,
 		`line 2: "b": is not an absolute path`, "line 3|contains a NUL", `package "listless": no file list`,
 	)
 	a.Want("/a", "opkg/a", "/lost", "opkg/lost")

@@ -181,7 +181,7 @@ func (it *item) setFields(fields map[string]any) (err error) {
 			it.component = name
 		case "files", "paths", "path", "prefix":
 			if it.paths != nil {
-				return fmt.Errorf("has paths twice, the second time as %q", field)
+				return fmt.Errorf("lists paths twice, the second time as %q", field)
 			}
 			it.paths, err = texts(value)
 		case "interval":

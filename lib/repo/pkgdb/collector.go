@@ -228,7 +228,7 @@ func (c *Collector) Result() *assign.Result {
 	c.needed = slices.Compact(c.needed) // two paths can lead to the same directory
 	r := &assign.Result{Packages: c.packages, Warnings: c.warnings, Database: c.needed}
 	if c.suppressed > 0 {
-		r.Warnings = append(r.Warnings, fmt.Sprintf("leaving out %d more warnings of %s", c.suppressed, c.repo))
+		r.Warnings = append(r.Warnings, fmt.Sprintf("not showing %d more warnings of %s", c.suppressed, c.repo))
 	}
 	for _, claim := range c.second {
 		if c.last == nil || c.last[claim.File] == nil {

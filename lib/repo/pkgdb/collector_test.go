@@ -157,7 +157,7 @@ func TestWarnings(t *testing.T) {
 			c.Warn("number %d", i)
 		}
 	})
-	if w := outcome.Warnings; len(w) != 33 || w[0] != "number 0" || w[32] != "leaving out 8 more warnings of fake" {
+	if w := outcome.Warnings; len(w) != 33 || w[0] != "number 0" || w[32] != "not showing 8 more warnings of fake" {
 		t.Errorf("got %q", w)
 	}
 	var names []string

@@ -61,7 +61,7 @@ func (l *loader) warn(db *database) {
 		l.out.Warn("reading %q: %v; all %d packages are read (rpm --rebuilddb repairs the indexes)", db.path, db.indexes, l.read)
 	}
 	if l.broken > 0 {
-		l.out.Warn("reading %q: leaving out %d of %d packages, whose files belong to no package: %v (rpm --rebuilddb may repair the database)",
+		l.out.Warn("reading %q: skipping %d of %d packages, whose files belong to no package: %v (rpm --rebuilddb may repair the database)",
 			db.path, l.broken, l.read, l.damage())
 	}
 }

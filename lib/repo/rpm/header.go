@@ -213,7 +213,7 @@ func (h *header) texts(tag uint32) (texts, error) {
 	}
 	switch {
 	case e.kind != typeString && e.kind != typeStringArray && e.kind != typeI18NString:
-		return texts{}, fmt.Errorf("tag %d has type %d, want text", tag, e.kind)
+		return texts{}, fmt.Errorf("tag %d has type %d, expected a string type", tag, e.kind)
 	case e.count > maxFiles:
 		return texts{}, fmt.Errorf("tag %d has too many values: %d", tag, e.count)
 	}
@@ -240,7 +240,7 @@ func (h *header) numbers(tag, kind uint32) (numbers, error) {
 		return numbers{}, nil
 	}
 	if e.kind != kind {
-		return numbers{}, fmt.Errorf("tag %d has type %d, want %d", tag, e.kind, kind)
+		return numbers{}, fmt.Errorf("tag %d has type %d, expected %d", tag, e.kind, kind)
 	}
 	width := int(widths[kind])
 	return numbers{raw: h.data[e.offset : uint64(e.offset)+uint64(width)*uint64(e.count)], width: width, count: int(e.count)}, nil

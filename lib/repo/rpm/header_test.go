@@ -89,7 +89,7 @@ func TestDamagedHeaders(t *testing.T) {
 		"name of bytes":       {testPackage{name: "\xff"}.header(), "is not a name"},
 		"name of two lines":   {testPackage{name: "a\nb"}.header(), "is not a name"},
 		"long name":           {testPackage{name: strings.Repeat("n", 2000)}.header(), "too long"},
-		"name is a number":    {build(func(b *headerBuilder) { b.entry(tagName, typeChar, 0, 1) }), "want text"},
+		"name is a number":    {build(func(b *headerBuilder) { b.entry(tagName, typeChar, 0, 1) }), "expected a string type"},
 		"name does not end":   {build(func(b *headerBuilder) { b.entry(tagName, typeString, 0, 1); b.data[1] = 'x' }), "does not end"},
 		"time is text":        {build(func(b *headerBuilder) { b.add(tagBuildTime, "x") }), `package "n": tag 1006 has type 6`},
 		"one mode":            {files(tagFileModes, []uint16{1}), "modes for 1 of 2 files"},
@@ -139,7 +139,7 @@ func TestDamagedPackages(t *testing.T) {
 	}
 	db.Close()
 	r := newTree(t).file("/var/lib/rpm/rpmdb.sqlite", string(readFile(t, file))).mustLoad()
-	want := `reading "/var/lib/rpm/rpmdb.sqlite": leaving out 2 of 3 packages, whose files belong to no package: record 2: package "bad-1.0-2.noarch": tag 1080 has type 6, want 4; record 3: header is truncated (rpm --rebuilddb may repair the database)`
+	want := `reading "/var/lib/rpm/rpmdb.sqlite": skipping 2 of 3 packages, whose files belong to no package: record 2: package "bad-1.0-2.noarch": tag 1080 has type 6, expected 4; record 3: header is truncated (rpm --rebuilddb may repair the database)`
 	if len(r.Warnings) != 1 || r.Warnings[0] != want {
 		t.Errorf("got  %q\nwant %s", r.Warnings, want)
 	}

@@ -108,14 +108,14 @@ func readSlots(f io.ReaderAt, size int64) ([]slot, error) {
 			continue
 		}
 		if s.number >= next {
-			return nil, fmt.Errorf("has package %d, but says that the next one will be %d", s.number, next)
+			return nil, fmt.Errorf("contains package %d, but the next package number is %d", s.number, next)
 		}
 		slots = append(slots, s)
 	}
 	// A slot after the last page means that the number of pages is wrong.
 	mark := make([]byte, len(ndbSlotMark))
 	if n, _ := f.ReadAt(mark, pages*ndbPage); n == len(mark) && string(mark) == ndbSlotMark {
-		return nil, errors.New("has more slots than its header says")
+		return nil, errors.New("has more slots than its header specifies")
 	}
 	return slots, nil
 }

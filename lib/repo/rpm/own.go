@@ -79,7 +79,7 @@ func (l *loader) warnPruned(db *database) {
 		return
 	}
 	if _, kept := l.tree.Lookup(log); !kept && !l.tree.Partial {
-		l.out.Warn("leaving out %q: some packages may be only in this log, and the image's database does not have them; close the database in the root instead of --prune: sqlite3 %q 'PRAGMA journal_mode = DELETE'",
+		l.out.Warn("skipping %q: some packages may be only in this log, and the image's database does not have them; close the database in the root instead of --prune: sqlite3 %q 'PRAGMA journal_mode = DELETE'",
 			log, db.path)
 	}
 }

@@ -115,9 +115,9 @@ func (r Repo) warnOthers(ctx context.Context, l *loader, dbs []database, chosen 
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case errors.Is(err, errStop):
-			l.out.Warn("leaving out rpm database %q: the packages are read from %q", db.path, dbs[chosen].path)
+			l.out.Warn("skipping rpm database %q: the packages are read from %q", db.path, dbs[chosen].path)
 		case err != nil && db.size > 0:
-			l.out.Warn("leaving out rpm database: %v", err)
+			l.out.Warn("skipping rpm database: %v", err)
 		}
 	}
 	return nil

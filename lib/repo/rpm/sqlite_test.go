@@ -61,7 +61,7 @@ func TestWriteAheadLog(t *testing.T) {
 	}
 	// A file in the root without a record has been pruned.
 	tr.files = slices.DeleteFunc(tr.files, func(f *format.File) bool { return strings.HasSuffix(f.Path, "-wal") })
-	if r := tr.mustLoad(); len(r.Packages) != 2 || len(r.Warnings) != 1 || !strings.HasPrefix(r.Warnings[0], `leaving out "/usr/lib/sysimage/rpm/rpmdb.sqlite-wal": some packages may be`) {
+	if r := tr.mustLoad(); len(r.Packages) != 2 || len(r.Warnings) != 1 || !strings.HasPrefix(r.Warnings[0], `skipping "/usr/lib/sysimage/rpm/rpmdb.sqlite-wal": some packages may be`) {
 		t.Errorf("without the log: got %d packages, warnings %q", len(r.Packages), r.Warnings)
 	}
 }

@@ -152,7 +152,7 @@ func TestIntervals(t *testing.T) {
 	} {
 		result, err := load(t, file("/f", component("x"), every(text)))
 		if want == 0 {
-			start := fmt.Sprintf("user.update-interval of %q is %q: want a number of days from 1, or daily, ", "/f", strings.TrimRight(text, "\n\x00"))
+			start := fmt.Sprintf("user.update-interval of %q is %q: must be a number of days, or daily, ", "/f", strings.TrimRight(text, "\n\x00"))
 			if err == nil || !strings.HasPrefix(err.Error(), start) {
 				t.Errorf("%q: %+v, %v", text, result, err)
 			}
