@@ -124,7 +124,7 @@ func TestPatchLayersWithForgedDiffID(t *testing.T) {
 	forged.config = other.config
 	forged.write(t)
 	res := start(t, exec.Command("chunkah", append(args, "--rootfs", roots[1], "-o", "oci:"+layouts[0])...))
-	if res.code != 1 || !strings.Contains(res.stderr, "but the config says") {
+	if res.code != 1 || !strings.Contains(res.stderr, "but the config lists") {
 		t.Errorf("status %d\n%s", res.code, res.stderr)
 	}
 }

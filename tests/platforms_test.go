@@ -144,7 +144,7 @@ func TestPlatformAllRefused(t *testing.T) {
 		"--from oci-archive:" + archive + " --arch arm64":          "--arch works with one image only",
 		"--from oci-archive:" + archive + " --max-stale 5%":        "--max-stale works with one image only",
 		"--from oci-archive:-":                                     "save it to a file",
-		"--from oci-archive:" + archive + " -o docker-archive:out": "can hold only an image for one platform",
+		"--from oci-archive:" + archive + " -o docker-archive:out": "can contain only an image for one platform",
 	} {
 		words := append([]string{"build", "--platform", "all"}, strings.Fields(args)...)
 		if !strings.Contains(args, "-o ") {

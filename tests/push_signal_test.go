@@ -47,7 +47,7 @@ func TestSignalWhilePushing(t *testing.T) {
 		"nobody knows": {http.MethodPut, "/manifests/1", func(inner http.Handler, _ http.ResponseWriter, r *http.Request) {
 			inner.ServeHTTP(httptest.NewRecorder(), r)
 			<-r.Context().Done()
-		}, 143, true, "the registry has not answered: check the tag"},
+		}, 143, true, "no response from the registry: check the tag"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inner := ggcr.New(ggcr.Logger(log.New(io.Discard, "", 0)))

@@ -123,7 +123,7 @@ func TestHostileStorage(t *testing.T) {
 		"path of layer": {`[{"id":"i","names":["localhost/app:1"],"layer":"../x"}]`, `[{"id":"../x","diff-digest":"sha256:1"}]`, `has the ID "../x"`},
 		"path of image": {`[{"id":"..","names":["localhost/app:1"],"layer":"a"}]`, `[]`, `the storage lists the invalid image ID ".."`},
 		"no layer":      {`[{"id":"i","names":["localhost/app:1"],"layer":"a"}]`, `[]`, `the image's layer "a" is not in`},
-		"no digest":     {`[{"id":"i","names":["localhost/app:1"],"layer":"a"}]`, `[{"id":"a"}]`, "does not know the digest"},
+		"no digest":     {`[{"id":"i","names":["localhost/app:1"],"layer":"a"}]`, `[{"id":"a"}]`, "has no digest for"},
 		"no JSON":       {`{`, `[]`, "reading "},
 	} {
 		root := t.TempDir()
