@@ -25,7 +25,7 @@ func fatRoot(t *testing.T, version string) string {
 }
 
 // An update of an image in a registry neither downloads nor uploads kept layers: the files of the
-// last image come from the document attached to the image. Damaged documents and plans are not
+// previous image come from the document attached to the image. Damaged documents and plans are not
 // used.
 func TestPatchLayersInARegistry(t *testing.T) {
 	t.Parallel()

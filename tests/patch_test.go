@@ -287,7 +287,7 @@ func TestPatchLayersInSummary(t *testing.T) {
 	}
 }
 
-// A damaged blob of the last image gets into no output.
+// A damaged blob of the previous image gets into no output.
 func TestPatchLayersOfDamagedImage(t *testing.T) {
 	root, dir := mkroot.Make(t, "dir / mode=0755\nfile /big size=900000\nfile /small text=old\n"), t.TempDir()
 	plan, last := filepath.Join(dir, "plan"), filepath.Join(dir, "last")

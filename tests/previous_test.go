@@ -156,7 +156,7 @@ func TestPreviousIsNoneOfOurs(t *testing.T) {
 	}
 }
 
-// A client with the last image downloads little besides the changes.
+// A client with the previous image downloads little besides the changes.
 func TestPreviousKeepsDigests(t *testing.T) {
 	clients.Need(t, "setfattr")
 	root := copyRoot(t, componentsRoot(t, 24))
@@ -179,7 +179,7 @@ func TestPreviousKeepsDigests(t *testing.T) {
 	}
 }
 
-// --previous auto looks at the destination: nothing the first time, then the last image.
+// --previous auto looks at the destination: nothing the first time, then the previous image.
 func TestPreviousAuto(t *testing.T) {
 	clients.Need(t, "setfattr")
 	root := componentsRoot(t, 24)

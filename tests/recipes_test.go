@@ -43,7 +43,7 @@ func componentsPage(p *document) {
 	p.path("scripts")
 }
 
-// messagesPage has a root of three files, and an app that changed since its last image.
+// messagesPage has a root of three files, and an app that changed since its previous image.
 func messagesPage(p *document) {
 	clients.Need(p.t, "jq")
 	if err := mkroot.Write(filepath.Join(p.dir, "app"), documented()); err != nil {

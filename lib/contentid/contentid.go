@@ -3,8 +3,8 @@
 //
 // An ID consists of two parts: the attributes of the component's tar entries, and a hash of its
 // files. Package pack computes the attributes. It reads the files only if the component's ID could
-// be the same as in the last image. Otherwise package write completes the ID while it writes the
-// files, so that they are read once.
+// be the same as in the previous image. Otherwise package write completes the ID while it writes
+// the files, so that they are read once.
 //
 // The hash of files is not cryptographic, because XXH3 takes only 2 % of the time of SHA-256 on
 // amd64. With a collision, an attacker only achieves that a changed file keeps its old time. Anyone
@@ -24,7 +24,7 @@ import (
 )
 
 // size is the number of bytes in a hash. A hash is only compared with the hash of the same
-// component in the last image, so 64 bits are enough. A component that changes daily would be
+// component in the previous image, so 64 bits are enough. A component that changes daily would be
 // mistaken for an unchanged one once in 10^16 years. It would then keep its times, but no file
 // would be wrong.
 const size = 8

@@ -45,10 +45,10 @@ func (t *tree) bind(c *component) {
 // plainTime reports whether a time fits the field of a tar header, so that it needs no extra space.
 func plainTime(mtime int64) bool { return mtime >= 0 && mtime < 1<<33 }
 
-// date sets the times that no package bounds. A component whose contents equal those in the last
-// image keeps its time, so that its layer keeps its digest. This requires that all its files have
-// the same time. If the contents are unknown, files keep their own times up to the bound. date
-// returns how many components kept their time.
+// date sets the times that no package clamps. A component whose contents equal those in the
+// previous image keeps its time, so that its layer keeps its digest. This requires that all its
+// files have the same time. If the contents are unknown, files keep their own times up to the
+// bound. date returns how many components kept their time.
 func (t *tree) date(prev *group.Previous) (kept int) {
 	var before map[string]group.Dated
 	if prev != nil {
@@ -77,7 +77,8 @@ func (t *tree) date(prev *group.Previous) (kept int) {
 }
 
 // newestOwn returns the newest time that a file of the component must keep, 0 if no file must. If
-// the last image was built with an earlier source date, its time would make compiled Python stale.
+// the previous image was built with an earlier source date, its time would make compiled Python
+// stale.
 func (t *tree) newestOwn(c *component) (newest int64) {
 	for _, i := range c.files {
 		if f := t.files[i]; t.digests.ownTime(f) {

@@ -8,7 +8,7 @@ import (
 	"chunkah/lib/pyc"
 )
 
-// fileDigests contains the results for files whose times no package bounds.
+// fileDigests contains the results for files whose times no package clamps.
 type fileDigests struct {
 	read []fileDigest // by file; nil if none was read
 	// compiled contains the sources of compiled Python, with the source time that the compiled file
@@ -79,7 +79,7 @@ func (d *fileDigests) ownTime(f *format.File) bool {
 		strings.HasSuffix(f.Path, ".py") && d.compiled[pySource{f.Path, uint32(f.MTime)}])
 }
 
-// attributes sets the attributes of components whose times no package bounds, unless one of their
+// attributes sets the attributes of components whose times no package clamps, unless one of their
 // files is already known to be unreadable.
 func (t *tree) attributes() {
 	marks := newMarks(t)

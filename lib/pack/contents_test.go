@@ -153,7 +153,7 @@ func next(t *testing.T, opt Options, prev *Report, records []format.Record) (*pa
 	return run(t, opt, records...)
 }
 
-// Unchanged components keep the last image's times.
+// Unchanged components keep the previous image's times.
 func TestTimesFollowContents(t *testing.T) {
 	was := &texts{}
 	all := []string{"app", "db"}
@@ -240,7 +240,7 @@ func (p *packed) holder(t *testing.T, path string) string {
 	return ""
 }
 
-// The source date takes precedence over the last image. Without a source, files keep their own
+// The source date takes precedence over the previous image. Without a source, files keep their own
 // times.
 func TestTimesThatAreNotKept(t *testing.T) {
 	src := &texts{}

@@ -19,7 +19,7 @@ type Explanation struct {
 	Expected      int64 `json:"expected_bytes"`
 	ChainExpected int64 `json:"chain_expected_bytes"`
 	Layers        []Why `json:"layers"`
-	// Patch describes the last image's layers with --max-stale; nil if --max-stale is not used.
+	// Patch describes the previous image's layers with --max-stale; nil if --max-stale is not used.
 	Patch *PatchWhy `json:"patch,omitempty"`
 	Fewer *Change   `json:"one_layer_fewer,omitempty"`
 	More  *Change   `json:"one_layer_more,omitempty"`
@@ -40,14 +40,14 @@ type Why struct {
 	// that additional cost. They are -1 and 0 if there is only one layer.
 	Neighbour int   `json:"cheapest_neighbour"`
 	Joined    int64 `json:"expected_bytes_joined"`
-	// Was compares the layer with the last image. It is empty if there is no last image.
+	// Was compares the layer with the previous image. It is empty if there is no previous image.
 	Was Past `json:"previous,omitempty"`
 }
 
-// Past is the state of a layer in the last image.
+// Past is the state of a layer in the previous image.
 type Past string
 
-// The states of a layer in the last image.
+// The states of a layer in the previous image.
 const (
 	PastKept    Past = "kept"    // the same components, unchanged
 	PastChanged Past = "changed" // the same components, some of them changed
@@ -180,7 +180,7 @@ func (t *tree) change(f *fitter, plan []group.Layer, opt group.Options, most int
 	return c
 }
 
-// past compares a layer with the last image.
+// past compares a layer with the previous image.
 func (t *tree) past(l group.Layer, prev *group.Previous) Past {
 	if prev == nil {
 		return ""

@@ -11,9 +11,9 @@ import (
 )
 
 // fingerprintSize is the number of SHA-256 bytes in a fingerprint. A fingerprint is only compared
-// with the same component's fingerprint in the last image, so 64 bits are enough: for a component
-// that changes daily, two would be equal by chance once in 10^16 years. Even then a layer is only
-// larger than necessary; no file is wrong.
+// with the same component's fingerprint in the previous image, so 64 bits are enough: for a
+// component that changes daily, two would be equal by chance once in 10^16 years. Even then a layer
+// is only larger than necessary; no file is wrong.
 const fingerprintSize = 8
 
 // fingerprint sets the fingerprints that are not in the stream. They cover everything in the

@@ -56,7 +56,7 @@ func (t *tree) arrange(layers []group.Layer, opt group.Options) []group.Layer {
 // fitter keeps layers within the size limit.
 type fitter struct {
 	*cutter
-	layer map[string]int // by component: its layer in the last image
+	layer map[string]int // by component: its layer in the previous image
 }
 
 func newFitter(t *tree, opt group.Options, most int64) *fitter {
@@ -111,8 +111,8 @@ func (f *fitter) unit(members []int) unit {
 	return u
 }
 
-// together lists members by name. Members that shared a layer in the last image stay together if
-// they still fit, because clients would have to download both parts if they were separated.
+// together lists members by name. Members that shared a layer in the previous image stay together
+// if they still fit, because clients would have to download both parts if they were separated.
 func (f *fitter) together(members []int) [][]int {
 	var sets [][]int
 	at := make(map[int]int)

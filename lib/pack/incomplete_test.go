@@ -117,7 +117,7 @@ func slicesEqual(a, b *packed) bool {
 	return true
 }
 
-// With a last image, only files of components with the same attributes are read.
+// With a previous image, only files of components with the same attributes are read.
 func TestReadsWhereItMatters(t *testing.T) {
 	records, of := mixedRoot()
 	src := newCounted(of)

@@ -7,8 +7,8 @@ import (
 	"chunkah/lib/group"
 )
 
-// learn sets the knowledge about each component that the last images and this one provide. Without
-// a last image nothing is known, so that the plan depends only on the root.
+// learn sets the knowledge about each component that the previous images and this one provide.
+// Without a previous image nothing is known, so that the plan depends only on the root.
 func (t *tree) learn(prev *group.Previous) {
 	if prev == nil {
 		return

@@ -3,7 +3,7 @@
 // It reads a whole stream, decides which components share a layer (see package group), and writes
 // the layers: each layer's record, followed by its files in order and their parent directories. The
 // output contains exactly the entries of each layer's tar: times are clamped and control xattrs are
-// removed here. The package reads the contents of files whose times no package bounds, because
+// removed here. The package reads the contents of files whose times no package clamps, because
 // their component keeps the previous image's times while its contents stay the same. With MaxStale
 // it also reads files whose digests are unknown.
 package pack
@@ -46,16 +46,16 @@ type Options struct {
 	// MaxLayerSize limits the size of a layer's tar, in bytes; 0 means no limit. Larger components
 	// are split. A single file that is larger gets its own layer.
 	MaxLayerSize int64
-	// Previous is the layout of the last image, nil if there is none.
+	// Previous is the layout of the previous image, nil if there is none.
 	Previous *group.Previous
 	// MaxStale limits the stale bytes of the layers that are kept from Image, in parts per million
 	// of the root's bytes (package patch). 0 keeps no layers.
 	MaxStale int64
-	// Image is the last image; nil if it does not exist or MaxStale is 0.
+	// Image is the previous image; nil if it does not exist or MaxStale is 0.
 	Image *Image
 	// Open opens the source in a header, to find out whether contents have changed. If Open is nil
 	// or fails with fs.ErrNotExist or fs.ErrPermission, contents are unknown: no component keeps
-	// the last image's times, and files keep their own times.
+	// the previous image's times, and files keep their own times.
 	Open func(context.Context, *format.Header) (Contents, error)
 	// Incomplete says that package write receives the layers' records and completes Contents for
 	// components whose files pack does not have to read. A plan (Planned) and patch layers need
@@ -86,14 +86,14 @@ type Report struct {
 	// Now is the time that grouping uses as the current time: the newest known update, in unix
 	// seconds, 0 if no update is known.
 	Now int64
-	// NoSource says that no component could keep the last image's times, because the source was not
-	// available for comparison.
+	// NoSource says that no component could keep the previous image's times, because the source was
+	// not available for comparison.
 	NoSource bool
 	// Closed is the number of components that could not keep these times, because the user is not
 	// permitted to read one of their files.
 	Closed int
-	// Unbounded is the number of components whose times no package bounds. Kept is the number of
-	// those components that kept the last image's times.
+	// Unbounded is the number of components whose times no package clamps. Kept is the number of
+	// those components that kept the previous image's times.
 	Unbounded, Kept int
 	// Odd is the number of components whose newest file is dated before 1970 or after 2242. Their
 	// files keep their own times.
@@ -104,7 +104,7 @@ type Report struct {
 	// Explanation and Contents, which is sorted by name, are set if requested.
 	Explanation *Explanation
 	Contents    []Content
-	// Patch describes the layers of the last image; nil if no layer is kept.
+	// Patch describes the layers of the previous image; nil if no layer is kept.
 	Patch *Patch
 	// Oversized lists files that are larger than the layer size limit.
 	Oversized []Oversized
@@ -164,7 +164,7 @@ type contentsOfLayers struct {
 	layers []group.Layer
 	// entries requests the digests of the layers' entries.
 	entries bool
-	// rewritten are layers of the last image that are not kept although some of their files are
+	// rewritten are layers of the previous image that are not kept although some of their files are
 	// still used, and reasons are the reasons for each.
 	rewritten, reasons []string
 }

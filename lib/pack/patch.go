@@ -10,14 +10,14 @@ import (
 	"chunkah/lib/patch"
 )
 
-// Image is the last image. Its layers can be kept.
+// Image is the previous image. Its layers can be kept.
 type Image struct {
 	// Name is the image's name in the header, including its digest.
 	Name   string
 	Layers []ImageLayer
 }
 
-// ImageLayer is one layer of the last image.
+// ImageLayer is one layer of the previous image.
 type ImageLayer struct {
 	patch.Layer
 	DiffID string
@@ -29,19 +29,20 @@ type ImageLayer struct {
 	bytes int64
 }
 
-// Patch describes how the last image's layers are used.
+// Patch describes how the previous image's layers are used.
 type Patch struct {
 	*patch.Plan
 	// MaxStale is Options.MaxStale.
 	MaxStale int64
-	// Layers are the layers of the last image.
+	// Layers are the layers of the previous image.
 	Layers []ImageLayer
 	// New is the number of layers above the kept ones. NewBytes is the size of their files.
 	New      int
 	NewBytes int64
 }
 
-// PatchWhy explains how the last image's layers are used. Bytes are tar sizes without directories.
+// PatchWhy explains how the previous image's layers are used. Bytes are tar sizes without
+// directories.
 type PatchWhy struct {
 	MaxStalePPM int64 `json:"max_stale_ppm"`
 	// Bytes is the size of the root. Stale is the size of files in kept layers that the image does
@@ -52,7 +53,7 @@ type PatchWhy struct {
 	Layers []PatchLayerWhy `json:"previous_layers"`
 }
 
-// PatchLayerWhy explains what happens to a layer of the last image.
+// PatchLayerWhy explains what happens to a layer of the previous image.
 type PatchLayerWhy struct {
 	Bytes      int64        `json:"bytes"`
 	Stale      int64        `json:"stale_bytes"`
@@ -105,8 +106,8 @@ func (l *ImageLayer) write(ctx context.Context, out format.Sink, index int64) er
 	return nil
 }
 
-// patch plans layers for everything that no kept layer of the last image can show. If there is no
-// usable last image, it plans the whole tree.
+// patch plans layers for everything that no kept layer of the previous image can show. If there is
+// no usable previous image, it plans the whole tree.
 func (t *tree) patch(opt *group.Options, all *Options, report *Report) (*contentsOfLayers, error) {
 	whole := func() (_ *contentsOfLayers, err error) {
 		out := &contentsOfLayers{above: t, entries: all.MaxStale > 0}
@@ -199,7 +200,7 @@ func (t *tree) setDigests() {
 	}
 }
 
-// timeFits reports whether an unchanged file can keep its time from the last image, because
+// timeFits reports whether an unchanged file can keep its time from the previous image, because
 // compiled Python contains the time of its source.
 func (t *tree) timeFits(now, was *format.File) bool {
 	if !strings.HasSuffix(now.Path, ".py") || uint32(now.MTime) == uint32(was.MTime) {

@@ -11,7 +11,7 @@ import (
 	"chunkah/lib/plan"
 )
 
-// imageOf returns the packed layers as the last image.
+// imageOf returns the packed layers as the previous image.
 func imageOf(p *packed) *Image {
 	img := &Image{Name: "oci:/last:@x"}
 	for i, l := range p.layers {
@@ -158,7 +158,7 @@ func TestPatchOfDirectoryWithNewFile(t *testing.T) {
 	}
 }
 
-// The lowest new layer records which layers of the last image were rewritten, and why.
+// The lowest new layer records which layers of the previous image were rewritten, and why.
 func TestPatchRecordsRewrittenLayers(t *testing.T) {
 	src := &texts{of: map[string]string{}}
 	opt := Options{Open: src.open, MaxStale: 1, Max: 8}

@@ -59,7 +59,7 @@ type reading struct {
 	src     Contents // nil until a file is read
 }
 
-// read reads the files of components whose times no package bounds, and sets the components'
+// read reads the files of components whose times no package clamps, and sets the components'
 // contents. It opens the source only if it has to read files. For patch layers it also reads
 // compiled Python and all other files whose digest is not in the stream.
 func (t *tree) read(ctx context.Context, opt *Options) error {
@@ -97,19 +97,20 @@ func (r *reading) readFiles(ctx context.Context) error {
 	return nil
 }
 
-// dated reports whether the last image records times that components can keep.
+// dated reports whether the previous image records times that components can keep.
 func (o *Options) dated() bool { return o.Previous != nil && len(o.Previous.Times) > 0 }
 
 // leftToWrite reports whether package write hashes a component's files.
 func (r *reading) leftToWrite(c *component) bool { return r.partial && !r.canKeepTimes(c) }
 
-// canKeepTimes reports whether a component can have the last image's contents, in which case it
-// keeps the last image's times. Its attributes are known, but not yet the contents of its files.
+// canKeepTimes reports whether a component can have the previous image's contents, in which case it
+// keeps the previous image's times. Its attributes are known, but not yet the contents of its
+// files.
 func (r *reading) canKeepTimes(c *component) bool {
 	return r.opt.dated() && c.attributes.CanBe(r.opt.Previous.Times[c.record.Name].Contents)
 }
 
-// unbounded reports whether no package bounds the time of a file.
+// unbounded reports whether no package clamps the time of a file.
 func (t *tree) unbounded(i int) bool { return !t.byName[t.files[i].Components[0]].bounded }
 
 // toRead lists the files to read, in order.

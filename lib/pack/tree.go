@@ -24,7 +24,7 @@ type component struct {
 	files  []int // indexes into tree.files, in order
 	size   int64 // bytes in a tar
 	clamp  int64 // the newest mtime of its files, unix seconds
-	// bounded says that clamp bounds the component's times regardless of the last image: the
+	// bounded says that clamp bounds the component's times regardless of the previous image: the
 	// component comes from a package, or its times do not fit an ordinary tar header.
 	bounded bool
 	odd     bool // its times do not fit an ordinary tar header
@@ -46,7 +46,7 @@ type tree struct {
 	components []*component // in the order of their names
 	byName     map[string]*component
 	effort     *effort
-	digests    *fileDigests // of files whose times no package bounds; nil if no files are read
+	digests    *fileDigests // of files whose times no package clamps; nil if no files are read
 }
 
 func newTree() *tree {

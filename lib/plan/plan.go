@@ -130,8 +130,8 @@ func (l *layout) add(rec *format.Layer) error {
 	return nil
 }
 
-// learn stores what the last images recorded about a component. In an image with patch layers, a
-// component can be in several layers; the uppermost one is the latest.
+// learn stores what the previous images recorded about a component. In an image with patch layers,
+// a component can be in several layers; the uppermost one is the latest.
 func (l *layout) learn(name string, rec *format.Layer, i int) {
 	var at group.Learned
 	if len(rec.Updated) > 0 {

@@ -222,7 +222,7 @@ const maxPlan = 1 << 20
 // comments returns each layer's history comment, from the bottom up. Together the comments are the
 // plan, which the next build reads. A layer that is kept from the previous image gets a new comment
 // if the stream's record outdates the old one. If the plan is too large, comments leaves out the
-// times, then also what the last images showed, and finally everything except the components'
+// times, then also what the previous images showed, and finally everything except the components'
 // names. lacks describes what was left out, and is empty if nothing was.
 func (img *image) comments(kept []Kept) (lines []string, lacks string, err error) {
 	records := make([]*format.Layer, 0, len(kept)+len(img.layers))
