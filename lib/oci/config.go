@@ -10,8 +10,8 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// Config is the part of an image's config that says how to run the image. ParseConfig lists the
-// structures from which it can be read. Config does not contain the description of layers (rootfs,
+// Config is the part of an image's config that specifies how to run the image. ParseConfig lists
+// the supported input structures. Config does not contain the description of layers (rootfs,
 // history). The zero value is an empty config.
 type Config struct {
 	Platform    v1.Platform // OS is empty or "linux"

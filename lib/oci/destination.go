@@ -15,10 +15,10 @@ import (
 // Destination receives one image: its blobs in order, then the index. Finish completes the image
 // without making it visible, and Commit makes it visible. Until Commit has returned nil, nothing
 // looks like a finished image. If Finish or Commit fails, it discards the image. Discard after
-// Commit does nothing, so it can be deferred. All transports implement all methods; Traits says
-// which of them are useful.
+// Commit does nothing, so it can be deferred. All transports implement all methods, and Traits
+// describes how to use them.
 type Destination interface {
-	// Traits says how the destination accepts blobs, and which files it writes.
+	// Traits describes how the destination accepts blobs, and which files it writes.
 	Traits() Traits
 
 	// Blob writes one blob whose digest and size are known. write must write exactly d.Size bytes
@@ -32,8 +32,8 @@ type Destination interface {
 	// this: then use Blob.
 	NewBlob(size int64, open bool) (BlobWriter, error)
 
-	// Finish writes the index and completes the image. It returns where the image can be read, once
-	// per output, if Options.Readable is set.
+	// Finish writes the index and completes the image. If Options.Readable is set, it returns one
+	// location per output from which the image can be read.
 	Finish(index []byte) ([]Finished, error)
 
 	// Commit makes the finished image visible.
@@ -61,7 +61,7 @@ type BlobWriter interface {
 	Discard() error
 }
 
-// Traits describe a destination to its callers.
+// Traits are the properties of a destination that its callers need.
 type Traits struct {
 	Access Access
 	// Parallel is the useful number of concurrent calls of Blob; 0 if concurrent calls are not
@@ -77,14 +77,15 @@ type Access int
 
 // The kinds of access.
 const (
-	AppendOnly   Access = iota // a stream: one blob after another, with Blob only
+	AppendOnly   Access = iota // a stream: sequential calls of Blob only
 	RandomAccess               // one file: NewBlob reserves the size; an open blob must be committed before the next NewBlob
 	BlobFiles                  // one file per blob: NewBlob can always be used
 	Network                    // Blob only, in any order
 	Stacked                    // Blob only, layers in image order, with their DiffIDs
 )
 
-// Finished says where a finished image can be read before Commit, in its transport's form.
+// Finished is the location, in its transport's form, from which a finished image can be read before
+// Commit.
 type Finished struct {
 	Path string // of the file or directory, possibly a temporary name
 	Ref  string // the image's name or digest there; empty if it is the only image

@@ -69,8 +69,8 @@ type dockerImage struct {
 	Layers   []string
 }
 
-// translate returns the image as described in manifest.json, and the index with the image's full
-// name. A daemon that uses containerd does not complete names, and would not find an image with the
+// translate returns the image's entry for manifest.json, and the index with the image's full name.
+// A daemon that uses containerd does not expand short names, and would not find an image with the
 // name "app:1".
 func (a *DockerArchive) translate(data []byte) ([]byte, dockerImage, error) {
 	var index v1.Index
@@ -105,7 +105,7 @@ func (a *DockerArchive) translate(data []byte) ([]byte, dockerImage, error) {
 	return data, image, err
 }
 
-// image returns the description of an image whose manifest was already written.
+// image returns the manifest.json entry of an image whose manifest was already written.
 func (a *DockerArchive) image(manifest digest.Digest) (dockerImage, error) {
 	image := dockerImage{RepoTags: []string{}, Layers: []string{}}
 	data := a.manifests[manifest]

@@ -20,7 +20,7 @@ func (l *Layout) lockDir() error {
 	for {
 		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 		if !errors.Is(err, syscall.EWOULDBLOCK) {
-			return nil // some network file systems do not support locks: users must then not run two builds at once
+			return nil // some network file systems do not support locks: on these, users must not run two builds at the same time
 		}
 		if l.opt.Busy == nil {
 			return errors.New("another process is writing to the layout")

@@ -20,9 +20,9 @@ type Output struct {
 	Also []string
 }
 
-// Several writes one image to several destinations. Each blob is made once, and written to one
-// destination after another, in the order of the outputs. If anything fails before Commit, the
-// image appears in none of them.
+// Several writes one image to several destinations. Each blob is produced only once, and is written
+// to the destinations in the order of the outputs. If anything fails before Commit, the image
+// appears in none of them.
 type Several struct {
 	outputs []Output
 }
@@ -64,7 +64,7 @@ func (s *Several) Blob(d v1.Descriptor, hint Hint, write func(io.Writer) error) 
 }
 
 // NewBlob implements Destination. It is not supported, because such a blob is written only once and
-// cannot go to all outputs.
+// cannot be sent to several outputs.
 func (s *Several) NewBlob(int64, bool) (BlobWriter, error) { return nil, nil }
 
 // Finish implements Destination.

@@ -44,7 +44,7 @@ const expectedShapes = "expected an execution config, a whole image config, or t
 
 // ParseConfig reads an image config with one of these structures:
 //
-//   - an execution config alone: {"Env":[…],"Cmd":[…],…};
+//   - only an execution config: {"Env":[…],"Cmd":[…],…};
 //   - a whole image config: {"architecture":…,"os":…,"config":{…},…};
 //   - the output of `podman inspect` or `docker inspect` for one image, with or without the array.
 //

@@ -85,7 +85,7 @@ func dockerIndexValue(manifests []v1.Descriptor) v1.Index {
 	return list
 }
 
-// Converter is a Destination that can convert the manifest that it receives.
+// Converter is a Destination that can convert the manifests that it receives.
 type Converter interface {
 	Destination
 	// Written returns the digest under which a manifest or index was written: d itself, or the

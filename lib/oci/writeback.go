@@ -7,7 +7,7 @@ import (
 )
 
 // writebackStep is the number of bytes that are written to disk at a time. It is large enough to
-// need few calls, and small enough to leave little for the end.
+// need few system calls, and small enough to leave little data for the final sync.
 const writebackStep = 8 << 20
 
 // writeback asks the kernel to start writing a growing file to disk early, so that little is left

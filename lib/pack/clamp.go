@@ -8,10 +8,10 @@ import (
 	"chunkah/lib/group"
 )
 
-// clamp sets the times of components that come from packages, which their build times bound. For
-// all other components it finds the bound: the time of the component's newest regular file, or the
-// source date if that is earlier. Files outside a component are ignored, so that changes elsewhere
-// do not change its layer.
+// clamp clamps the times of components that come from packages to the build times of the packages.
+// For all other components it determines the clamp: the time of the component's newest regular
+// file, or the source date if that is earlier. Files outside a component are ignored, so that
+// changes elsewhere do not change its layer.
 func (t *tree) clamp() {
 	for _, c := range t.components {
 		c.clamp = t.componentClamp(c)
@@ -33,7 +33,7 @@ func (t *tree) boundTimes(c *component) {
 	}
 }
 
-// bind bounds the times of a component's files.
+// bind clamps the times of a component's files.
 func (t *tree) bind(c *component) {
 	for _, i := range c.files {
 		if f := t.files[i]; f.Type != format.TypeDir {
@@ -48,7 +48,7 @@ func plainTime(mtime int64) bool { return mtime >= 0 && mtime < 1<<33 }
 // date sets the times that no package clamps. A component whose contents equal those in the
 // previous image keeps its time, so that its layer keeps its digest. This requires that all its
 // files have the same time. If the contents are unknown, files keep their own times up to the
-// bound. date returns how many components kept their time.
+// clamp. date returns how many components kept their time.
 func (t *tree) date(prev *group.Previous) (kept int) {
 	var before map[string]group.Dated
 	if prev != nil {
@@ -76,9 +76,9 @@ func (t *tree) date(prev *group.Previous) (kept int) {
 	return kept
 }
 
-// newestOwn returns the newest time that a file of the component must keep, 0 if no file must. If
-// the previous image was built with an earlier source date, its time would make compiled Python
-// stale.
+// newestOwn returns the newest time that a file of the component must keep, or 0 if no file must
+// keep its time. If the previous image was built with an earlier source date, its time would make
+// compiled Python stale.
 func (t *tree) newestOwn(c *component) (newest int64) {
 	for _, i := range c.files {
 		if f := t.files[i]; t.digests.ownTime(f) {
@@ -117,10 +117,10 @@ func (t *tree) bound(mtime int64) int64 {
 	return mtime
 }
 
-// controlXattrs only say which component a file has.
+// controlXattrs only specify the component of a file.
 var controlXattrs = map[string]bool{"user.component": true, "user.update-interval": true}
 
-// DropsXattr reports whether an xattr only says which component a file has, and is not in keep.
+// DropsXattr reports whether an xattr only specifies the component of a file, and is not in keep.
 func DropsXattr(name string, keep []string) bool {
 	return (controlXattrs[name] || strings.HasPrefix(name, "user.chunkah.")) && !slices.Contains(keep, name)
 }

@@ -9,9 +9,9 @@ import (
 	"chunkah/lib/group"
 )
 
-// Explanation says what downloads a plan is expected to cause, and why. Bytes are tar sizes.
-// Chances are per week, in parts per million. Expected bytes are the bytes of the layers that
-// change. The figures by chain also include all layers above a changed layer (package chain).
+// Explanation describes the downloads that a plan is expected to cause, with reasons. Bytes are tar
+// sizes. Chances are per week, in parts per million. Expected bytes are the bytes of the layers
+// that change. The figures by chain also include all layers above a changed layer (package chain).
 type Explanation struct {
 	Max           int   `json:"max"`
 	First         int64 `json:"first_layer,omitempty"` // the number of layers kept from the source, which are below

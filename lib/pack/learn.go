@@ -7,8 +7,8 @@ import (
 	"chunkah/lib/group"
 )
 
-// learn sets the knowledge about each component that the previous images and this one provide.
-// Without a previous image nothing is known, so that the plan depends only on the root.
+// learn sets, for each component, what previous images and this image show about its changes.
+// Without a previous image nothing is set, so that the plan depends only on the root.
 func (t *tree) learn(prev *group.Previous) {
 	if prev == nil {
 		return
@@ -32,7 +32,7 @@ func withoutDeletions(prev *group.Previous) *group.Previous {
 	return &own
 }
 
-// state is what a layer's record says about one component.
+// state is the information in a layer's record about one component.
 type state struct {
 	fingerprint, contents string
 	time                  int64 // upper bound of its files' mtimes
@@ -90,9 +90,9 @@ func statesIn(rec *format.Layer) []state {
 }
 
 // refresh brings the records of kept layers up to date. Most components are only in kept layers,
-// and the next build compares the root with what the plan says about them. So the uppermost layer
-// with a component gets its state in this image. The records of layers below keep the state with
-// which these layers were made.
+// and the next build compares the root with the plan's information about them. So in the record of
+// the uppermost layer that contains a component, the component gets its state in this image. The
+// records of lower layers keep the state from when these layers were made.
 func (t *tree) refresh(out *contentsOfLayers) {
 	seen := map[string]bool{format.Deletions: true}
 	for _, l := range out.layers {

@@ -57,7 +57,7 @@ type Options struct {
 	// or fails with fs.ErrNotExist or fs.ErrPermission, contents are unknown: no component keeps
 	// the previous image's times, and files keep their own times.
 	Open func(context.Context, *format.Header) (Contents, error)
-	// Incomplete says that package write receives the layers' records and completes Contents for
+	// Incomplete means that package write receives the layers' records and completes Contents for
 	// components whose files pack does not have to read. A plan (Planned) and patch layers need
 	// complete Contents from pack, so do not set Incomplete for them.
 	Incomplete bool
@@ -86,8 +86,8 @@ type Report struct {
 	// Now is the time that grouping uses as the current time: the newest known update, in unix
 	// seconds, 0 if no update is known.
 	Now int64
-	// NoSource says that no component could keep the previous image's times, because the source was
-	// not available for comparison.
+	// NoSource means that no component could keep the previous image's times, because the source
+	// was not available for comparison.
 	NoSource bool
 	// Closed is the number of components that could not keep these times, because the user is not
 	// permitted to read one of their files.
@@ -197,7 +197,7 @@ func (t *tree) plan(opt Options, report *Report) (*contentsOfLayers, error) {
 	if err := t.effort.err(); err != nil {
 		return nil, err
 	}
-	// The current time is taken to be the newest update. The source date and users' times say how
+	// The newest update is used as the current time. The source date and users' times specify how
 	// old files should look, not when packages were made.
 	groupOpt := group.Options{Max: opt.Max, Previous: opt.Previous}
 	out, err := t.patch(&groupOpt, &opt, report)

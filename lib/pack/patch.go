@@ -200,8 +200,8 @@ func (t *tree) setDigests() {
 	}
 }
 
-// timeFits reports whether an unchanged file can keep its time from the previous image, because
-// compiled Python contains the time of its source.
+// timeFits reports whether an unchanged file can keep its time from the previous image. A Python
+// source may have to get its new time, because compiled Python contains the time of its source.
 func (t *tree) timeFits(now, was *format.File) bool {
 	if !strings.HasSuffix(now.Path, ".py") || uint32(now.MTime) == uint32(was.MTime) {
 		return true

@@ -29,7 +29,7 @@ type Contents interface {
 }
 
 // Reader reads the contents of files. If it returns fs.ErrPermission, the contents of the component
-// are unknown, and the run continues: the next reader of the files reports all such errors.
+// are unknown, and the run continues. A later stage that reads the files reports all such errors.
 type Reader interface {
 	layer.Content
 	// ReadStart reads the start of a file, up to len(p) bytes.
@@ -40,7 +40,7 @@ type Reader interface {
 // errNoSource means that contents are unknown because there is no source to read.
 var errNoSource = errors.New("the source is not available")
 
-// ContentsError says that the contents of a file could not be read, or changed after the scan.
+// ContentsError means that the contents of a file could not be read, or changed after the scan.
 type ContentsError struct{ err error }
 
 func (e *ContentsError) Error() string { return e.err.Error() }

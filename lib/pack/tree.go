@@ -14,8 +14,8 @@ import (
 // unclaimed is the component of files that belong to no other component.
 var unclaimed = []string{format.Unclaimed}
 
-// emptyDirs is the component of empty directories. It is separate because a directory leaves it as
-// soon as it contains a file, and that must not change a large layer.
+// emptyDirs is the component of empty directories. It is a separate component because a directory
+// leaves it as soon as the directory contains a file, and that must not change a large layer.
 var emptyDirs = []string{format.EmptyDirectories}
 
 // component is a component with its files.
@@ -24,8 +24,8 @@ type component struct {
 	files  []int // indexes into tree.files, in order
 	size   int64 // bytes in a tar
 	clamp  int64 // the newest mtime of its files, unix seconds
-	// bounded says that clamp bounds the component's times regardless of the previous image: the
-	// component comes from a package, or its times do not fit an ordinary tar header.
+	// bounded is set if the component's times are clamped regardless of the previous image, because
+	// the component comes from a package or its times do not fit an ordinary tar header.
 	bounded bool
 	odd     bool // its times do not fit an ordinary tar header
 	// attributes and contents are digests of everything except times (package contentid).
@@ -98,9 +98,10 @@ func (t *tree) tagged() bool {
 	return false
 }
 
-// maxMadeUp limits the directories that a script's stream can omit, in bytes: their paths, plus
-// dirCost for each. A single path of 8 KiB can omit 4,000 directories, whose paths need 16 MiB in
-// the output. The limit allows a million directories with paths of a hundred bytes.
+// maxMadeUp limits the directories that a script's stream can omit. It is the total size in bytes:
+// the lengths of their paths, plus dirCost for each directory. A single path of 8 KiB can omit
+// 4,000 directories, whose paths need 16 MiB in the output. The limit allows a million directories
+// with paths of a hundred bytes.
 const (
 	maxMadeUp = 512 << 20
 	dirCost   = 400

@@ -180,7 +180,8 @@ func common(a, b string) int {
 	return n
 }
 
-// sole returns the number in a list whose elements are all the same. same reports whether they are.
+// sole returns the number in a list whose elements are all equal. same reports whether they are
+// equal.
 func sole(list []int32) (n int32, same bool) {
 	if len(list) == 0 {
 		return inspect.NoComponent, true

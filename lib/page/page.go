@@ -1,4 +1,4 @@
-// Package page draws the results of packages inspect and reuse as one self-contained HTML page: a
+// Package page renders the results of packages inspect and reuse as one self-contained HTML page: a
 // treemap, bars for before and after, a search and tables.
 //
 // Names from the image are data in the page and are only shown as text. The page's content security
@@ -120,8 +120,8 @@ func NewSeries(chosen reuse.Client) *Series {
 	return s
 }
 
-// Add adds a step. The layers of both images must have been read. The images can be closed
-// afterwards.
+// Add adds a step. The layers of both images must have been read. The images can be closed after
+// Add returns.
 func (s *Series) Add(step *reuse.Step, old, new *inspect.Image) {
 	c := s.content
 	v := c.newView(new, reuse.Changed(old, new, step.Missing))
@@ -184,8 +184,8 @@ func prefixLength(names []string) int {
 	return skip
 }
 
-// shown makes a text from an image safe to display. Control characters, and characters that change
-// the direction of text, could disguise a name and become U+FFFD. Browsers show line ends as
+// shown makes a string from an image safe to display. Control characters, and characters that
+// change the direction of text, could disguise a name and become U+FFFD. Browsers show line ends as
 // spaces.
 func shown(s string) string {
 	return strings.Map(func(r rune) rune {

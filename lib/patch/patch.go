@@ -45,7 +45,7 @@ type Options struct {
 	TimeFits func(now, was *format.File) bool
 }
 
-// Plan says which layers to keep and what to write.
+// Plan specifies which layers to keep and what to write.
 type Plan struct {
 	// Kept lists the indexes of the kept layers, in ascending order.
 	Kept []int
@@ -66,13 +66,13 @@ type Plan struct {
 type Fate struct {
 	Reason Reason
 	// Bytes is the size of the layer's entries without directories. Stale is the size of its stale
-	// entries: for a layer that is not kept, when this was decided.
+	// entries. For a layer that is not kept, Stale is the size at the time of that decision.
 	Bytes, Stale int64
 	// Fault explains the reason Unusable.
 	Fault string
 }
 
-// Reason says why a layer is kept or dissolved.
+// Reason is the reason why a layer is kept or dissolved.
 type Reason string
 
 // The reasons.

@@ -72,7 +72,7 @@ func start(ctx context.Context, line string, stderr io.Writer) (*command, error)
 func (c *command) stop() error {
 	group := -c.cmd.Process.Pid
 	c.killer = time.AfterFunc(graceTime, func() {
-		_ = syscall.Kill(group, syscall.SIGKILL) // the process can be gone already
+		_ = syscall.Kill(group, syscall.SIGKILL) // the process may have ended already
 		_ = c.stdin.Close()                      // only the command's exit status matters
 		_ = c.stdout.Close()
 	})
@@ -97,7 +97,7 @@ func (c *command) pass(ctx context.Context, cancel context.CancelCauseFunc, enc 
 	feeder.Wait()
 	ended := c.cmd.Wait()
 	if c.killer != nil {
-		c.killer.Stop() // from now on, another process group can get this number
+		c.killer.Stop() // from here on, the kernel can reuse the number of the process group
 	}
 	switch {
 	case ctx.Err() != nil:
@@ -123,8 +123,8 @@ func isBrokenPipe(err error) bool {
 		exit.ExitCode() == 128+int(syscall.SIGPIPE) // as reported by a shell
 }
 
-// feed writes a stream to a command. A command can stop reading early; whether that is an error
-// shows in its output and exit status. So feed returns only errors in the stream.
+// feed writes a stream to a command. A command can stop reading early. Its output and exit status
+// show whether that is an error, so feed returns only errors in the stream.
 func feed(in format.Source, stdin io.WriteCloser, enc format.Encoding) error {
 	w := format.NewWriter(stdin, enc)
 	err := drain(in, w)

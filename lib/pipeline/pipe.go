@@ -89,8 +89,8 @@ func (p *pipe) Next() (format.Record, error) {
 	return rec, nil
 }
 
-// recycle gives the batch that was read back to the producer. Otherwise the batches of a large tree
-// would be garbage of several megabytes.
+// recycle makes the batch that was just read available to the producer again. Otherwise the batches
+// of a large tree would leave several megabytes of garbage.
 func (p *pipe) recycle() {
 	if p.whole == nil {
 		return

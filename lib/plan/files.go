@@ -16,7 +16,7 @@ import (
 // FilesType is the media type of an image's file list (format/SPEC.md, section 13).
 const FilesType = "application/vnd.chunkah.files.v1"
 
-// Limits of the file list: more than any image needs, but little enough to be harmless.
+// Limits of the file list. They are higher than any image needs, but low enough to be harmless.
 const (
 	maxFilesBytes = 1 << 30 // decompressed
 	maxWindow     = 8 << 20 // of the decoder; the encoder uses the same
@@ -24,8 +24,8 @@ const (
 )
 
 // normal returns a copy of an entry with only the fields that are part of a layer's entry digest.
-// further reports whether the entry is an additional name of an inode. names contains the inodes so
-// far.
+// further reports whether the entry is an additional name of an inode. names contains the inodes of
+// the previous entries.
 func normal(f *format.File, names *links) (_ format.File, further bool) {
 	n := *f
 	n.Stamp, n.Components, n.Implied, n.MTimeNsec = "", nil, false, 0
@@ -267,7 +267,7 @@ func ReadFiles(r io.Reader, name string) (layers map[string][]*format.File, note
 	return layers, note, nil
 }
 
-// failing remembers its reader's error.
+// failing records its reader's error.
 type failing struct {
 	io.Reader
 	err error

@@ -153,7 +153,7 @@ func (l *layout) previous() *group.Previous {
 	return &group.Previous{Layers: l.layers, Times: l.times, Learned: l.learned}
 }
 
-// used says how much of a damaged plan is used.
+// used describes how much of a damaged plan is used.
 func (l *layout) used(which string) string {
 	switch n := len(l.layers); n {
 	case 0:

@@ -19,12 +19,12 @@ import (
 	"chunkah/lib/proofs"
 )
 
-// search finds out which files the layers of the previous image contain.
+// search determines which files the layers of the previous image contain.
 //
 // The history of a layer contains only a digest of its entries, and whoever made the image can
-// write any digest there. So it counts only if the user's record says that the blob has this diffID
-// and that the layer with this diffID has these entries. The lists can then come from anywhere. All
-// other layers are read.
+// write any digest there. So the digest is used only if the user's record confirms that the blob
+// has this diffID and that the layer with this diffID has these entries. In that case, the source
+// of the lists does not matter. All other layers are read.
 type search struct {
 	log    *console.Console
 	img    *image.Image
@@ -38,7 +38,7 @@ type search struct {
 	said           []string
 }
 
-// Options say where Files looks for the files of layers.
+// Options specify where Files looks for the files of layers.
 type Options struct {
 	Image image.Options
 	// Plan is the plan of the previous build. It is not used if it is empty, "-", or not a file.
@@ -128,7 +128,7 @@ func (s *search) add(found map[string][]*format.File, from string) {
 	s.say(n, from)
 }
 
-// say records where the files of n layers come from.
+// say records the source of the files of n layers.
 func (s *search) say(n int, from string) {
 	if s.left -= n; n > 0 {
 		s.said = append(s.said, fmt.Sprintf("%s from %s", console.Plural(n, "layer"), from))

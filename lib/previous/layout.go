@@ -35,7 +35,7 @@ func Layout(ctx context.Context, src image.Location, opt image.Options) (prev *g
 	return prev, noteOf(text), err
 }
 
-// noteOf returns a text as a note, or nil if it is empty.
+// noteOf returns a string as a note, or nil if the string is empty.
 func noteOf(text string) error {
 	if text == "" {
 		return nil

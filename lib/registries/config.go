@@ -128,6 +128,6 @@ func (c *Config) merge(doc *document, path string) {
 	}
 }
 
-// Helpers returns the credential helpers, in the order in which they are asked. The list is empty
+// Helpers returns the credential helpers, in the order in which they are called. The list is empty
 // if only credential files are used.
 func (c *Config) Helpers() []string { return c.helpers }

@@ -14,6 +14,6 @@
 //
 // The registry with the longest matching prefix of an image's name is used. Images are read from
 // the registry's mirrors, then from its location. As in podman and skopeo, images are pushed to the
-// place that their name states, and only "insecure" and "blocked" apply. A blocked registry is
-// never contacted, but its mirrors are.
+// registry in their name, and only "insecure" and "blocked" apply. A blocked registry is never
+// contacted, but its mirrors are.
 package registries

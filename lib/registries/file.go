@@ -91,8 +91,8 @@ func parse(data []byte) (*document, error) {
 	return &doc, nil
 }
 
-// tooDeep reports whether the parser would have to call itself too often. Brackets in comments and
-// in single-line strings are not counted.
+// tooDeep reports whether the parser would recurse too deeply. Brackets in comments and in
+// single-line strings are not counted.
 func tooDeep(data []byte) bool {
 	depth, in := 0, byte(0) // the quote or # that is open
 	for i, b := range data {

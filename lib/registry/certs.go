@@ -22,7 +22,7 @@ var trustFallback = sync.OnceFunc(func() {
 	for root := range bundle.Roots() {
 		cert, err := x509.ParseCertificate(root.Certificate)
 		if err != nil {
-			panic(err) // they are part of this program
+			panic(err) // the certificates are part of this program
 		}
 		if root.Constraint == nil {
 			roots.AddCert(cert)
@@ -33,8 +33,8 @@ var trustFallback = sync.OnceFunc(func() {
 	x509.SetFallbackRoots(roots)
 })
 
-// certDirs returns the possible certificate directories of a registry. Only the first that exists
-// is used.
+// certDirs returns the possible certificate directories of a registry. Only the first existing
+// directory is used.
 func certDirs() []string {
 	dirs := []string{"/etc/containers/certs.d", "/etc/docker/certs.d"}
 	if home, err := os.UserHomeDir(); err == nil {

@@ -24,7 +24,7 @@ const (
 	dockerHubKey = "https://index.docker.io/v1/" // docker's key for docker.io in its files and for its helpers
 
 	// The user name with which a helper marks an identity token, and the message of a helper that
-	// knows no credentials.
+	// has no credentials.
 	tokenUser         = "<token>"
 	helperHasNothing  = "credentials not found in native keychain"
 	maxHelperSaid     = 200 // bytes of a helper's output in a message
@@ -89,9 +89,9 @@ const envAuths = "DOCKER_AUTH_CONFIG"
 // authFiles stands for the credential files in a list of credential helpers, as in registries.conf.
 const authFiles = "containers-auth.json"
 
-// findCredentials asks the credential helpers for the credentials for a repository, in the order of
-// the list. If a helper fails, the next helper is still asked. Without helpers, the credentials are
-// read from the files.
+// findCredentials calls the credential helpers, in the order of the list, to get the credentials
+// for a repository. If a helper fails, the next helper is still called. Without helpers, the
+// credentials are read from the files.
 func findCredentials(ctx context.Context, ref Ref, helpers []string) (credentials, error) {
 	if len(helpers) == 0 {
 		helpers = []string{authFiles}

@@ -21,9 +21,9 @@
 // Finish pushes the manifests of an index by their digests. Commit pushes the last manifest by its
 // tag, unless the tag already names this manifest. If the registry refuses OCI manifests and
 // Push.Convert is set, all manifests are pushed in Docker's format (format.go). Opening a push
-// costs a POST and a DELETE of the opened upload, so that missing rights are known before an image
-// is built. A second push sends only missing blobs. Nothing that has a name in the registry is ever
-// deleted.
+// sends a POST, and a DELETE of the opened upload, so that missing permissions are detected before
+// an image is built. A second push sends only missing blobs. Nothing that has a name in the
+// registry is ever deleted.
 //
 // attach.go attaches documents to an image. It pushes a manifest with a subject. In registries
 // without the referrers API, it also adds an entry to the index of the fallback tag.
@@ -31,13 +31,13 @@
 // # Retries
 //
 // Broken connections and the statuses 408, 429 and 5xx (except 501 and 505) are retried. The wait
-// doubles each time, with jitter, unless Retry-After says how long to wait. If sending a blob
-// breaks off, the blob is sent again from its start, since few registries can resume an upload. If
-// reading a blob breaks off, the blob is resumed with a Range request, or read again up to that
-// point. A request that makes no progress for Options.Timeout is retried once. Permanent errors are
-// not retried: other statuses, a wrong digest or size, an untrusted certificate, an invalid
-// response. Cancelling the context stops a wait or transfer at once, except for the request that
-// moves the tag (tag.go).
+// doubles each time, with jitter, unless a Retry-After header specifies how long to wait. If an
+// upload is interrupted, the blob is sent again from its start, since few registries can resume an
+// upload. If a download is interrupted, it is resumed with a Range request, or the blob is read
+// again up to that point. A request that makes no progress for Options.Timeout is retried once.
+// Permanent errors are not retried: other statuses, a wrong digest or size, an untrusted
+// certificate, an invalid response. Cancelling the context stops a wait or transfer immediately,
+// except for the request that moves the tag (tag.go).
 //
 // # Checks
 //
@@ -50,9 +50,9 @@
 //
 // Logins are sent only to the registry, which is defined by one scheme, host and port, and to the
 // token server that the registry names. The token server must use https if the registry does. Other
-// servers, which redirects or an upload's Location name, receive only tokens that they give to
-// everybody. Requests that send a login to a token server follow no redirect, and neither does the
-// ping.
+// servers, which are contacted because of a redirect or the Location of an upload, receive only
+// tokens that they issue to everybody. Requests that send a login to a token server follow no
+// redirect, and neither does the ping.
 //
 // # Where credentials are found
 //
@@ -63,8 +63,8 @@
 // In a file, the registry's credential helper comes first (credHelpers), then the longest key of
 // auths that is a prefix of the repository, for example registry.example/team for
 // registry.example/team/app, then the helper for all registries (credsStore). These places are read
-// when the registry requires a login. Without credentials, requests are anonymous. Options.Helpers
-// are asked before or after these places.
+// when the registry requires a login. Without credentials, requests are anonymous. The helpers in
+// Options.Helpers are called before or after these places are searched.
 //
 // # Which certificates are trusted
 //

@@ -23,7 +23,8 @@ const (
 )
 
 // login is the login state for one server. Only the registry itself receives credentials. Any other
-// server, which only a redirect can lead to, receives only a token that it gives to everybody.
+// server, which can be reached only through a redirect, receives only a token that it issues to
+// everybody.
 type login struct {
 	repo *Repository
 	own  bool // the server is the registry itself
@@ -73,7 +74,7 @@ func (l *login) renew(ctx context.Context, u *url.URL, header http.Header, refus
 	}
 	l.challenge = c
 	if !l.own {
-		scopes = nil // a scope can mean something else at another server
+		scopes = nil // a scope can have another meaning on another server
 	}
 	if scope := c.params["scope"]; scope != "" {
 		scopes = append([]string{scope}, scopes...)
@@ -110,7 +111,7 @@ func (l *login) obtain(ctx context.Context, u *url.URL, key string, scopes []str
 }
 
 // token requests a token from the token server in u's challenge (distribution specification, token
-// authentication). Requests with a login follow no redirects, because only the registry may say
+// authentication). Requests with a login follow no redirects, because only the registry may decide
 // which server receives the login.
 func (l *login) token(ctx context.Context, u *url.URL, creds credentials, scopes []string) (string, error) {
 	realm, err := u.Parse(l.challenge.params["realm"])

@@ -76,7 +76,8 @@ func (r *Repository) ping(ctx context.Context) pingResult {
 // speaksTLS reports whether only a TLS server can cause the error.
 func speaksTLS(err error) bool { return !isPlain(err) && !isTransient(err) }
 
-// mostUseful returns the most useful failure. A missing TLS server says nothing about plain HTTP.
+// mostUseful returns the most useful failure. A missing TLS server does not show whether plain HTTP
+// works.
 func mostUseful(failed []pingResult) pingResult {
 	if isPlain(failed[0].err) {
 		return failed[1]
@@ -85,7 +86,7 @@ func mostUseful(failed []pingResult) pingResult {
 }
 
 // pingOver requests the root of the API without a login. It does not follow redirects, because only
-// the registry itself may say how to log in.
+// the registry itself may specify how to log in.
 func (r *Repository) pingOver(ctx context.Context, scheme string) pingResult {
 	p := pingResult{scheme: scheme}
 	resp, err := r.roundTrip(ctx, &url.URL{Scheme: scheme, Host: r.host, Path: "/v2/"}, request{method: http.MethodGet}, "")

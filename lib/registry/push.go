@@ -156,7 +156,7 @@ func (p *Push) Finish(index []byte) ([]oci.Finished, error) {
 }
 
 // putAll pushes all manifests by their digests, but the manifest for the tags only if top is set.
-// refused means that the registry may want another format.
+// refused means that the registry may require another format.
 func (p *Push) putAll(top bool) (what string, refused bool, err error) {
 	for _, doc := range p.manifests {
 		if doc.Descriptor.Digest == p.top.Descriptor.Digest && !top {

@@ -18,8 +18,8 @@ import (
 const rangesTimeout = 10 * time.Second
 
 // checkRanges warns if clients that fetch parts of layers cannot fetch them from the registry. Such
-// clients request several ranges at once, and some registries refuse this. The check costs one
-// small request, and only if there are zstd:chunked layers.
+// clients request several ranges in one request, and some registries refuse this. The check needs
+// one small request, which is sent only if there are zstd:chunked layers.
 func (p *Push) checkRanges(ctx context.Context) {
 	d := p.chunked.Load()
 	if d == nil {
@@ -45,7 +45,7 @@ func (p *Push) checkRanges(ctx context.Context) {
 	}
 }
 
-// sawBlob remembers a blob whose parts clients will request.
+// sawBlob records a blob from which clients will request ranges.
 func (p *Push) sawBlob(d v1.Descriptor) {
 	if chunked.Marked(d.Annotations) {
 		p.chunked.CompareAndSwap(nil, &d)

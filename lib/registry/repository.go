@@ -15,7 +15,7 @@ type Options struct {
 	Insecure bool
 	// UserAgent identifies the client, for example chunkah/1.0.
 	UserAgent string
-	// Helpers lists the credential helpers in the order in which they are asked.
+	// Helpers lists the credential helpers in the order in which they are called.
 	// "containers-auth.json" stands for the credential files. If the list is empty, only the
 	// credential files are used.
 	Helpers []string

@@ -82,7 +82,7 @@ func refusedLocally(err error) bool {
 }
 
 // backoff returns the wait after an attempt. It doubles each time, minus a random part of up to
-// half, so that many clients do not return at the same moment.
+// half, so that many clients do not send their next requests at the same moment.
 func (r *Repository) backoff(attempt int) time.Duration {
 	wait := r.opt.Backoff
 	for range attempt - 1 {

@@ -25,14 +25,14 @@ func (p *Push) put(ctx context.Context, doc oci.Document, name string) error {
 }
 
 // moveTag points a tag at a manifest. After the request is sent, the end of the context does not
-// cancel it at once. refused means that the registry may want another format.
+// cancel it immediately. refused means that the registry may require another format.
 func (p *Push) moveTag(ctx context.Context, tag string, top oci.Document) (what string, refused bool, err error) {
 	repo := p.repo
 	what = fmt.Sprintf("moving tag %q of %q to %q", tag, repo.ref.repository(), top.Descriptor.Digest)
 	grace, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(nil)
 	stop := context.AfterFunc(ctx, func() {
-		_ = repo.opt.Wait(grace, tagGrace) // returns early if the request does
+		_ = repo.opt.Wait(grace, tagGrace) // returns early if the request has returned
 		cancel(context.Cause(ctx))
 	})
 	defer stop()

@@ -23,7 +23,7 @@ const (
 	present // complete
 )
 
-// look asks the registry whether the repository has a blob.
+// look checks whether the repository contains a blob.
 func (p *Push) look(ctx context.Context, d v1.Descriptor) (presence, error) {
 	req := request{method: http.MethodHead, url: p.repo.url("blobs", d.Digest.String()), scopes: p.rights()}
 	resp, err := p.repo.send(ctx, req, http.StatusOK, http.StatusNotFound)
@@ -50,8 +50,8 @@ func (p *Push) look(ctx context.Context, d v1.Descriptor) (presence, error) {
 	return present, nil
 }
 
-// verify checks that the registry has a blob that it accepted without naming the blob's digest.
-// Some servers and proxies answer before they have read everything.
+// verify checks that the registry has a blob whose upload it accepted without returning the blob's
+// digest. Some servers and proxies answer before they have read everything.
 func (p *Push) verify(ctx context.Context, d v1.Descriptor) error {
 	found, err := p.look(ctx, d)
 	if err == nil && found == absent {

@@ -1,5 +1,6 @@
-// Package regular opens only regular files, in places where other users could put anything. It
-// never waits for a FIFO or triggers a device, and follows a symlink only if the user named it.
+// Package regular opens only regular files, in directories to which other users may be able to
+// write. Opening a file never blocks on a FIFO and has no side effects on devices, and a symlink is
+// followed only if the user named it.
 package regular
 
 import (

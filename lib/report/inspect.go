@@ -47,7 +47,7 @@ func Layers(p *Printer, s *inspect.Summary) {
 	rewrittenLines(p, s)
 }
 
-// rewrittenLines says why layers of previous images were not kept, if any were not.
+// rewrittenLines prints why layers of previous images were not kept, if there are such layers.
 func rewrittenLines(p *Printer, s *inspect.Summary) {
 	first := true
 	for _, l := range s.Layers {
@@ -87,8 +87,8 @@ func staleLines(p *Printer, s *inspect.Summary) {
 	}
 }
 
-// StaleLines returns lines that say how many bytes of an image are hidden by upper layers, and in
-// which layers. whose follows "lower layers", and is empty if there is only one image.
+// StaleLines returns lines that report how many bytes of an image are hidden by upper layers, and
+// in which layers. whose follows "lower layers", and is empty if there is only one image.
 func StaleLines(layers []patch.StaleLayer, whose string) (lines []string) {
 	sum := int64(0)
 	for _, l := range layers {
@@ -101,7 +101,7 @@ func StaleLines(layers []patch.StaleLayer, whose string) (lines []string) {
 	return lines
 }
 
-// chunkedText says how many layers are zstd:chunked. It returns "" if there are none.
+// chunkedText reports how many layers are zstd:chunked. It returns "" if there are none.
 func chunkedText(layers []inspect.LayerSummary) string {
 	n := 0
 	for _, l := range layers {
@@ -174,7 +174,7 @@ func contentsText(l inspect.LayerSummary) string {
 // shorten shortens a build step to one line.
 func shorten(s string) string {
 	if len(s) > shownRunes*utf8.UTFMax*2 {
-		s = s[:shownRunes*utf8.UTFMax*2] // a line never shows more than this
+		s = s[:shownRunes*utf8.UTFMax*2] // more characters never fit on a line
 	}
 	s = strings.Join(strings.Fields(s), " ")
 	if runes := []rune(s); len(runes) > shownRunes {

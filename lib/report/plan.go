@@ -48,7 +48,7 @@ func PlanLines(x *pack.Explanation) []string {
 	return lines
 }
 
-// patchLines says which layers of the previous image are kept, and why the others are not.
+// patchLines lists the layers of the previous image, whether each is kept, and the reasons.
 func patchLines(w *pack.PatchWhy) (lines []string) {
 	if w == nil {
 		return nil
@@ -76,7 +76,7 @@ func share(part, whole int64) int64 {
 	return int64(float64(part) / float64(whole) * 1_000_000)
 }
 
-// fate says what happens to a layer of the previous image.
+// fate describes what happens to a layer of the previous image.
 func fate(l pack.PatchLayerWhy) string {
 	switch l.Reason {
 	case patch.Kept:
@@ -89,8 +89,8 @@ func fate(l pack.PatchLayerWhy) string {
 	return "rewritten because " + l.Reason.Text()
 }
 
-// cheapestMerger returns a line that names the two layers whose merger would cost least, if the
-// plan contains two.
+// cheapestMerger returns a line that names the two layers that are cheapest to merge, if the plan
+// contains at least two layers.
 func cheapestMerger(x *pack.Explanation) []string {
 	if len(x.Layers) < 2 {
 		return nil
@@ -115,8 +115,8 @@ func keptLayers(layers []pack.Why) (n int) {
 	return n
 }
 
-// reason says what changed in a layer since the previous image, and how much splitting its
-// components would save.
+// reason describes what changed in a layer since the previous image, and how much would be saved by
+// putting each of its components into a layer of its own.
 func reason(l pack.Why) string {
 	var why []string
 	switch l.Was {

@@ -81,7 +81,7 @@ func (m *Milestones) Report() {
 	for _, x := range m.Run.Ended()[m.reported:] {
 		m.reported++
 		if x.Stage == "write" && !m.Log.IsJSON() {
-			continue // the summary follows at once
+			continue // the summary follows immediately
 		}
 		m.Log.Print(slog.LevelInfo, []string{x.Stage + ": " + m.Done.describe(x.Status)}, append(statusAttributes(x.Status), slog.Float64("seconds", x.Seconds))...)
 	}

@@ -69,7 +69,7 @@ var clientTexts = map[reuse.Client]string{
 	reuse.Docker: "docker (overlay2)", reuse.Podman: "podman", reuse.Containerd: "containerd",
 }
 
-// partialText says what podman downloads with partial pulls.
+// partialText describes what podman downloads with partial pulls.
 func partialText(s *reuse.Step) string {
 	c := s.Partial
 	text := fmt.Sprintf("podman with partial pulls downloads %s of %s, including %s of tables, in %s of %s", console.Bytes(c.Download),
@@ -121,7 +121,7 @@ func printStep(p *Printer, s *reuse.Step, chosen reuse.Client, title string) {
 	printReasons(p, s)
 }
 
-// rewrittenInOld returns lines that say why the new image rewrote layers of the old image.
+// rewrittenInOld returns lines that explain why the new image rewrote layers of the old image.
 func rewrittenInOld(layers []reuse.Rewritten) (lines []string) {
 	for _, l := range layers {
 		lines = append(lines, fmt.Sprintf("layer %d of the old image (%s) was rewritten because %s", l.Layer, console.Bytes(l.Bytes), quote.Name(l.Reason.Text())))
@@ -145,7 +145,7 @@ func bytesOf(n *int64) int64 {
 	return *n
 }
 
-// partText describes a component: its name, its state, and why unchanged data of it are downloaded.
+// partText describes a component: its name, its state, and why its unchanged data are downloaded.
 func partText(p *reuse.Part) string {
 	name := shorten(p.Component)
 	if p.Component == "" {

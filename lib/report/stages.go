@@ -166,7 +166,7 @@ func Write(log *console.Console, r *write.Report) {
 	}
 }
 
-// Written reports these problems and the written image.
+// Written reports the problems that Write also reports, and the written image.
 func Written(log *console.Console, made *Image) {
 	Write(log, made.Report)
 	for _, line := range made.lines() {

@@ -86,7 +86,7 @@ const (
 // Reason is the reason why unchanged bytes are downloaded.
 type Reason string
 
-// The reasons. If several apply, the first one is given.
+// The reasons. If several apply, the first one is used.
 const (
 	ReasonChain       Reason = "chain"       // the blob is the same, but layers below it changed
 	ReasonCompression Reason = "compression" // the tar is the same

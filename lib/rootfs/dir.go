@@ -175,7 +175,8 @@ func (d *Dir) OpenSeen(name string) (*File, error) {
 }
 
 // Open opens a file in a directory like OpenFile or, if seen is set, like OpenSeen. f must be new
-// or closed. Whoever opens many files one by one can use a single File, which leaves less garbage.
+// or closed. Code that opens many files one by one can use a single File, which produces less
+// garbage.
 func (f *File) Open(d *Dir, name string, seen bool) error {
 	return f.open(d, name, seen, true)
 }

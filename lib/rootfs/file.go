@@ -19,7 +19,7 @@ type File struct {
 	fd        int
 	dir, name string // joined only when needed, which is rare
 	opened    Stat
-	// contents replaces fd in a virtual tree. tree is where it comes from.
+	// contents replaces fd in a virtual tree. tree is the tree that contains it.
 	contents *io.SectionReader
 	tree     Tree
 }

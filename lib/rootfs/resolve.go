@@ -41,8 +41,8 @@ func (r *Root) Peek(at, name string) (kind uint32, target string, err error) {
 }
 
 // Resolver resolves paths in a tree that does not change. It examines each name once and follows
-// each symlink once, so nested symlinks cost no more than the length of their targets. Only one
-// goroutine can use it at a time.
+// each symlink once, so the cost of nested symlinks is at most the total length of their targets.
+// Only one goroutine can use it at a time.
 type Resolver struct {
 	peek func(dir, name string) (kind uint32, target string, err error)
 	top  *place

@@ -41,9 +41,9 @@ func (a Stat) Same(b Stat) bool {
 		a.CTime == b.CTime && a.CTimeNsec == b.CTimeNsec
 }
 
-// Stamp returns a text that depends on everything that Same compares, for comparison in a later
-// process. It omits the device number, which changes when a file system is mounted again. The text
-// is empty for files that never change, such as files in images.
+// Stamp returns a string that depends on everything that Same compares, for comparison in a later
+// process. It omits the device number, which changes when a file system is mounted again. The
+// string is empty for files that never change, such as files in images.
 func (a Stat) Stamp() string {
 	if a.Dev == 0 {
 		return ""
@@ -62,8 +62,8 @@ func (a Stat) HasStamp(stamp string) bool {
 }
 
 // stampSize is the number of bytes of a hash in a stamp. Every file of a build has a stamp in
-// memory, so stamps are short. With 96 bits of a SHA-256, nobody can prepare a file that has the
-// stamp of another.
+// memory, so stamps are short. With 96 bits of a SHA-256, nobody can construct a file that has the
+// stamp of another file.
 const stampSize = 12
 
 func (a Stat) stamp() (text [stampSize / 3 * 4]byte) {

@@ -98,7 +98,7 @@ func (d *Dir) virtualXattrs(name string, choose func(names []string) []string) (
 }
 
 // virtualRead returns the result of reading a file of a virtual tree. If a file ends early, the
-// tree is at fault, and the caller must see the error.
+// tree is faulty, and the caller must get the error.
 func (f *File) virtualRead(n int, err error) (int, error) {
 	if err == nil || errors.Is(err, io.EOF) {
 		return n, err
