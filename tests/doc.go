@@ -1,7 +1,7 @@
 // Package tests runs the five commands like a user: with real processes, real root file systems and
 // real container clients. Each law of the project has a test here, TestLaw1… to TestLaw8….
 //
-// Scripts of the commands' behaviour are in script/. Other packages make roots (mkroot, rpmroot)
-// and images (mkimage), compare trees (treediff), and run clients (clients) and a browser
-// (browser).
+// Test scripts for the behaviour of the commands are in script/. Packages in subdirectories make
+// roots (mkroot, rpmroot) and images (mkimage), compare trees (treediff), and run clients (clients)
+// and a browser (browser).
 package tests

@@ -4,8 +4,8 @@
 // build joins the four stages in one process; scan, assign, pack and write each run one stage. See
 // chunkah --help.
 //
-// If it is called by the name of a stage, for example through a symlink, it runs that stage,
-// because the container image contains only one binary.
+// If it is called by the name of a stage, for example through a symlink, it runs that stage. The
+// container image relies on this, because it contains only one binary.
 package main
 
 import (

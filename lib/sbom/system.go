@@ -24,7 +24,7 @@ var releases = []string{"/etc/os-release", "/usr/lib/os-release"}
 // maxRelease is the largest size of os-release, in bytes.
 const maxRelease = 64 << 10
 
-// ReadSystem reads os-release. Without the file, the system is unknown.
+// ReadSystem reads os-release. If the file does not exist, the system is unknown.
 func ReadSystem(root *rootfs.Root) (s System, err error) {
 	for _, path := range releases {
 		at, err := root.Resolve(path)

@@ -13,7 +13,8 @@ const (
 )
 
 // ahead reads directories in advance. With a cold cache, each file costs a disk access, so several
-// directories are read in parallel. Readers take the directory that is needed soonest.
+// directories are read in parallel. A reader always chooses the unread directory that is needed
+// first.
 type ahead struct {
 	cancel  context.CancelFunc
 	readers sync.WaitGroup
@@ -26,8 +27,8 @@ type ahead struct {
 	stopped    bool
 }
 
-// startAhead starts readers-1 goroutines. The caller of next also reads if no reader has started on
-// a directory. The caller must call stop.
+// startAhead starts readers-1 goroutines. The caller of next reads a directory itself if no reader
+// has started to read it. The caller must call stop.
 func startAhead(ctx context.Context, readers int) *ahead {
 	a := &ahead{}
 	a.more.L = &a.mu

@@ -56,7 +56,7 @@ var errChanged = errors.New("file changed: do not write to the root during the b
 // change during a read happens occasionally, but rarely twice in a row.
 const maxAttempts = 10
 
-// retry repeats a read until it sees one consistent state of the tree.
+// retry repeats a read until the result shows one consistent state of the tree.
 func (r *reading) retry(read func() error) (err error) {
 	for range maxAttempts {
 		r.entries, r.files, r.report, r.faults = nil, nil, Report{}, nil

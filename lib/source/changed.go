@@ -118,8 +118,8 @@ func (c *changed) Stat(path string) (rootfs.Stat, error) {
 	return c.tree.Stat(path)
 }
 
-// Names implements rootfs.Tree. A directory of which only the attributes changed is shown without
-// names.
+// Names implements rootfs.Tree. If only the attributes of a directory changed, the directory is
+// shown without names.
 func (c *changed) Names(dir string) ([]string, error) {
 	if c.gone[dir] {
 		return nil, unix.ENOTDIR

@@ -31,8 +31,8 @@ func newOverlay(trees []*rootfs.Root) *overlay {
 // shown is one tree of the overlay.
 type shown struct {
 	*rootfs.Root
-	// last is the last path that was found to be missing, because a walk asks for the paths below
-	// it next.
+	// last is the last path that was found to be missing. It is cached because a walk looks up the
+	// paths below it next.
 	last atomic.Pointer[absence]
 }
 
@@ -42,7 +42,7 @@ type absence struct {
 	hides bool // the parent is not a directory, so it hides the trees below
 }
 
-// covers reports whether path does not exist either.
+// covers reports whether the absence implies that path does not exist either.
 func (a *absence) covers(path string) bool {
 	return a != nil && len(path) >= len(a.path) && path[:len(a.path)] == a.path && (len(path) == len(a.path) || path[len(a.path)] == '/')
 }

@@ -22,12 +22,12 @@ import (
 // list in memory, and every path is looked up in each source.
 const maxSources = 64
 
-// Options say how to open sources. The zero value accepts local sources for this machine's
+// Options specify how to open sources. The zero value accepts local sources for this machine's
 // platform.
 type Options struct {
 	Image image.Options
-	// KeepBase says which layers to keep unchanged if the only source is an image: their number, or
-	// a base image that consists of these layers. If it is empty, no layers are kept.
+	// KeepBase specifies which layers to keep unchanged if the only source is an image: their
+	// number, or a base image that consists of these layers. If it is empty, no layers are kept.
 	KeepBase string
 	// BySource makes each source its own component.
 	BySource bool

@@ -17,8 +17,8 @@ import (
 
 // layerLog is a file in the graph root that lists the layers of a run that no image uses yet. The
 // store treats each added layer as complete, so only these lists show which layers a killed or
-// failed run left behind, and which layers a parallel run still needs. Methods that say so need the
-// lock on the graph root.
+// failed run left behind, and which layers a parallel run still needs. Some methods require that
+// the caller holds the lock on the graph root; their comments mention the lock.
 type layerLog struct {
 	file *os.File
 	ids  []string // layers that this run added, from the bottom up
@@ -105,7 +105,7 @@ func (l *layerLog) others() (*otherLogs, error) {
 
 // close removes the layers of ended runs from the store, and also this run's layers if it failed.
 // The store keeps layers that an image uses, and close keeps layers that a running process needs.
-// Finally, close removes the logs whose layers are all done. close needs the lock.
+// Finally, close removes each log whose layers no running process needs. close needs the lock.
 func (l *layerLog) close(store containers.Store, others *otherLogs, failed bool) {
 	ids := []string{}
 	if failed {
@@ -127,7 +127,7 @@ func (l *layerLog) close(store containers.Store, others *otherLogs, failed bool)
 	l.leave()
 }
 
-// leave ends the log and leaves the file to the next run.
+// leave closes the log and keeps the file for the next run.
 func (l *layerLog) leave() { _ = l.file.Close() } // nothing uses its contents any more
 
 // removeLayers removes all layers that can be removed, and then the layers below them. Layers of

@@ -75,7 +75,8 @@ func (w *Writer) guard() (unlock func(), err error) {
 	}
 	err = w.retry(w.store.GraphRoot(), func() (bool, error) {
 		err := unix.Flock(int(dir.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-		// Without support for locks, as on some network file systems, runs can disturb each other.
+		// If the file system does not support locks, as on some network file systems, runs are not
+		// protected from each other.
 		return !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR), nil
 	})
 	if err != nil {

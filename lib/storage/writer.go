@@ -78,7 +78,7 @@ func Create(s Store, names []string, opt oci.Options, warn func(string)) (*Write
 	return w, nil
 }
 
-// start opens the log, and finds out who mounted the store's directory.
+// start opens the log, and determines who mounted the store's directory.
 func (w *Writer) start() error {
 	unlock, err := w.guard()
 	if err != nil {
@@ -157,7 +157,7 @@ func (w *Writer) document(d v1.Descriptor, write func(io.Writer) error) error {
 }
 
 // layerID returns the ID of a layer. All programs that use this storage compute the same IDs, so
-// they find each other's layers.
+// they can reuse each other's layers.
 func layerID(parent string, diffID digest.Digest) string {
 	if parent == "" {
 		return diffID.Encoded()

@@ -98,7 +98,7 @@ func lock(f *os.File, how int) error {
 const namesAtOnce = 1024
 
 // lockDelay is the longest expected time between creating and locking a file, which are two system
-// calls. It is ten times the time that these need on a loaded machine.
+// calls. It is ten times as long as these calls take on a loaded machine.
 const lockDelay = 100 * time.Millisecond
 
 // Left returns the sorted paths of files that killed processes left in dir. A missing dir is not an

@@ -39,8 +39,8 @@ var DockerArchive = &image.Transport{
 }
 
 // createArchive writes to standard output, a named pipe or a file. A pipe can have a slow reader,
-// or no reader yet. Neither may delay cancelling the command, so the pipe is closed only when the
-// process ends. CreateArchive refuses a pipe if the image must be readable.
+// or no reader yet. A cancelled command must not wait for the reader, so the pipe is closed only
+// when the process ends. CreateArchive refuses a pipe if the image must be readable.
 func createArchive(ctx context.Context, to image.Location, opt image.CreateOptions) (*oci.Archive, error) {
 	if to.IsStdout() {
 		return oci.NewArchive(opt.Stdout, opt.Options), nil

@@ -65,7 +65,7 @@ func (i daemonImage) Manifest(ctx context.Context, _ string) (data []byte, media
 	return i.Fetcher.Manifest(ctx, "")
 }
 
-// Ref is the name by which the daemon finds exactly this image again.
+// Ref is a name that always identifies exactly this image in the daemon.
 func (i daemonImage) Ref() string { return i.id }
 
 // createDaemon streams a docker archive to the daemon, which loads it once it is complete.
@@ -99,7 +99,7 @@ type namedWriter struct {
 
 func (w namedWriter) Name() string { return w.name }
 
-// load is an image on its way to a daemon.
+// load is an image that is being sent to a daemon.
 type load struct {
 	*oci.DockerArchive
 	w    *io.PipeWriter
@@ -125,7 +125,7 @@ func (l *load) Discard() error {
 
 var errDiscarded = errors.New("the image is discarded")
 
-// end ends the stream and waits for the daemon's answer.
+// end ends the stream and waits for the daemon's response.
 func (l *load) end(why error) error {
 	if l.done == nil {
 		return nil

@@ -29,7 +29,7 @@ var instead = map[string]string{"dir": "; for skopeo's dir: write oci:DIR, then 
 type side struct {
 	name  string
 	plain *image.Transport // for a path without a transport
-	file  string           // what such a path is
+	file  string           // what such a path refers to
 	ways  string           // ways to give a path without a transport
 	takes func(*image.Transport) bool
 	// instead contains hints for transports that cannot be used.
@@ -41,8 +41,8 @@ var (
 	destinations = side{"destination", Archive, "file", ", a plain PATH, or - for standard output", (*image.Transport).IsDestination, instead}
 )
 
-// Forms lists the forms that the names of some transports take, for example of the transports with
-// Transport.IsImage.
+// Forms lists the valid forms of names for the selected transports, for example for the transports
+// with Transport.IsImage.
 func Forms(some func(*image.Transport) bool) []string {
 	return texts(some, func(t *image.Transport) string { return t.Form })
 }

@@ -68,10 +68,10 @@ func (f Fault) MarshalJSON() ([]byte, error) {
 // oneLine joins the lines of a text from an image.
 func oneLine(s string) string { return strings.ReplaceAll(s, "\n", " ") }
 
-// Options set how an image is verified. The zero value is enough for local images.
+// Options specify how an image is verified. The zero value is enough for local images.
 type Options struct {
-	// Image says how to open the image. Of an index, only the images for its Platform are verified,
-	// or all images if Platform is empty.
+	// Image specifies how to open the image. If the image is an index, only the images for
+	// Image.Platform are verified, or all images if Platform is empty.
 	Image image.Options
 	// Whole is called for each image without faults. Its tree contains checksums instead of file
 	// contents. An error stops the run. Whole can be nil.

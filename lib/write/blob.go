@@ -82,15 +82,15 @@ func (w *writer) digest(ctx context.Context, pool *compress.Pool, i int) (*blob,
 	return b, nil
 }
 
-// makeBlob makes the blob of layer i and computes its digests. The settings decide where the bytes
-// go meanwhile.
+// makeBlob makes the blob of layer i and computes its digests. The settings determine where the
+// bytes are written.
 func (w *writer) makeBlob(ctx context.Context, pool *compress.Pool, i int, b *blob) error {
 	l := &w.img.layers[i]
 	switch {
 	case w.entries != nil: // into the space that is reserved in the archive
 		b.entry = w.entries[i]
 		return w.digestInto(ctx, pool, b.entry, l, b)
-	case !w.compressed() && w.access != oci.BlobFiles: // nowhere: place reads the files again
+	case !w.compressed() && w.access != oci.BlobFiles: // not written yet: place reads the files again
 		return w.digestOnly(ctx, l, b)
 	case w.compressed() && w.opt.Cache != nil:
 		return w.digestToCache(ctx, pool, l, b)

@@ -20,17 +20,17 @@ import (
 const copyBuffer = 256 << 10
 
 // copyBuffers contains *[copyBuffer]byte values that layers share. A new buffer per layer would
-// become garbage, and the collector lets garbage grow to the size of the live heap.
+// become garbage, and the garbage can grow to the size of the live heap before it is collected.
 var copyBuffers = sync.Pool{New: func() any { return new([copyBuffer]byte) }}
 
 // contents reads the files of one layer. It implements layer.Content. It keeps the last directory
 // open because files arrive in walk order.
 type contents struct {
 	root *rootfs.Root
-	// seen is set if this run has just seen that the files are regular.
+	// seen is set if this run has just verified that the files are regular.
 	seen bool
-	// again is set if Run reads the files again in this run. The stamps are then checked by that
-	// reading, and not by this one.
+	// again is set if Run reads the files again in this run. In that case, Run checks the stamps,
+	// and this reader does not.
 	again bool
 	dir   *rootfs.Dir
 	file  rootfs.File // the file that was opened last

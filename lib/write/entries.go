@@ -46,9 +46,10 @@ func (c *comparing) WriteFile(ctx context.Context, w io.Writer, f *format.File) 
 	return n, err
 }
 
-// proveEntries records the entries of a layer that was just written, and that the blob is the
-// layer. Then the next build need not read it. If the digest of the entries is wrong, it is left
-// out: the stream can come from a faulty stage, or a file can change between two readings.
+// proveEntries records in the proofs that a layer which was just written has these entries, and
+// that the blob contains this layer. The next build then need not read the blob. If the digest of
+// the entries is wrong, it is left out: the stream can come from a faulty stage, or a file can
+// change between two readings.
 func (w *writer) proveEntries(l *layerFiles, b *blob) error {
 	if l.record.Entries != "" {
 		got, err := plan.EntriesOf(l.files)
@@ -96,8 +97,8 @@ func (w *writer) cleanKept(ctx context.Context) error {
 }
 
 // provenTables returns the zstd:chunked annotations of a kept layer. If this user has not verified
-// the tables yet, the blob is read. If they are wrong, there are no annotations, and clients fetch
-// the layer as a whole.
+// the tables yet, the blob is read. If the tables are wrong, provenTables returns no annotations,
+// and clients fetch the layer as a whole.
 func (w *writer) provenTables(ctx context.Context, k Kept) (map[string]string, error) {
 	d := k.Descriptor
 	given := chunked.Of(d.Annotations)

@@ -263,7 +263,7 @@ const (
 // comment returns a record as a line of the plan.
 func comment(l *format.Layer, lacks string) (string, error) {
 	rec := *l
-	rec.DiffID = "" // it marks a kept layer in the stream
+	rec.DiffID = "" // the diffID is used only in the stream, where it marks a kept layer
 	switch lacks {
 	case lacksStates:
 		return strings.Join(rec.Components, ", "), nil

@@ -17,7 +17,8 @@ import (
 	"chunkah/lib/rootfs"
 )
 
-// Inputs are what write reads besides the stream: the opened source that the stream describes.
+// Inputs is the opened source that the stream describes, which write reads in addition to the
+// stream.
 type Inputs struct {
 	// Root is the tree from which contents are read. It is nil if the stream names no root.
 	Root *rootfs.Root

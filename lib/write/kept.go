@@ -42,8 +42,9 @@ func (o *Options) keptPrevious(ctx context.Context, img *image) ([]Kept, io.Clos
 	return kept, closer, nil
 }
 
-// outdates reports whether a record of the stream replaces a kept layer's record in the history: it
-// says how the same components are in this image, or corrects a wrong digest of the entries.
+// outdates reports whether a record of the stream replaces a kept layer's record in the history:
+// the new record describes the state of the same components in this image, or corrects a wrong
+// digest of the entries.
 func outdates(rec *format.Layer, h v1.History) bool {
 	was, whole := plan.FromHistory(h)
 	return was != nil && (was.Entries != rec.Entries || whole && slices.Equal(was.Components, rec.Components))
@@ -59,7 +60,7 @@ func (w *writer) countKept(l *layerFiles, k Kept) {
 }
 
 // countVisible counts the files and components of an image that keeps layers from the previous
-// image. The individual layers do not show these numbers.
+// image. These numbers cannot be computed from the individual layers.
 func (w *writer) countVisible() {
 	if len(w.img.kept) == 0 {
 		return

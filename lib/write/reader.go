@@ -15,9 +15,9 @@ import (
 // it at a time.
 type Reader struct{ *contents }
 
-// NewReader returns a reader. scanned means that this run has just seen that the files are regular.
-// again means that Run reads all these files again in this run, so that changes since the scan are
-// detected then: this reader does not check the files whose records have stamps.
+// NewReader returns a reader. scanned means that this run has just verified that the files are
+// regular. again means that Run reads all these files again in this run, so that changes since the
+// scan are detected then: this reader does not check the files whose records have stamps.
 func NewReader(root *rootfs.Root, scanned, again bool) Reader {
 	return Reader{&contents{root: root, seen: scanned, again: again}}
 }
@@ -44,7 +44,7 @@ func (r Reader) ReadStart(f *format.File, p []byte) (n int, err error) {
 		err = fmt.Errorf("%w: %w", fs.ErrPermission, err)
 	}
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		err = nil // write notices that the file's size has changed
+		err = nil // package write detects that the file's size has changed
 	}
 	return n, err
 }

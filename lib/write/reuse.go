@@ -44,8 +44,8 @@ var errUnproven = errors.New("does not decompress to the layer with this diffID"
 
 // prove reads a blob with the given digest and size to its end and checks that it decompresses to
 // the layer, because the diffID given for a blob can be wrong or forged. If this user has proven
-// the blob before, the digest is enough, and the caller compares the digest. Errors other than
-// errUnproven say nothing about the blob.
+// the blob before, the digest is enough, and the caller compares the digest. Other errors than
+// errUnproven do not mean that the blob is wrong.
 func (w *writer) prove(ctx context.Context, in io.Reader, want digest.Digest, size int64, l *layerFiles, diffID digest.Digest) error {
 	if l.chunked || w.opt.Proofs.Has(diffID, want, size) { // for chunked, see proveChunked
 		_, err := io.Copy(io.Discard, interrupt.Reader(ctx, in))
@@ -69,7 +69,7 @@ func (w *writer) prove(ctx context.Context, in io.Reader, want digest.Digest, si
 	return errUnproven
 }
 
-// fromCache takes the layer's blob from the cache if the cache contains it.
+// fromCache uses the layer's blob in the cache if the cache contains it.
 func (w *writer) fromCache(ctx context.Context, l *layerFiles, b *blob) (found bool, err error) {
 	proven := func(err error) (bool, error) {
 		if errors.Is(err, errUnproven) || errors.Is(err, errTables) {
@@ -96,10 +96,10 @@ func (w *writer) fromCache(ctx context.Context, l *layerFiles, b *blob) (found b
 	return true, nil
 }
 
-// fromPrevious takes the layer's blob from the previous image if that image contains it. A proven
-// blob is read only when it is written, or never if the output already contains it. Any other blob
-// is read once, and stored like a blob compressed in this run. If a blob cannot be read, the layer
-// is compressed again.
+// fromPrevious uses the layer's blob in the previous image if that image contains it. A proven blob
+// is read only when it is written, or never if the output already contains it. Any other blob is
+// read once, and stored like a blob compressed in this run. If a blob cannot be read, the layer is
+// compressed again.
 func (w *writer) fromPrevious(ctx context.Context, l *layerFiles, b *blob) (found bool, err error) {
 	previous, ok := w.opt.Previous[b.diffID]
 	if !ok {
@@ -187,7 +187,7 @@ func (w *writer) copyProven(ctx context.Context, out blobFile, previous Kept, l 
 	return nil
 }
 
-// sticky remembers its writer's error.
+// sticky records its writer's error.
 type sticky struct {
 	w   io.Writer
 	err error
@@ -199,7 +199,7 @@ func (s *sticky) Write(p []byte) (n int, err error) {
 	return n, err
 }
 
-// recordRefusal records why a blob from the previous image was not taken.
+// recordRefusal records why a blob from the previous image was not used.
 func (w *writer) recordRefusal(why error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

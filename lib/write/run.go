@@ -69,8 +69,8 @@ func (w *writer) run(ctx context.Context) error {
 }
 
 // order measures the layers and returns them by size, the largest first, so that the last layer to
-// finish is small. If the destination puts layers on top of each other, they are returned in the
-// order of the image instead.
+// finish is small. If the destination accepts layers only in image order (oci.Stacked), they are
+// returned in that order instead.
 func (w *writer) order() []int {
 	layers := w.img.layers
 	order := make([]int, len(layers))
@@ -177,8 +177,8 @@ func (w *writer) placeParallel(ctx context.Context, most int, order []int, resul
 }
 
 // startEntry starts the next layer's entry in an archive while the layer is still being compressed.
-// At the end, no core then waits for another core that is copying a spool. A blob that can come
-// from the cache or the previous image is copied as a whole instead.
+// Then, at the end of the build, no core waits for another core that is copying a spool. A blob
+// that can come from the cache or the previous image is copied as a whole instead.
 func (w *writer) startEntry(ctx context.Context, l *layerFiles) error {
 	if w.access != oci.RandomAccess || !w.compressed() || w.opt.Cache != nil || len(w.opt.Previous) > 0 {
 		return nil
@@ -265,7 +265,8 @@ func (w *writer) descriptor(b *blob) v1.Descriptor {
 		MediaType: v1.MediaTypeImageLayer + w.opt.Compression.Algorithm.MediaTypeSuffix(),
 		Digest:    b.digest,
 		Size:      b.size,
-		// These tell a registry that clients will request chunks.
+		// A registry destination uses these annotations to find out that clients will request
+		// chunks.
 		Annotations: b.annotations,
 	}
 }

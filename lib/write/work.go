@@ -7,9 +7,9 @@ import (
 	"chunkah/lib/oci"
 )
 
-// countExpected counts the expected work, so that the total is known from the start. Each layer
-// counts once. It counts again if the first pass keeps only its digest, or if it is sent. It also
-// counts again if it is first looked for among the blobs of earlier builds.
+// countExpected counts the expected work, so that the total is known from the start. Each layer is
+// counted once. It is counted a second time if the first pass keeps only its digest, or if it is
+// sent. It is counted once more if it is first looked up among the blobs of earlier builds.
 func (w *writer) countExpected() {
 	times := int64(1)
 	if w.access == oci.Network || !w.compressed() && w.entries == nil && w.access != oci.BlobFiles {

@@ -87,8 +87,8 @@ type Options struct {
 	// TrustPrevious keeps the zstd:chunked tables of layers of the previous image without verifying
 	// them.
 	TrustPrevious bool
-	// OutputNames are additional base names that the output can have in the root and that the
-	// destination does not know.
+	// OutputNames are additional base names that the output can have in the root and that are not
+	// part of the destination.
 	OutputNames []string
 	// Own lists files and directories besides the output that no image may contain, such as a cache
 	// in the root.
@@ -129,7 +129,7 @@ type Report struct {
 	// In maps each component to the digests of its layers, from the bottom up.
 	In      map[string][]digest.Digest
 	Created time.Time
-	// CreatedFrom describes where the image's creation time comes from.
+	// CreatedFrom describes the source of the image's creation time.
 	CreatedFrom string
 	// Reused is the number of layers whose blobs came from the cache or the previous image.
 	// ReusedBytes is the total size of these blobs.
@@ -140,7 +140,7 @@ type Report struct {
 	Dropped, Stale []string
 	// Unmarked lists the layers that are not zstd:chunked although this was requested.
 	Unmarked []Unmarked
-	// Refused lists the reasons why blobs from the previous image were not taken.
+	// Refused lists the reasons why blobs from the previous image were not used.
 	Refused []error
 	// LostTables lists the reasons why kept layers of the previous image lost their zstd:chunked
 	// tables.
@@ -246,7 +246,7 @@ func Run(ctx context.Context, in format.Source, opt Options) (pending *Pending, 
 	return &Pending{Report: report, Config: &given, At: w.at, w: w}, nil
 }
 
-// written puts the digests into the report under which the outputs have stored the manifest.
+// written adds to the report the digests under which the outputs have stored the manifest.
 func (w *writer) written() {
 	w.report.Manifests = oci.Written(w.dest, w.manifest)
 	w.report.Manifest = w.report.Manifests[0].String()

@@ -150,8 +150,8 @@ type mean struct{ sum, n float64 }
 func (m *mean) add(v float64)  { m.sum, m.n = m.sum+math.Log(v), m.n+1 }
 func (m *mean) value() float64 { return math.Exp(m.sum / m.n) }
 
-// app updates the packages of an application, one per build: first each package to its second
-// version, and then each to its third.
+// app updates the packages of an application, one package per build: first each package to its
+// second version, and then each package to its third version.
 func (b *bench) app(a app, base string, limit int, means []mean) error {
 	work := filepath.Join(b.dir, "app."+a.name)
 	defer os.RemoveAll(work)

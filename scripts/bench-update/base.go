@@ -153,8 +153,8 @@ func (s *state) stability(c component) float64 {
 	return math.Exp(-7 * float64(len(days)) / span)
 }
 
-// hashed distributes components over n layers by their names. Each empty layer then gets the
-// largest component that shares a layer with others.
+// hashed distributes components over n layers by their names. Then the largest component that
+// shares a layer with others is moved to each empty layer.
 func hashed(list []component, n int) [][]component {
 	bins := make([][]component, n)
 	for _, c := range list {

@@ -8,7 +8,7 @@
 //     these.
 //   - all layers from the lowest layer that differs upwards, with gzip. docker's graph drivers
 //     download these.
-//   - the same layers as tars. podman and all other clients need this much disk space.
+//   - the same layers as tars. podman and all other clients need this amount of disk space.
 //
 // docs/clients.md explains why.
 //
@@ -20,9 +20,9 @@
 //
 //	bench-update -apps [-base DIR] [-pyc hash|time|none] -bin bin -dir DIR [-max N] [-sets RE]
 //
-// With -apps, it measures applications instead. Their packages from PyPI and npm get three
-// consecutive versions, one package per build (apps.go). It compares the size of the new layers'
-// tars with that of the changed components.
+// With -apps, it measures applications instead. Their packages from PyPI and npm are updated
+// through three consecutive versions, one package per build (apps.go). It compares the size of the
+// new layers' tars with that of the changed components.
 package main
 
 import (

@@ -102,7 +102,7 @@ type layout struct {
 }
 
 // layouts calls f with each layout for this layer limit: with the previous image, with patch
-// layers, without either, and like chunkah 0.6.
+// layers, without both, and like chunkah 0.6.
 func (u *update) layouts(limit int, f func(layout) error) error {
 	most := []string{"--max", strconv.Itoa(limit)}
 	plan := filepath.Join(u.dir, "previous.plan")

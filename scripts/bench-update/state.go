@@ -24,7 +24,7 @@ type component struct {
 func (c component) fileSize() int64 { return c.size }
 func (c component) tarSize() int64  { return c.tars }
 
-// state is the input that pack gets for a root.
+// state is the input of pack for a root.
 type state struct {
 	now        int64 // unix seconds of the newest file
 	components []component

@@ -7,9 +7,10 @@
 //	bench -bin bin -dir /var/tmp/chunkah-bench [-roots DIR] [-runs 5] [-rows REGEXP]
 //
 // It makes the roots that it needs in DIR, or in the directory of -roots, and keeps them there. Use
-// a tmpfs for the roots if the kernel drops their pages from its cache. The roots are two Debian
-// systems, made by mmdebstrap with root privileges, and generated roots of small files. If
-// mmdebstrap is not available, generated roots replace the Debian systems, and a message says so.
+// a tmpfs for the roots if the kernel drops their pages from the page cache. The roots are two
+// Debian systems, made by mmdebstrap with root privileges, and generated roots of small files. If
+// mmdebstrap is not available, generated roots replace the Debian systems, and a message is
+// printed.
 package main
 
 import (

@@ -22,7 +22,7 @@ type run struct {
 	wallSeconds float64
 	cpuSeconds  float64
 	peakMB      float64 // peak memory of the largest process
-	readMB      float64 // read from the disk, because no cache had it
+	readMB      float64 // read from the disk, because the data were not in a cache
 }
 
 func wall(r run) float64 { return r.wallSeconds }
@@ -41,7 +41,7 @@ const coldMB = 5
 
 // measure runs a command line with a warm cache. Kernels can drop pages from the cache at any time,
 // especially in virtual machines. A run that had to read its root from the disk is repeated. The
-// last attempt is used in any case.
+// result of the last attempt is used in any case.
 func (b *bench) measure(root, line string) (r run, err error) {
 	for range 3 {
 		if strings.Contains(line, "$ROOT") { // otherwise the command does not read the root
@@ -196,7 +196,7 @@ func lastTenthOf(samples []sample) (float64, error) {
 	var used, wall float64
 	for i := last - last/10; i <= last; i++ {
 		cores := float64(runtime.NumCPU()) * (samples[i].wall - samples[i-1].wall)
-		used += min(cores, max(0, samples[i].wanted-samples[i-1].wanted)) // the difference can be negative, because the times of ended threads are missing
+		used += min(cores, max(0, samples[i].wanted-samples[i-1].wanted)) // the difference can be negative, because the times of ended threads are not included
 		wall += cores
 	}
 	return used / wall, nil

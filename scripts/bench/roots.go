@@ -80,7 +80,7 @@ func files(path string, n, size int) error {
 	return nil
 }
 
-// half makes a root in which one file, and therefore one layer, takes half of the bytes.
+// half makes a root in which one file, and therefore one layer, contains half of the bytes.
 func half(path string) error {
 	if err := files(path, 4000, 50_000); err != nil {
 		return err

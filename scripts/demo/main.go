@@ -5,8 +5,8 @@
 //
 //	demo [-full] DATABASE DIR PACKAGE    makes DIR/root, and DIR/updated with PACKAGE rebuilt
 //
-// With -full, which is meant for measurements, large files have their true size and the bytes can
-// be compressed. PACKAGE can be a comma-separated list, because the packages of one source are
+// With -full, which is intended for measurements, large files have their real size and the bytes
+// can be compressed. PACKAGE can be a comma-separated list, because the packages of one source are
 // rebuilt together.
 package main
 

@@ -22,14 +22,14 @@ const databasePlace = "var/lib/rpm/rpmdb.sqlite"
 // contents describes made-up files.
 type contents struct {
 	maxFile int64 // bytes
-	random  int   // number of bytes in each block that do not compress
+	random  int   // number of incompressible bytes in each block
 	data    bool  // files below /usr/share are the same in each build of a package
 }
 
 const block = 4096 // bytes
 
-// A sample root of about 100 MB shows as much as a large root. Gzip compresses the files in a
-// Fedora container to about 45 %.
+// A sample root of about 100 MB demonstrates as much as a large root. Gzip compresses the files in
+// a Fedora container to about 45 % of their size.
 var (
 	sample = contents{maxFile: 2 << 20, random: block}
 	full   = contents{maxFile: math.MaxInt64, random: block * 45 / 100, data: true}
@@ -138,7 +138,7 @@ func (f file) create(root *os.Root, made contents) error {
 	}
 	var seed [32]byte
 	if !made.data || !strings.HasPrefix(f.path, "/usr/share/") {
-		binary.BigEndian.PutUint64(seed[:], uint64(f.built)) // another build gets different bytes
+		binary.BigEndian.PutUint64(seed[:], uint64(f.built)) // another build of the package contains different bytes
 	}
 	copy(seed[8:], path.Base(name))
 	_, err = io.CopyN(out, &filler{random: rand.NewChaCha8(seed), made: made}, min(f.size, made.maxFile))

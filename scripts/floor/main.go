@@ -1,6 +1,6 @@
 // Floor is the reference for chunkah's speed. It does the minimum amount of work for an
 // uncompressed image of a tree: it walks the tree, reads every byte once, hashes the bytes on all
-// cores, writes as many bytes to a file, and calls fsync.
+// cores, writes the same number of bytes to a file, and calls fsync.
 //
 //	floor ROOT FILE
 package main

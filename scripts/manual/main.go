@@ -1,8 +1,8 @@
 // Manual writes manual pages, and completions for bash, zsh and fish, to a directory. The paths in
-// it are the same as below share: man/man1/chunkah.1 and so on. It makes them from the definitions
-// of the commands' options, and from format/SPEC.md in the working directory. The same definitions
-// always produce the same bytes. The date of the pages is SOURCE_DATE_EPOCH, and pages show no date
-// if it is not set.
+// the directory are the same as in a share directory: man/man1/chunkah.1 and so on. The pages and
+// completions are generated from the definitions of the commands' options, and from format/SPEC.md
+// in the working directory. The same definitions always produce the same bytes. The date of the
+// pages is SOURCE_DATE_EPOCH. If it is not set, the pages contain no date.
 package main
 
 import (

@@ -78,7 +78,7 @@ func run(in io.Reader, out io.Writer, env func(string) string) error {
 	return nil
 }
 
-// learn updates the file that records what the last images showed.
+// learn updates the file that records what the previous images showed.
 func learn(path string, components []group.Component, prev *group.Previous) error {
 	data, err := os.ReadFile(path)
 	if err == nil {

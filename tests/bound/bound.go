@@ -1,5 +1,5 @@
-// Package bound bounds the memory that a fuzz target uses for one input. go test itself bounds only
-// its time, to ten seconds.
+// Package bound limits the memory that a fuzz target uses for one input. go test itself limits only
+// the time for an input, to ten seconds.
 package bound
 
 import (
@@ -7,17 +7,20 @@ import (
 	"testing"
 )
 
-// What an input may allocate, in bytes, and per byte of it: enough to read it a few times and to
-// print the result, but too little for a bomb.
+// The number of bytes that may be allocated for any input, and in addition for each byte of the
+// input. They are enough to read the input a few times and to print the result, but too small for a
+// decompression bomb.
 const (
 	anyInput = 16 << 20
 	eachByte = 4 << 10
 )
 
-// Input bounds a target's work on an input of size bytes, from the call to its end.
+// Input limits a target's allocations for an input of size bytes, from the call to the end of the
+// test.
 func Input(t testing.TB, size int) { Memory(t, anyInput+eachByte*size) }
 
-// Memory bounds the allocations to most bytes, including those that are freed.
+// Memory limits the allocations until the end of the test to most bytes, including memory that is
+// freed again.
 func Memory(t testing.TB, most int) {
 	before := allocated()
 	t.Cleanup(func() {
@@ -27,7 +30,7 @@ func Memory(t testing.TB, most int) {
 	})
 }
 
-// allocated returns the bytes that this process has allocated so far.
+// allocated returns the number of bytes that this process has allocated so far.
 func allocated() uint64 {
 	s := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
 	metrics.Read(s)

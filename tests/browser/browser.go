@@ -17,7 +17,7 @@ import (
 	"chunkah/tests/clients"
 )
 
-// patience bounds the wait for an answer. A browser starts slowly on a busy machine.
+// patience limits the wait for a response. A browser starts slowly on a busy machine.
 const patience = 2 * time.Minute
 
 // Page is a page in its own browser, which has no network.
@@ -64,7 +64,7 @@ func Open(t testing.TB, address string) *Page {
 	return p
 }
 
-// start starts the browser, which ends with the test.
+// start starts the browser, which is stopped at the end of the test.
 func (p *Page) start() {
 	p.t.Helper()
 	fromTest, toBrowser, err := os.Pipe()
@@ -199,7 +199,7 @@ func (p *Page) Eval(expression string, result any) {
 	p.check(json.Unmarshal(answer.Result.Value, result))
 }
 
-// Text evaluates an expression to a text.
+// Text evaluates an expression whose value is a string.
 func (p *Page) Text(expression string) (s string) {
 	p.t.Helper()
 	p.Eval("String("+expression+")", &s)
@@ -219,7 +219,7 @@ func (p *Page) Until(expression string) {
 	}
 }
 
-// Press presses a key, by its name.
+// Press presses the key with the given name.
 func (p *Page) Press(key string) {
 	p.t.Helper()
 	codes := map[string]int{"Tab": 9, "Enter": 13, "Escape": 27, "End": 35, "Home": 36, "ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40, "/": 191}
@@ -234,7 +234,7 @@ func (p *Page) Press(key string) {
 	p.call("Input.dispatchKeyEvent", map[string]any{"type": "keyUp", "key": key, "windowsVirtualKeyCode": codes[key]}, nil)
 }
 
-// Type types a text.
+// Type types a string.
 func (p *Page) Type(text string) {
 	p.t.Helper()
 	p.call("Input.insertText", map[string]any{"text": text}, nil)

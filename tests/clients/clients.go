@@ -14,16 +14,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Directories of setcap, runc and dockerd in some distributions, which an ordinary user's PATH may
-// lack.
+// Some distributions install setcap, runc and dockerd in these directories, which may be missing in
+// an ordinary user's PATH.
 func init() { os.Setenv("PATH", os.Getenv("PATH")+":/usr/sbin:/sbin") }
 
 // Strict reports whether missing tools are errors. Continuous integration sets CHUNKAH_TEST_STRICT,
 // after make test-deps.
 func Strict() bool { return os.Getenv("CHUNKAH_TEST_STRICT") == "1" }
 
-// Need skips the test in short mode, or if the machine lacks one of the commands. The name "root"
-// stands for running as root.
+// Need skips the test in short mode, or if one of the commands is not installed. The name "root"
+// requires that the test runs as root.
 func Need(t testing.TB, commands ...string) {
 	t.Helper()
 	if testing.Short() {
@@ -40,7 +40,7 @@ func Need(t testing.TB, commands ...string) {
 	}
 }
 
-// Lack skips the test with a reason, or fails it if Strict.
+// Lack skips the test with a reason, or fails the test if Strict returns true.
 func Lack(t testing.TB, reason string) {
 	t.Helper()
 	if Strict() {
@@ -50,7 +50,7 @@ func Lack(t testing.TB, reason string) {
 }
 
 // Run runs a command and returns its standard output. If the command fails, the test fails with all
-// its output.
+// output of the command.
 func Run(t testing.TB, cmd *exec.Cmd) string {
 	t.Helper()
 	var out, stderr bytes.Buffer
@@ -62,7 +62,7 @@ func Run(t testing.TB, cmd *exec.Cmd) string {
 	return out.String()
 }
 
-// maxSaid bounds how much of a failed command's standard output is shown.
+// maxSaid limits how much of a failed command's standard output is shown, in bytes.
 const maxSaid = 10_000
 
 // SkopeoCopy copies an image from one transport to another.
@@ -71,9 +71,9 @@ func SkopeoCopy(t testing.TB, from, to string) {
 	Run(t, exec.Command("skopeo", "--insecure-policy", "copy", "--quiet", from, to))
 }
 
-// UmociUnpack unpacks the image of an OCI archive with umoci and returns the tree. skopeo does not
-// compress the layers, and umoci makes no bundle, which would read all files again. Either would
-// take longer than the unpacking.
+// UmociUnpack unpacks the image of an OCI archive with umoci and returns the tree. skopeo is called
+// without compression, and umoci without creating a bundle, for which it would read all files
+// again. Each of them would take longer than the unpacking itself.
 func UmociUnpack(t testing.TB, archive string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -83,8 +83,9 @@ func UmociUnpack(t testing.TB, archive string) string {
 	return filepath.Join(dir, "rootfs")
 }
 
-// TarUnpack unpacks the layers with GNU tar, one on top of another, after skopeo has copied them to
-// dir, and returns the tree. It ignores whiteouts, since there are none.
+// TarUnpack copies an archive with skopeo, unpacks its layers into one directory with GNU tar, from
+// the bottom up, and returns the tree. It does not support whiteouts, because the archives contain
+// none.
 func TarUnpack(t testing.TB, archive string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -101,8 +102,8 @@ func TarUnpack(t testing.TB, archive string) string {
 	return root
 }
 
-// ShortDir makes a temporary directory with a short name for sockets and mounts: a socket's path
-// has at most 107 bytes, podman's run directory 50.
+// ShortDir makes a temporary directory with a short name for sockets and mounts, because the path
+// of a socket is limited to 107 bytes, and that of podman's run directory to 50 bytes.
 func ShortDir(t testing.TB) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "ck")

@@ -9,13 +9,14 @@ import (
 	"testing"
 )
 
-// Containerd is a containerd for one test. Newer Docker daemons store their images in one.
+// Containerd is a containerd instance for one test. Newer Docker daemons store their images in
+// containerd.
 type Containerd struct {
 	t           testing.TB
 	dir, socket string
 }
 
-// NewContainerd starts containerd with empty storage, stopped when the test ends.
+// NewContainerd starts containerd with empty storage, and stops it when the test ends.
 func NewContainerd(t testing.TB) *Containerd {
 	t.Helper()
 	Need(t, "root", "containerd", "ctr")

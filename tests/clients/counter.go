@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// A Counter is a proxy for a registry that counts the bytes of the answers.
+// A Counter is a proxy for a registry that counts the bytes of the responses.
 type Counter struct {
 	// Host is the HOST:PORT for clients, on a loopback address.
 	Host string
@@ -21,7 +21,7 @@ type Counter struct {
 	sent map[Answer]int64
 }
 
-// An Answer identifies a kind of answer: the path requested, and the status.
+// An Answer identifies a kind of response: the requested path, and the status.
 type Answer struct {
 	Path   string
 	Status int
@@ -46,7 +46,7 @@ func NewCounter(t testing.TB, host string) *Counter {
 	return c
 }
 
-// Take returns the bytes of all answers since the last call.
+// Take returns the number of bytes of all responses since the last call.
 func (c *Counter) Take() map[Answer]int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -55,7 +55,7 @@ func (c *Counter) Take() map[Answer]int64 {
 	return sent
 }
 
-// TakeBlobs returns the bytes of the blobs that were sent since the last call, by digest.
+// TakeBlobs returns the number of bytes of the blobs that were sent since the last call, by digest.
 func (c *Counter) TakeBlobs() map[string]int64 {
 	blobs := map[string]int64{}
 	for a, n := range c.Take() {
@@ -66,7 +66,7 @@ func (c *Counter) TakeBlobs() map[string]int64 {
 	return blobs
 }
 
-// counted counts the bytes of one answer.
+// counted counts the bytes of one response.
 type counted struct {
 	io.ReadCloser
 	counter *Counter

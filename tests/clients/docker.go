@@ -16,11 +16,11 @@ type Docker struct {
 	dir, host string
 }
 
-// daemonStart bounds the time to start or stop the daemon.
+// daemonStart limits the time to start or stop the daemon.
 const daemonStart = 60 * time.Second
 
-// NewDocker starts a daemon with empty storage and without a network, stopped
-// when the test ends.
+// NewDocker starts a daemon with empty storage and without a network, and stops it when the test
+// ends.
 func NewDocker(t testing.TB) *Docker { return NewDockerOn(t, "overlay2") }
 
 // NewDockerOn is NewDocker with a storage driver.
@@ -37,7 +37,7 @@ func NewDockerOn(t testing.TB, driver string) *Docker {
 	return d
 }
 
-// serve starts a daemon, waits until it answers, and stops it when the test ends.
+// serve starts a daemon, waits until it responds, and stops it when the test ends.
 func serve(t testing.TB, cmd *exec.Cmd, answers func() bool) {
 	t.Helper()
 	name := cmd.Args[0]
@@ -98,8 +98,8 @@ func (d *Docker) Load(archive, name string) {
 	d.Docker("load", "--quiet", "--input", file)
 }
 
-// LoadArchive loads an archive with docker load. It returns the image's name, or its ID if it has
-// none.
+// LoadArchive loads an archive with docker load. It returns the image's name, or its ID if the
+// image has no name.
 func (d *Docker) LoadArchive(archive string) string {
 	d.t.Helper()
 	_, image, _ := strings.Cut(strings.TrimSpace(d.Docker("load", "--quiet", "--input", archive)), ": ")
@@ -127,8 +127,9 @@ func (d *Docker) Mount(image string) string {
 	d.t.Helper()
 	id := strings.TrimSpace(d.Docker("create", "--network", "none", image, "/none"))
 	upper := strings.TrimSpace(d.Docker("inspect", "--format", "{{.GraphDriver.Data.UpperDir}}", id))
-	// The container's directory has a list of short names of the directories below it. The first is
-	// the container's own, with its hostname and hosts files; the others are the image's layers.
+	// The file lower in the container's directory lists the lower directories by their short names.
+	// The first is the container's own directory, with its hostname and hosts files. The others are
+	// the image's layers.
 	lower, err := os.ReadFile(filepath.Join(filepath.Dir(upper), "lower"))
 	if err != nil {
 		d.t.Fatal(err)

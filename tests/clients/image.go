@@ -24,7 +24,7 @@ type Image struct {
 	ManifestDigest string
 }
 
-// maxJSON bounds the blobs that ReadImage parses as JSON.
+// maxJSON is the largest size, in bytes, of a blob that ReadImage parses as JSON.
 const maxJSON = 8 << 20
 
 // ReadImage reads an OCI archive with one image.

@@ -19,8 +19,8 @@ type Engine struct {
 	env     []string
 }
 
-// Conf lets containers run on a machine that is itself a container or a small VM: limits that such
-// a machine allows, no network, no systemd.
+// Conf is a configuration with which containers can run on a machine that is itself a container or
+// a small VM. It sets limits that such a machine allows, and uses no network and no systemd.
 const Conf = `[containers]
 default_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]
 netns = "none"
@@ -33,8 +33,9 @@ events_logger = "file"
 
 // NewEngine returns podman and buildah with empty storage, which is removed when the test ends.
 //
-// The storage driver is set explicitly, and Env must set it too: podman remembers it, and its
-// clean-up of a container refuses another one, which delays a run by 20 seconds.
+// The storage driver is set explicitly, and Env must set the same driver. podman records the
+// driver, and its clean-up of a container fails with another driver, which delays a run by 20
+// seconds.
 func NewEngine(t testing.TB) *Engine { return NewEngineOn(t, "overlay") }
 
 // NewEngineOn is NewEngine with a storage driver.

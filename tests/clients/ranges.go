@@ -17,8 +17,8 @@ import (
 type RangeProxy struct {
 	// Host is the HOST:PORT for clients, on a loopback address.
 	Host string
-	// Refuse is the status for requests of several ranges; 0 passes them on. Set it before
-	// requests.
+	// Refuse is the status of the response to requests for several ranges. If it is 0, such
+	// requests are passed on. Set it before the first request.
 	Refuse int
 
 	mu  sync.Mutex
@@ -29,8 +29,8 @@ type RangeProxy struct {
 type Fetched struct {
 	Requests int
 	Ranges   int   // in all requests together
-	Whole    int   // answers that are whole blobs
-	Bytes    int64 // of the bodies of all answers
+	Whole    int   // responses that are whole blobs
+	Bytes    int64 // of the bodies of all responses
 }
 
 // NewRangeProxy starts a proxy for the registry at host. It stops when the test ends.
@@ -57,7 +57,7 @@ func NewRangeProxy(t testing.TB, host string) *RangeProxy {
 	return p
 }
 
-// record records an answer if it is for a blob.
+// record records a response if it contains a blob.
 func (p *RangeProxy) record(r *http.Response) {
 	if r.Request.Method != http.MethodGet || !strings.HasSuffix(path.Dir(r.Request.URL.Path), "/blobs") {
 		return
@@ -83,7 +83,7 @@ func (p *RangeProxy) Take() Fetched {
 	return got
 }
 
-// counting counts the bytes of an answer.
+// counting counts the bytes of a response.
 type counting struct {
 	io.ReadCloser
 	proxy *RangeProxy

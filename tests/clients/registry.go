@@ -11,16 +11,16 @@ import (
 	"testing"
 )
 
-// The user of a registry with a password. The registry reads only bcrypt hashes; the cost is the
-// lowest.
+// The user of a registry with a password. The registry supports only bcrypt hashes, and this one
+// has the lowest cost.
 const (
 	RegistryUser     = "user"
 	RegistryPassword = "secret"
 	registryHash     = "$2b$05$1QnpzZgkVrlAdnHwZnYbj.827EgrYQMcbOW.iSWzZxpJLgIZPpTR2"
 )
 
-// RegistryOptions say how clients must connect to a registry. The zero value allows everybody over
-// plain HTTP.
+// RegistryOptions specify how clients must connect to a registry. The zero value allows everybody
+// over plain HTTP.
 type RegistryOptions struct {
 	Password  bool   // only RegistryUser can log in
 	Cert, Key string // files in PEM form, for TLS
@@ -28,8 +28,8 @@ type RegistryOptions struct {
 
 var listening = regexp.MustCompile(`listening on (127\.0\.0\.1:\d+)`)
 
-// NewRegistry starts an empty registry on a loopback address and returns its HOST:PORT. It stops
-// when the test ends.
+// NewRegistry starts an empty registry on a loopback address and returns its HOST:PORT. The
+// registry is stopped when the test ends.
 func NewRegistry(t testing.TB, opt RegistryOptions) string {
 	t.Helper()
 	Need(t, "docker-registry")

@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Trixie is podman of Debian 13 with its own storage, in a chroot: the podman of Debian 12 cannot
+// Trixie is podman from Debian 13 with its own storage, in a chroot. podman from Debian 12 cannot
 // fetch parts of layers.
 type Trixie struct {
 	t    testing.TB
@@ -30,9 +30,9 @@ var makeTrixie = sync.OnceValues(func() (string, error) {
 	return strings.TrimSpace(string(out)), err
 })
 
-// NewTrixie returns podman with empty storage, which is removed when the test ends. With partial
-// set, it fetches parts of layers. The chroot is made by scripts/test-trixie and used again;
-// nothing is written to it.
+// NewTrixie returns podman with empty storage, which is removed when the test ends. If partial is
+// set, podman fetches parts of layers. The chroot is made by scripts/test-trixie and is shared by
+// all tests. Nothing is written to it.
 func NewTrixie(t testing.TB, partial bool) *Trixie {
 	t.Helper()
 	lower := trixieRoot(t)
@@ -96,8 +96,8 @@ func trixieRoot(t testing.TB) string {
 	return chroot
 }
 
-// TrixieTool returns the path of a program that Debian 12 lacks, and that depends only on the C
-// library: the one in PATH, or else that of Debian 13.
+// TrixieTool returns the path of a program that is not part of Debian 12 and depends only on the C
+// library. It is the program in PATH, or else the program in the chroot with Debian 13.
 func TrixieTool(t testing.TB, name string) string {
 	t.Helper()
 	if path, err := exec.LookPath(name); err == nil {
@@ -155,7 +155,7 @@ func (e *Trixie) Load(archive string) {
 }
 
 // Run runs a command in a new container of the image and returns its standard output. The runtime
-// is this machine's runc, because Debian 13's crun needs a system with cgroup v2 alone.
+// is this machine's runc, because Debian 13's crun requires a system that uses only cgroup v2.
 func (e *Trixie) Run(image string, command ...string) string {
 	e.t.Helper()
 	Need(e.t, "runc", "cp")

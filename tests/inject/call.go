@@ -25,10 +25,10 @@ type info struct {
 	args   [6]uint64
 }
 
-// callInfo asks the kernel why a thread has stopped.
+// callInfo returns the reason why a thread has stopped.
 func callInfo(tid int) (info, bool) {
-	// struct ptrace_syscall_info: op, then, from byte 24, the number and arguments of a system call
-	// at its start.
+	// This is struct ptrace_syscall_info. Byte 0 is op. At the start of a system call, its number
+	// and arguments begin at byte 24.
 	var raw [96]byte
 	_, _, errno := unix.Syscall6(unix.SYS_PTRACE, unix.PTRACE_GET_SYSCALL_INFO, uintptr(tid), unsafe.Sizeof(raw),
 		uintptr(unsafe.Pointer(&raw[0])), 0, 0)
@@ -42,8 +42,9 @@ func callInfo(tid int) (info, bool) {
 	return in, true
 }
 
-// form says which arguments of a call name its file: the descriptor in argument fd, the path
-// relative to it in argument path, or both. -1 means no such argument.
+// form specifies the arguments that identify the file of a call: argument fd contains the
+// descriptor, and argument path contains the path relative to the descriptor. -1 means that the
+// call has no such argument.
 type form struct {
 	name     string
 	fd, path int
@@ -57,7 +58,7 @@ func count(name string, r *unix.PtraceRegs) *uint64 {
 	return &r.Rdx
 }
 
-// forms are the calls on files.
+// forms lists the system calls on files.
 var forms = map[uint64]form{
 	unix.SYS_READ: {"read", 0, -1}, unix.SYS_PREAD64: {"pread64", 0, -1}, unix.SYS_READV: {"readv", 0, -1},
 	unix.SYS_WRITE: {"write", 0, -1}, unix.SYS_PWRITE64: {"pwrite64", 0, -1}, unix.SYS_WRITEV: {"writev", 0, -1},
@@ -75,7 +76,7 @@ var forms = map[uint64]form{
 	unix.SYS_GETXATTR: {"getxattr", -1, 0}, unix.SYS_LISTXATTR: {"listxattr", -1, 0},
 }
 
-// describe returns the call if it is on a file.
+// describe returns the call if it is a call on a file.
 func describe(tid int, in info) (Call, bool) {
 	f, ok := forms[in.number]
 	if !ok {

@@ -1,8 +1,9 @@
 //go:build linux && amd64
 
-// Package inject runs a command and makes one of its system calls fail, as with a failing or full
-// disk or a signal. It traces the command like a debugger, so the command needs no changes. It
-// counts the calls of all threads together.
+// Package inject runs a command and changes one of its system calls: the call fails, as on a faulty
+// or full disk, it moves fewer bytes, or a signal is sent when it starts. The package traces the
+// command like a debugger, so the command does not have to be changed. The calls of all threads are
+// counted together.
 package inject
 
 import (
@@ -27,9 +28,9 @@ func (c Call) String() string { return fmt.Sprintf("%s %q", c.Name, c.Path) }
 
 // Fault changes one call. The zero Fault changes nothing.
 type Fault struct {
-	// Counts reports whether a call counts; nil counts none.
+	// Counts reports whether a call is counted. If it is nil, no call is counted.
 	Counts func(Call) bool
-	// At is the number of the counted call that fails, from 1.
+	// At is the number of the counted call that is changed, starting at 1.
 	At int
 
 	// Errno is the error of the call, which is not executed.
@@ -48,15 +49,16 @@ type Outcome struct {
 	Hung   bool  // it had to be killed
 }
 
-// patience bounds the time of a command: a thousand times what it usually needs.
+// patience limits the time of a command. It is a thousand times as long as a command usually takes.
 const patience = 60 * time.Second
 
-// Run runs the command to its end with any result.
+// Run runs the command until it ends, successfully or not.
 func Run(cmd *exec.Cmd, f Fault) (out Outcome, err error) {
 	done := make(chan struct{})
 	var onThread func()
 	onThread = func() {
-		// Only this thread may trace. It is never unlocked, because it can have stopped children.
+		// Only this thread may trace the command. The thread stays locked to this goroutine,
+		// because it can still have stopped children.
 		runtime.LockOSThread()
 		if hasChildren() {
 			// The tracer would also wait for another test's command. While this thread is locked,
@@ -92,7 +94,8 @@ type tracer struct {
 
 // thread is one thread between two stops.
 type thread struct {
-	// undo are the registers of a changed call, nil for none. end is its result, unless that is 0.
+	// undo contains the original registers of a changed call, or nil if no call is changed. end is
+	// the result of the call, unless it is 0.
 	undo *unix.PtraceRegs
 	end  syscall.Errno
 }
@@ -145,7 +148,8 @@ func (t *tracer) follow(pid int) error {
 	}
 }
 
-// wait waits only for this thread's children, since other tests have their own.
+// wait waits only for this thread's children, because the children of other threads belong to other
+// tests.
 func wait(pid int, status *syscall.WaitStatus) (int, error) {
 	for {
 		tid, err := syscall.Wait4(pid, status, unix.WALL|unix.WNOTHREAD, nil)
@@ -155,8 +159,8 @@ func wait(pid int, status *syscall.WaitStatus) (int, error) {
 	}
 }
 
-// resume runs a thread: to its next call while calls count, or to the end of the changed one. It
-// ignores a killed thread.
+// resume resumes a thread until its next system call if calls are still counted, or until the end
+// of the changed call. It ignores a killed thread.
 func (t *tracer) resume(tid int, sig syscall.Signal) {
 	counting := t.fault.Counts != nil && t.out.Hit == nil
 	if th := t.threads[tid]; counting || th != nil && th.undo != nil {
@@ -236,7 +240,8 @@ func (th *thread) tamper(tid int, end syscall.Errno, change func(*unix.PtraceReg
 	_ = unix.PtraceSetRegs(tid, &regs)
 }
 
-// leave restores a changed call: only the result's register may differ.
+// leave restores the registers after a changed call, except for the register that contains the
+// result.
 func (th *thread) leave(tid int) {
 	var regs unix.PtraceRegs
 	if unix.PtraceGetRegs(tid, &regs) == nil {

@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// Alpine makes a root in dir, which is created, with apk's database in the directory db
-// ("lib/apk/db"), and busybox's links, which apk does not list.
+// Alpine creates the directory dir and makes a root in it, with apk's database in the directory db
+// ("lib/apk/db"), and with busybox's links, which apk does not list.
 func Alpine(dir, db string, packages []Package) error {
 	if err := unpack(dir, packages); err != nil {
 		return err
@@ -58,7 +58,7 @@ func apkEntry(p Package) string {
 	return b.String() + "\n"
 }
 
-// sum returns a digest in apk's form: Q1 means SHA-1.
+// sum returns a digest in apk's format, in which Q1 means SHA-1.
 func sum(text string) string {
 	digest := sha1.Sum([]byte(text))
 	return "Q1" + base64.StdEncoding.EncodeToString(digest[:])

@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// Arch makes a root in dir, which is created, with pacman's local database, a merged /usr, and
-// pacman's other files.
+// Arch creates the directory dir and makes a root in it, with pacman's local database, a merged
+// /usr, and pacman's other files.
 func Arch(dir string, packages []Package) error {
 	if err := unpack(dir, packages); err != nil {
 		return err
@@ -86,7 +86,7 @@ func archTree(p Package) (string, error) {
 	return out.String(), err
 }
 
-// escape escapes a path like mtree: spaces and special characters in octal.
+// escape escapes spaces and special characters in a path as octal numbers, as mtree does.
 func escape(path string) string {
 	var b strings.Builder
 	for _, c := range []byte(path) {

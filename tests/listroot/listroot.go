@@ -2,8 +2,8 @@
 // formats of their package managers, and every file that they list, each with its own contents. It
 // needs no package manager, no network and no privileges.
 //
-// They have several packages per source, directories that all packages list, links, set-id modes,
-// names with spaces and beyond ASCII, and files in no list.
+// The roots contain several packages per source, directories that all packages list, links, set-id
+// modes, names with spaces and non-ASCII characters, and files in no list.
 package listroot
 
 import (
@@ -31,7 +31,7 @@ type File struct {
 	Target string
 }
 
-// sources has the packages of each source.
+// sources contains the packages of each source.
 var sources = map[string][]string{
 	"musl":       {"musl", "musl-utils", "libc-utils"},
 	"glibc":      {"glibc", "glibc-locales"},
@@ -51,7 +51,7 @@ func Packages() []Package {
 	var list []Package
 	for source, names := range sources {
 		for i, name := range names {
-			// A different time for each, so that there is a newest one.
+			// Each package gets a different time, so that one of them is the newest.
 			built := 1650000000 + int64(len(source))*1_000_000 + int64(i)*1000
 			list = append(list, Package{Name: name, Source: source, Built: built, Files: files(name)})
 		}
@@ -60,7 +60,8 @@ func Packages() []Package {
 	return list
 }
 
-// files returns the files of one package, in its own and in shared directories.
+// files returns the files of one package, some in its own directories and some in shared
+// directories.
 func files(name string) []File {
 	var list []File
 	add := func(path string, mode uint32, target string) {

@@ -1,5 +1,5 @@
-// Package mkimage makes container images of tar entries, in the usual forms of images. It follows
-// the image specification, and shares no code with the code under test.
+// Package mkimage makes container images from tar entries, in the usual formats of images. It
+// follows the image specification, and shares no code with the code under test.
 package mkimage
 
 import (
@@ -66,13 +66,13 @@ func Device(kind byte, name string, major, minor int64) Entry {
 	return e
 }
 
-// But returns the entry with changes.
+// But returns a changed copy of the entry.
 func (e Entry) But(change func(*tar.Header)) Entry {
 	change(&e.Header)
 	return e
 }
 
-// Xattr returns the entry with an extended attribute.
+// Xattr returns the entry with an additional extended attribute.
 func (e Entry) Xattr(name, value string) Entry {
 	records := map[string]string{"SCHILY.xattr." + name: value}
 	maps.Copy(records, e.PAXRecords)
@@ -115,8 +115,8 @@ type Layer struct {
 	Tar     []byte
 	Packing string
 	Level   int // of gzip; 0 is the default
-	// History is the layer's history in the config, Annotations those in the manifest. If they are
-	// empty, there is a default history, and no annotations.
+	// History is the layer's history entry in the config, and Annotations are the layer's
+	// annotations in the manifest. If History is empty, the layer gets a default history entry.
 	History     v1.History
 	Annotations map[string]string
 }
@@ -129,7 +129,7 @@ func (l Layer) Blob(t testing.TB) []byte {
 	case Plain:
 		return l.Tar
 	case Gzip:
-		// Two members, as parallel compressors write them.
+		// The blob consists of two members, as written by parallel compressors.
 		half := len(l.Tar) / 2
 		for _, part := range [][]byte{l.Tar[:half], l.Tar[half:]} {
 			w, err := gzip.NewWriterLevel(&out, cmp.Or(l.Level, gzip.DefaultCompression))
@@ -189,7 +189,7 @@ func (img *Image) Config() []byte {
 func encode(v any) []byte {
 	data, err := json.Marshal(v)
 	if err != nil {
-		panic(err) // these types always encode
+		panic(err) // values of these types can always be encoded
 	}
 	return data
 }
@@ -251,7 +251,8 @@ type NamedFile struct {
 	To   string
 }
 
-// LayoutFiles makes a layout of blobs and an index of manifests.
+// LayoutFiles returns the files of a layout with these blobs, and with an index that lists the
+// manifests.
 func LayoutFiles(blobs Blobs, manifests ...v1.Descriptor) Files {
 	files := Files{
 		{Name: "oci-layout", Data: []byte(`{"imageLayoutVersion":"1.0.0"}`)},
@@ -263,7 +264,7 @@ func LayoutFiles(blobs Blobs, manifests ...v1.Descriptor) Files {
 	return files
 }
 
-// Index returns an index of manifests.
+// Index returns an index that lists the manifests.
 func Index(manifests ...v1.Descriptor) []byte {
 	return encode(v1.Index{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: v1.MediaTypeImageIndex, Manifests: manifests})
 }
@@ -316,8 +317,8 @@ func (img *Image) Archive(t testing.TB) string {
 	return LayoutFiles(blobs, img.Manifest(t, blobs)).WriteArchive(t)
 }
 
-// DockerFiles returns the files of an archive of docker save up to version 24, with a directory per
-// layer. A layer that another image has is a symlink.
+// DockerFiles returns the files of an archive as written by docker save up to version 24, with a
+// directory per layer. A layer that an earlier image also contains is a symlink.
 func DockerFiles(t testing.TB, images ...*Image) Files {
 	t.Helper()
 	type item struct {

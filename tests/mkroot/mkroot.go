@@ -1,7 +1,8 @@
-// Package mkroot makes root file systems for tests from a text that fits a Go literal or a test
-// script: txtar has no modes, links or xattrs.
+// Package mkroot makes root file systems for tests from a text that can be part of a Go literal or
+// of a test script. The txtar format is not used, because it does not support modes, links and
+// xattrs.
 //
-// A text has one file per line. Comments start with '#':
+// Each line of the text describes one file. Comments start with '#':
 //
 //	TYPE PATH [KEY=VALUE]...
 //
@@ -48,7 +49,7 @@ func Make(t testing.TB, text string) string {
 	return dir
 }
 
-// Write makes a root from text in dir, which is created.
+// Write creates the directory dir and makes a root from text in it.
 func Write(dir, text string) error {
 	nodes, err := parse(text)
 	if err != nil {
@@ -180,7 +181,7 @@ func (n *node) write(full string) (err error) {
 	return err
 }
 
-// Bytes returns an endless reader of bytes that depend only on seed.
+// Bytes returns an infinite stream of bytes that depend only on seed.
 func Bytes(seed string) io.Reader {
 	var key [32]byte
 	copy(key[:], seed)
@@ -210,7 +211,7 @@ func parse(text string) ([]*node, error) {
 	return nodes, nil
 }
 
-// split returns the words of a line, unquoted; a value keeps its key.
+// split returns the unquoted words of a line. KEY=VALUE is one word.
 func split(line string) ([]string, error) {
 	var words []string
 	for {

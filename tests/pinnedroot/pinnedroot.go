@@ -1,8 +1,8 @@
-// Package pinnedroot makes the root of the images with pinned digests. It has the same bytes on
-// every machine and for every user, and everything that an image can contain: packages of rpm, dpkg
-// and Python, every type of file, owners, xattrs, capabilities, ACLs, hard links, odd names, and a
-// component larger than a compressed block. Creating it needs root; reading it needs Reader's
-// permissions.
+// Package pinnedroot makes the root of the images with pinned digests. The root has the same bytes
+// on every machine and for every user. It contains everything that an image can contain: packages
+// of rpm, dpkg and Python, every type of file, owners, xattrs, capabilities, ACLs, hard links, odd
+// names, and a component larger than a compressed block. Creating the root requires root
+// privileges, and reading it requires the permissions of Reader.
 package pinnedroot
 
 import (
@@ -16,28 +16,30 @@ import (
 	"chunkah/tests/mkroot"
 )
 
-// Reader is the user and group that can read the whole root: two files in it are only for them.
+// Reader is the ID of the user and group that can read the whole root. Two files can be read only
+// by this user or this group.
 const Reader = 65534
 
-// Many is a directory of the root with so many names that their order on disk depends on the file
-// system.
+// Many is a directory of the root that contains so many names that their order on disk depends on
+// the file system.
 const Many = "/usr/share/many"
 
-// manyNames is the number of names in Many: more than xfs stores in an inode of 512 bytes, fewer
-// than fit a block of ext4.
+// manyNames is the number of names in Many. It is more than xfs stores in an inode of 512 bytes,
+// and less than fits into a block of ext4.
 const manyNames = 64
 
 // Database is the path of the rpm database in the root.
 const Database = "/var/lib/rpm/rpmdb.sqlite"
 
-// module contains an rpm database for its own tests: that of a container of CBL-Mariner 2.0 with
-// 129 packages.
+// module contains an rpm database for its own tests, from a container of CBL-Mariner 2.0 with 129
+// packages.
 const (
 	module   = "github.com/knqyf263/go-rpmdb"
 	database = "pkg/testdata/cbl-mariner-2.0/rpmdb.sqlite"
 )
 
-// text has the files that the rpm database lists first, with generated contents.
+// text describes the files of the root, with generated contents. The files that the rpm database
+// lists come first.
 const text = `
 dir /tmp mode=1777
 symlink /bin to=usr/bin
@@ -91,7 +93,7 @@ char /var/null dev=1:3 mode=0666
 block /var/disk dev=259:262143
 `
 
-// Write makes the root in dir, which is created.
+// Write creates the directory dir and makes the root in it.
 func Write(dir string) error {
 	var spec strings.Builder
 	spec.WriteString(text)

@@ -1,10 +1,10 @@
 // Package rpmroot makes a root file system with rpm itself: packages are built with rpmbuild and
-// installed with rpm --root, without a network. Then it adds the files of a system in use. It needs
-// root privileges.
+// installed with rpm --root, without a network. Then the files of a system in use are added. This
+// requires root privileges.
 //
-// The root has the difficult cases for images: a setuid file, capabilities, ACLs, user xattrs, hard
-// links between packages, a merged /usr, long, odd and invalid names, and listed files that are
-// missing.
+// The root contains the difficult cases for images: a setuid file, capabilities, ACLs, user xattrs,
+// hard links between packages, a merged /usr, long, odd and invalid names, and listed files that
+// are missing.
 package rpmroot
 
 import (
@@ -35,12 +35,12 @@ var BuildTime = map[string]int64{
 	Extra:      1670000000,
 }
 
-// Packages are the names and versions in rpm's list.
+// Packages contains the packages' names and versions as rpm lists them.
 var Packages = []string{"extra-3-1", "filesystem-1-1", "runtime-4.18-1", "runtime-libs-4.18-1", "tools-2.0-1"}
 
 // ByHand changes the root after the packages are installed. /usr/share/extra/moved.dat is moved,
-// and the licences of two packages become one file. A name of 255 bytes is created here because rpm
-// unpacks to a longer, temporary one.
+// and the licences of two packages become one file. The file whose name has 255 bytes is created
+// here, because rpm unpacks a file under a temporary name that is longer.
 const ByHand = `
 ln -f usr/share/tools/LICENSE usr/share/extra/LICENSE
 mkdir -p usr/share/elsewhere opt/web/html opt/app srv/data home/user etc/app.d
@@ -66,7 +66,8 @@ ln -s ../../nowhere etc/app.d/dangling
 
 type source struct{ name, version, spec string }
 
-// Build makes the root in dir, which is created; work is a directory for intermediate files.
+// Build creates the directory dir and makes the root in it. work is a directory for intermediate
+// files.
 func Build(dir, work string) error {
 	stage := filepath.Join(work, "stage")
 	if err := run(work, nil, "sh", "-ec", stageRuntime, stage); err != nil {
@@ -80,7 +81,8 @@ func Build(dir, work string) error {
 		if err := build(s.name, text, work); err != nil {
 			return err
 		}
-		// One transaction each, so that later packages find /lib as a symlink.
+		// Each source is installed in its own transaction, so that /lib is already a symlink when
+		// later packages are installed.
 		rpms, _ := filepath.Glob(filepath.Join(work, "out", s.name, "*/*.rpm"))
 		args := []string{"--root", dir, "--dbpath", DB, "--install", "--nosignature", "--nodeps", "--excludedocs", "--force-debian"}
 		if err := run(work, nil, "rpm", append(args, rpms...)...); err != nil {
@@ -90,7 +92,7 @@ func Build(dir, work string) error {
 	return run(dir, nil, "sh", "-ec", ByHand)
 }
 
-// day returns a changelog's date, some days after the package's build time.
+// day returns a date for a changelog, which is this number of days after the package's build time.
 func day(name string, days int) string {
 	return time.Unix(BuildTime[name], 0).UTC().AddDate(0, 0, days).Format("Mon Jan 02 2006")
 }
@@ -107,7 +109,7 @@ func build(name, text, work string) error {
 }
 
 // stageRuntime copies rpm, its libraries and a static busybox from this machine to the directory
-// $0. The libraries keep their paths, which are added to the list of their package.
+// $0. The paths of the libraries stay the same, and are added to the file list of their package.
 const stageRuntime = `
 mkdir -p "$0/lib/rpm" "$0/lib64"
 cp "$(command -v busybox)" "$(command -v rpm)" "$0/"
@@ -119,7 +121,7 @@ ldd "$(command -v rpm)" | grep -o '/[^ ]*' | sed 's,^/usr,,' | sort -u | while r
 done >"$0/files"
 `
 
-// run runs a command in dir. Its output is in the error.
+// run runs a command in dir. If the command fails, the error contains its output.
 func run(dir string, env []string, name string, args ...string) error {
 	cmd := exec.Command(name, args...)
 	cmd.Dir = dir

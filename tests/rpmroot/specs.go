@@ -1,6 +1,6 @@
 package rpmroot
 
-// The packages' sources in the order of installation. Each is one source rpm: its %install section
+// The source packages in the order of installation. The %install section of each source package
 // fills the build root.
 var sources = []source{
 	{Filesystem, "1", `
@@ -37,7 +37,7 @@ printf 'root:x:0:\ncrew:x:12:\n' >%{buildroot}/etc/group
 %attr(0700,root,root) %dir /var/lib/private
 %dir /var/log
 `},
-	// A shell and rpm itself, which a container of the root runs.
+	// A shell and rpm itself, so that containers made from the root can run them.
 	{Runtime, "4.18", `
 %package libs
 Summary: libraries
@@ -118,7 +118,7 @@ const changelog = `
 - First.
 `
 
-// The post-processing of a distribution would change the files.
+// Some of these macros disable the distribution's post-processing, which would change the files.
 const defines = `
 %define _buildshell /bin/bash
 %define __os_install_post %{nil}

@@ -19,7 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Options say what to ignore in a comparison. The zero value compares everything except mtimes.
+// Options specify what is compared. The zero value compares everything except mtimes.
 type Options struct {
 	// Mtimes also compares modification times, in whole seconds.
 	Mtimes bool
@@ -62,7 +62,7 @@ func Compare(a, b string, opt Options) ([]string, error) {
 	return diffs, nil
 }
 
-// maxShown bounds how many differences Equal prints.
+// maxShown is the largest number of differences that Equal prints.
 const maxShown = 40
 
 // Equal fails the test with every difference between want and got.
@@ -78,7 +78,7 @@ func Equal(t testing.TB, want, got string, opt Options) {
 	}
 }
 
-// An entry has the data of one file.
+// An entry contains the data of one file.
 type entry struct {
 	full   string // its path on disk
 	kind   string
@@ -93,7 +93,7 @@ var kinds = map[uint32]string{
 	unix.S_IFSOCK: "socket", unix.S_IFCHR: "char", unix.S_IFBLK: "block",
 }
 
-// read walks the tree at dir; the keys are absolute paths within it.
+// read walks the tree at dir. The keys of the result are absolute paths within the tree.
 func read(dir string, opt Options) (map[string]*entry, error) {
 	type inode struct{ dev, ino uint64 }
 	entries := map[string]*entry{}
@@ -179,7 +179,7 @@ func compare(l, r *entry, opt Options) (diffs []string, err error) {
 	differ("uid", l.stat.Uid, r.stat.Uid)
 	differ("gid", l.stat.Gid, r.stat.Gid)
 	differ("target", fmt.Sprintf("%q", l.target), fmt.Sprintf("%q", r.target))
-	if !slices.Equal(l.names, r.names) { // an inode can have thousands
+	if !slices.Equal(l.names, r.names) { // an inode can have thousands of names
 		differ("names of the inode", fmt.Sprintf("%q", l.names), fmt.Sprintf("%q", r.names))
 	}
 	if l.kind == "char" || l.kind == "block" {

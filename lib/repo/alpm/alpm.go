@@ -12,7 +12,7 @@
 //     warning.
 //   - files lists the paths (%FILES%). Directories end with a slash.
 //   - mtree, compressed with gzip, lists the types of these paths. If it contains paths that are
-//     not in files, then files was cut short, and these paths are used with a warning. If mtree is
+//     not in files, then files is truncated, and these paths are used with a warning. If mtree is
 //     damaged or missing, only files is used.
 //
 // A format newer than 9 (ALPM_DB_VERSION) and unreadable files are errors.

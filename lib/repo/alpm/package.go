@@ -181,7 +181,7 @@ func (l *loader) claimFiles(ctx context.Context, p *pkg, listed bool) error {
 	err := l.sections(ctx, p, "files", func(section string, line []byte) error {
 		switch {
 		case section != "%FILES%", !l.lines.Ended():
-			return nil // a path that was cut short can belong to another package
+			return nil // a truncated path can belong to another package
 		case len(line) > assign.MaxListed:
 			return fmt.Errorf("path of %d bytes", len(line))
 		case len(l.listed) >= maxPaths:

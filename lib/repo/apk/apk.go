@@ -6,7 +6,7 @@
 // The file consists of entries, each followed by an empty line. A line is a letter, a colon and a
 // value: P is the package's name, o its origin, and t its build time in unix seconds. F opens a
 // directory, and M is the directory's mode. R names a file in the open directory, and a and Z are
-// the file's mode and digest. Other letters do not concern files. Of the two database files, the
+// the file's mode and digest. Other letters do not concern files. If both database files exist, the
 // first that contains packages is read. If the other file contains packages too, this causes a
 // warning, unless both are in the same directory.
 //

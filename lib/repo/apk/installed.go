@@ -58,8 +58,8 @@ func (l *loader) read(ctx context.Context, path string) error {
 	})
 }
 
-// parse calls line for each line, with a description of its fault if the line is faulty, and calls
-// end at the end of each entry.
+// parse calls line for each line, and calls end at the end of each entry. If a line is faulty,
+// fault describes what is wrong with it.
 func parse(text *pkgdb.Lines, line func(number int, kind byte, value []byte, fault string) error, end func()) error {
 	for text.Next() {
 		t := text.Text()

@@ -8,8 +8,8 @@
 // header with the number of lines, then packages, slices, paths, and the contents of slices. A path
 // lists the slices that contain it. A slice is named PACKAGE_SLICE.
 //
-// A manifest with fewer or more lines than its header says is an error. An invalid line causes a
-// warning, and the other lines are still used.
+// A manifest with fewer or more lines than its header specifies is an error. An invalid line causes
+// a warning, and the other lines are still used.
 //
 // # Components
 //

@@ -62,7 +62,7 @@ func (l *loader) readChangelogs(ctx context.Context, e *entry, pkg *assign.Packa
 		return false, nil
 	}
 	l.dated[key] = true
-	// A date later than that of the newest entry is a mistake.
+	// A date that is later than the date of the newest entry is a mistake.
 	times = slices.DeleteFunc(times, func(t int64) bool { return t > newest })
 	l.out.Update(pkg, times...)
 	l.out.Clamp(pkg, newest)
@@ -78,8 +78,8 @@ func changelogNames(arch string) [][]string {
 	}
 }
 
-// changelog returns the times of a changelog's entries in the order of the file. A file that is not
-// a changelog causes no error and gives no times, because the package can still be complete.
+// changelog returns the times of a changelog's entries in the order of the file. For a file that is
+// not a changelog it returns neither times nor an error, because the package can still be complete.
 func (l *loader) changelog(ctx context.Context, path string) (times []int64, err error) {
 	physical, found, err := pkgdb.Resolve(l.db.root, path)
 	if err != nil || !found {

@@ -36,9 +36,9 @@
 // (SOURCE_DATE_EPOCH). A rebuild for one architecture adds an entry to a separate changelog
 // (changelog.Debian.ARCH.gz), which is read too. If the changelogs are missing, the clamp is the
 // newest mtime of the package's regular files, except configuration files, which people edit. But
-// this clamp is never later than the oldest of the package's control files in info, so that a file
-// changed during the image build does not change the times of other files. The clamp does not
-// depend on when or where packages were installed.
+// this clamp is never later than the mtime of the oldest of the package's control files in info, so
+// that a file changed during the image build does not change the times of other files. The clamp
+// does not depend on when or where packages were installed.
 //
 // # Claims
 //

@@ -122,7 +122,7 @@ func (p *claimer) claimList(ctx context.Context, list string) (whole bool, err e
 		path := string(line)
 		switch {
 		case path == "/.", !p.lines.Ended():
-			return "", nil // a path that was cut short can belong to another package
+			return "", nil // a truncated path can belong to another package
 		case !strings.HasPrefix(path, "/"):
 			return "is not an absolute path", nil
 		}

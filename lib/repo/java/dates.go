@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-// An archive has no date of release. It is at least as new as everything in it, and builds leave
-// dates in three places: attributes of the manifest, the comment in pom.properties, and the times
-// of the entries. The newest of them is the date of the build or of its commit, or, in a few
-// archives, a constant that a project forgot to renew. Constants of reproducible builds are
-// ignored. Only days are read, because entries and some attributes have no time zone.
+// An archive does not contain its release date. But it is at least as new as everything in it, and
+// builds leave dates in three places: attributes of the manifest, the comment in pom.properties,
+// and the times of the entries. The newest of them is the date of the build or of its commit, or,
+// in a few archives, a constant that a project forgot to renew. Constants of reproducible builds
+// are ignored. Only days are read, because entries and some attributes have no time zone.
 
 // dateAttributes are the manifest attributes with a date, in lower case. Bnd writes milliseconds
 // since 1970; the others start with a date in the form 2006-01-02.
@@ -50,7 +50,7 @@ func propertiesDate(raw []byte) time.Time {
 	return time.Time{}
 }
 
-// bazel is the day that Bazel gives to all entries. Gradle and other tools use days before 1990.
+// bazel is the date that Bazel sets for all entries. Gradle and other tools use dates before 1990.
 var bazel = time.Date(2010, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // entryDate returns the day of an entry, from its MS-DOS date, or the zero time.

@@ -15,10 +15,10 @@
 // optional. Instead of "files", an object can use "paths", "path" or "prefix", with one path or a
 // list of paths. Anything else is an error that names the entry. A component can have an interval,
 // in days or as a word (daily, weekly, biweekly, monthly, quarterly, yearly). Several entries for
-// the component can give the interval if they all give the same one.
+// one component can set its interval if all of them set the same interval.
 //
 // A component name with a slash is used as it is, so that files can join a component of another
-// repo ("rpm/bash"). Otherwise the component is "map/NAME".
+// repo ("rpm/bash"). Any other name becomes the component "map/NAME".
 //
 // # Matching
 //

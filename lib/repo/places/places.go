@@ -31,8 +31,8 @@ const (
 	ownInterval = 1
 )
 
-// maxWarnings is the largest number of warnings of one repo. The last warning says how many were
-// omitted.
+// maxWarnings is the largest number of warnings of one repo. The last warning contains the number
+// of omitted warnings.
 const maxWarnings = 100
 
 // Collector turns packages and their files into a result, which does not depend on the order of the
@@ -54,7 +54,7 @@ func New(repo string, t *assign.Tree) *Collector {
 	return &Collector{tree: t, repo: repo, byKey: make(map[key]*assign.Package)}
 }
 
-// Component returns a package that stands for a whole component in a place. Result completes its
+// Component returns a package that represents a whole component in a place. Result completes its
 // name.
 func (c *Collector) Component(place, name string) *assign.Package {
 	k := key{format.Text(name), place}

@@ -17,7 +17,8 @@ import (
 // result is nil if the tree contains no such files.
 type Single struct {
 	Repo string
-	// Is reports whether a regular file is selected. It sees only the file's record.
+	// Is reports whether a regular file is selected. It can use only the file's record, not the
+	// contents.
 	Is func(f *format.File) bool
 	// Packages returns the packages in a file, if any, and when the first of them was released, or
 	// the zero time. The component is named after the first package. A missing file reads like an

@@ -38,8 +38,8 @@ type berkeley struct {
 // readBDB reads Packages, the database in EL 8 and earlier. It uses the library's page parsers but
 // walks the pages itself, because the library's own walk has four faults: a bad offset causes a
 // panic in a goroutine, where it cannot be recovered; a cyclic chain causes an endless loop; a
-// broken chain is treated as complete; and values that are small enough to need no chain are left
-// out.
+// broken chain is treated as complete; and values that are stored without a chain, because they are
+// small, are left out.
 func readBDB(ctx context.Context, c *private, visit visit) (err error) {
 	f, err := c.open()
 	if err != nil {

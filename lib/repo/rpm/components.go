@@ -128,7 +128,8 @@ func (p *pkg) updates() ([]int64, error) {
 	return keep, nil
 }
 
-// claim claims a file that a package lists. If the file is missing, claim remembers its contents.
+// claim claims a file that a package lists. If the file is missing, claim records its digest, so
+// that the file can be found elsewhere.
 func (l *loader) claim(p *assign.Package, algo uint64, f *listed) error {
 	if f.ghost || !strings.HasPrefix(f.path, "/") {
 		return nil // source packages list names without a directory

@@ -12,7 +12,7 @@ import (
 )
 
 // The limits of one header, as in rpm itself (HEADER_TAGS_MAX and HEADER_DATA_MAX). Larger headers
-// are damaged.
+// are treated as damaged.
 const (
 	maxTags   = 0xffff
 	maxHeader = 256 << 20 // bytes

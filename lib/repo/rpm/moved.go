@@ -55,8 +55,8 @@ type digest struct {
 	hex  string
 }
 
-// remember keeps the digest of a regular file that is not empty. It reports whether the file can be
-// found by this digest.
+// remember records the listed digest of a regular file that is not empty. It reports whether the
+// file can be found by this digest.
 func (l *loader) remember(p *assign.Package, algo uint64, f *listed) bool {
 	if f.mode&unix.S_IFMT != unix.S_IFREG || f.size <= 0 || len(f.digest) < 16 {
 		return false

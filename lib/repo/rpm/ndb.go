@@ -24,7 +24,7 @@ const (
 	ndbTailMark = "BlbE"
 )
 
-// A slot gives the position and size of a package's blob, in blocks.
+// A slot contains the position and size of a package's blob, in blocks.
 type slot struct{ number, block, blocks uint32 }
 
 // readNDB reads Packages.db, the database in SUSE. It does not use the library, which prints to

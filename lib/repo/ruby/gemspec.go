@@ -19,7 +19,7 @@ const (
 
 // spec contains the fields of a specification that are used.
 type spec struct {
-	name        string // "" if the specification names none
+	name        string // "" if the specification contains no name
 	executables []string
 	version     string
 	licenses    []string

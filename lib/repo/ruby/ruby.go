@@ -105,7 +105,7 @@ func (l *loader) gem(record int, home, full string) error {
 	if fault != nil {
 		l.out.Warn("gem %q: %v", full, fault)
 	}
-	s := parse(string(raw)) // names nothing if there is a fault
+	s := parse(string(raw)) // contains no names if there is a fault
 	if s.name == "" || !strings.HasPrefix(full, s.name+"-") {
 		if s.name != "" {
 			l.out.Warn("gem %q: %q specifies %.100q", full, path, s.name)

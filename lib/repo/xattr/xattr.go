@@ -3,7 +3,7 @@
 //   - user.component on a file names the file's component. On a directory, it names the component
 //     of everything below the directory, unless a nearer directory or the file itself sets
 //     user.component.
-//   - user.update-interval says how often that component changes: a number of days, or daily,
+//   - user.update-interval specifies how often that component changes: a number of days, or daily,
 //     weekly, biweekly, monthly, quarterly or yearly. On a file without user.component, it applies
 //     to the file's package.
 //
@@ -112,8 +112,8 @@ func (l *loader) component(f *format.File) (*namedComponent, error) {
 	return c, nil
 }
 
-// interval reads a record's interval. If no xattr gives the record a component, the interval is
-// kept for the component that it gets later.
+// interval reads a record's interval. If no xattr sets the record's component, the interval is kept
+// for the component that the record gets later.
 func (l *loader) interval(file int, f *format.File, c *namedComponent) error {
 	text, set := value(f, attrInterval)
 	if !set {
