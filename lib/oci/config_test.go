@@ -81,7 +81,7 @@ func TestParseConfigCaptures(t *testing.T) {
 			if wantAnnotations := name == "podman-inspect"; wantAnnotations != (c.Annotations["k.a"] == "v") {
 				t.Errorf("annotations %q", c.Annotations)
 			}
-			// The object in the array means the same.
+			// The object and an array that contains it have the same meaning.
 			var list []json.RawMessage
 			if json.Unmarshal(data, &list) != nil {
 				return
@@ -204,7 +204,7 @@ func TestParseConfigErrors(t *testing.T) {
 	}
 }
 
-// All faults are reported at once, for any shape.
+// All faults are reported together, for any structure of the input.
 func TestParseConfigFaults(t *testing.T) {
 	for doc, want := range map[string]string{
 		`{"Cmd":"sh","Env":5,"user":"u"}`: "3 faults\n  key \"Cmd\" is \"sh\": expected an array of strings\n  key \"Env\" is 5: expected an array of strings\n" +
@@ -278,8 +278,8 @@ func TestParseArch(t *testing.T) {
 	}
 }
 
-// FuzzParseConfig: any accepted config builds an image, and the image's config is accepted and
-// means the same.
+// FuzzParseConfig checks that an image can be built with any accepted config, and that the config
+// of the image is accepted and has the same meaning.
 func FuzzParseConfig(f *testing.F) {
 	names, err := filepath.Glob("testdata/config/*.json")
 	if err != nil {

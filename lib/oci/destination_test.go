@@ -189,7 +189,7 @@ func TestDiscardAndCommitTwice(t *testing.T) {
 	}
 }
 
-// A full disk is an error, and no file remains.
+// If the disk is full, an error is returned, and no file remains.
 func TestFullDisk(t *testing.T) {
 	dir := t.TempDir()
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=64k"); err != nil {

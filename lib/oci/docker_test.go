@@ -123,7 +123,8 @@ func TestDockerArchiveBlobMissing(t *testing.T) {
 	}
 }
 
-// TestDockerArchiveReserved: layers in reserved entries give the same bytes as layers in order.
+// TestDockerArchiveReserved: layers in reserved entries result in the same bytes as layers written
+// in order.
 func TestDockerArchiveReserved(t *testing.T) {
 	img := testImage(t)
 	var inOrder bytes.Buffer

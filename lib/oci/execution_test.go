@@ -21,7 +21,7 @@ func executionOf(t *testing.T, text string, e Execution) (string, error) {
 	return string(after), err
 }
 
-// Options change what they say, and nothing else.
+// Each option changes only its own setting.
 func TestEditExecution(t *testing.T) {
 	const old = `{"config":{"User":"app","Env":["A=1","B=2","C"],"Cmd":["/x"],"ExposedPorts":{"80/tcp":{}},"Volumes":{"/d":{}},"WorkingDir":"/w","StopSignal":"SIGINT"}}`
 	for _, test := range []struct {

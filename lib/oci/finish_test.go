@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// A finished image is complete at its location, and visible nowhere else. A discarded one is never
-// visible.
+// A finished image is complete at its location, and visible nowhere else. A discarded image is
+// never visible.
 func TestFinish(t *testing.T) {
 	for name, open := range opened {
 		if name == "stream" {
@@ -80,7 +80,8 @@ func TestDiscardKeepsTheOldImage(t *testing.T) {
 	}
 }
 
-// A stream has no end before Commit. With its end, readers would accept it as an image.
+// The end of a stream is not written before Commit, because readers would accept a complete stream
+// as an image.
 func TestStreamEndsWithCommit(t *testing.T) {
 	for _, commit := range []bool{true, false} {
 		path := filepath.Join(t.TempDir(), "stream")
@@ -104,7 +105,7 @@ func TestStreamEndsWithCommit(t *testing.T) {
 	}
 }
 
-// A place where the image cannot be read again is refused.
+// An output from which the image cannot be read again is refused.
 func TestReadableInPlace(t *testing.T) {
 	_, err := CreateArchive("/dev/null", Options{Readable: true})
 	if err == nil || !strings.Contains(err.Error(), `"/dev/null": not a regular file`) {

@@ -16,8 +16,9 @@ import (
 	"chunkah/tests/bound"
 )
 
-// FuzzMergedIndex adds an image to a layout whose index.json is from elsewhere. It is refused, both
-// before and after the blobs are written, or it lists the image once and keeps the rest.
+// FuzzMergedIndex adds an image to a layout with an arbitrary index.json. Either the index is
+// refused, both before and after the blobs are written, or the result lists the image once and
+// keeps the other entries.
 func FuzzMergedIndex(f *testing.F) {
 	ours := digest.FromString("ours")
 	for _, seed := range []struct{ index, ref string }{

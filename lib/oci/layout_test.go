@@ -73,7 +73,7 @@ func TestLayoutNew(t *testing.T) {
 	}
 }
 
-// A path that is created while a new layout is written is not overwritten.
+// If another process creates the path while a new layout is written, that path is not overwritten.
 func TestLayoutTaken(t *testing.T) {
 	dir := t.TempDir()
 	l, err := OpenLayout(dir+"/out", "", Options{})
@@ -142,7 +142,7 @@ func TestLayoutForeignIndex(t *testing.T) {
 	if err != nil || !strings.Contains(string(data), `"annotations":{"k":"v"}`) || !strings.Contains(string(data), `"future":1e400`) {
 		t.Errorf("got %s, %v", data, err)
 	}
-	// These fields are also kept if no image of the index stays.
+	// These fields are also kept if none of the images in the index is kept.
 	if err := os.WriteFile(index, []byte(`{"schemaVersion":2,"manifests":null,"annotations":{"k":"v"}}`), 0o666); err != nil {
 		t.Fatal(err)
 	}
@@ -250,7 +250,7 @@ func TestLayoutAbort(t *testing.T) {
 	}
 }
 
-// After an abort, a blob that replaced a damaged one stays: another image uses it.
+// After an abort, a blob that replaced a damaged blob is kept, because another image uses it.
 func TestLayoutAbortKeepsWhatWasThere(t *testing.T) {
 	path := t.TempDir()
 	if err := layoutTo(t, path, "", "x"); err != nil {

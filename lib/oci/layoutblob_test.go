@@ -14,8 +14,8 @@ import (
 	"chunkah/lib/temp"
 )
 
-// An existing blob is hashed before it is used, and a special file in its place does not block.
-// Both are replaced if wrong.
+// An existing blob is hashed before it is used, and a special file in its place does not block. A
+// damaged blob and a special file are both replaced.
 func TestLayoutDamagedBlob(t *testing.T) {
 	for name, damage := range map[string]func(path string) error{
 		"other bytes":  func(path string) error { return os.WriteFile(path, []byte("0ne"), 0o666) },
@@ -45,7 +45,7 @@ func TestLayoutDamagedBlob(t *testing.T) {
 	}
 }
 
-// A layout has few open files, however many blobs it gets.
+// The number of open files of a layout is limited, regardless of the number of blobs.
 func TestLayoutOpenFiles(t *testing.T) {
 	path := t.TempDir()
 	l, err := OpenLayout(path, "", Options{})

@@ -25,7 +25,7 @@ func replaceOld(t *testing.T, dir string) {
 	}
 }
 
-// plant adds a document to the layout under its own digest, or under another one.
+// plant adds a document to the layout under its own digest, or under another digest.
 func plant(t *testing.T, dir string, document any, as digest.Digest) v1.Descriptor {
 	t.Helper()
 	data, err := json.Marshal(document)
@@ -41,7 +41,7 @@ func plant(t *testing.T, dir string, document any, as digest.Digest) v1.Descript
 	return v1.Descriptor{Digest: as, Size: int64(len(data))}
 }
 
-// list makes these the images of the layout.
+// list writes an index that lists only these images.
 func list(t *testing.T, dir string, images ...v1.Descriptor) {
 	t.Helper()
 	data, err := json.Marshal(v1.Index{Manifests: images})
@@ -110,7 +110,7 @@ func TestLayoutOldImageIsHashed(t *testing.T) {
 }
 
 // Each document is read once, even if many indexes list it: 2,000 to the power of 4 would never
-// end. Blobs that a remaining image needs stay.
+// end. Blobs that a remaining image needs are kept.
 func TestLayoutOldIndexesAreReadOnce(t *testing.T) {
 	for _, stays := range []bool{false, true} {
 		dir := t.TempDir()

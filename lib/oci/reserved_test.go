@@ -111,7 +111,7 @@ func reserve(t *testing.T, d Destination, sizes ...int64) (entries []BlobWriter)
 }
 
 // TestOpenEntriesAndBlobsMakeTheSameArchive: blobs of unknown sizes have the same bytes as those of
-// known sizes, also if several follow each other.
+// known sizes, even if there are several such blobs in sequence.
 func TestOpenEntriesAndBlobsMakeTheSameArchive(t *testing.T) {
 	blobs := [][]byte{bytes.Repeat([]byte("a"), 1000), bytes.Repeat([]byte("b"), 1024), {}, []byte("c")}
 	index, manifest, config := smallIndex(t)
@@ -163,7 +163,7 @@ func TestOpenEntriesAndBlobsMakeTheSameArchive(t *testing.T) {
 	}
 }
 
-// TestOpenEntryHoldsItsBound: an entry's size cannot exceed the bound, because its header is
+// TestOpenEntryHoldsItsBound: an entry's size cannot exceed its limit, because its header is
 // reserved.
 func TestOpenEntryHoldsItsBound(t *testing.T) {
 	for name, write := range map[string]func(BlobWriter) error{

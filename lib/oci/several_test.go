@@ -30,7 +30,7 @@ func outputsIn(t *testing.T, dir string) []Output {
 	}
 }
 
-// Each output is as if it were the only one.
+// Each output is the same as if it were the only output.
 func TestSeveral(t *testing.T) {
 	several, single := t.TempDir(), t.TempDir()
 	image := func(ref string, also ...string) *Image {

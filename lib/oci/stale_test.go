@@ -8,7 +8,8 @@ import (
 	"github.com/opencontainers/go-digest"
 )
 
-// Labels about layers are found by name, and are right only if their last layer is kept.
+// Labels about layers are found by name, and are correct only if the last layer of their image is
+// kept.
 func TestAboutLayers(t *testing.T) {
 	last, other := digest.FromString("last"), digest.FromString("other")
 	c := &Config{
@@ -50,7 +51,7 @@ func TestAboutLayers(t *testing.T) {
 	}
 }
 
-// The shape of a config shows whether it is from an image.
+// The structure of a config shows whether the config is from an image.
 func TestOfImage(t *testing.T) {
 	for text, want := range map[string]bool{
 		`{"Labels":{"a":"b"}}`:                                                         false,

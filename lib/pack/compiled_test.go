@@ -7,8 +7,8 @@ import (
 	"chunkah/format"
 )
 
-// A source of compiled Python keeps the time in the compiled file: otherwise Python would compile
-// it again.
+// A source of compiled Python keeps the time that the compiled file contains. Otherwise Python
+// would compile the source again.
 func TestCompiledPythonStaysValid(t *testing.T) {
 	root := func(py int64) []format.Record {
 		at := func(path string, mtime int64) *format.File {
@@ -37,14 +37,15 @@ func TestCompiledPythonStaysValid(t *testing.T) {
 		if report.Kept != 1 || !slices.Equal(bodies(again), bodies(p)) {
 			t.Errorf("%s: built again: %v", test.name, timesOf(again))
 		}
-		// Another time of the source makes the compiled file stale, which is a change.
+		// If the source has another time, the compiled file is stale, which is a change.
 		if _, report := next(t, Options{Open: src.open}, first, root(1999)); report.Kept == 1 != (test.want == 5000) {
 			t.Errorf("%s: touched: %d kept", test.name, report.Kept)
 		}
 	}
 }
 
-// All names of an inode have one time, also if only one of them is the source of compiled Python.
+// All names of an inode have the same time, even if only one of them is the source of compiled
+// Python.
 func TestCompiledPythonWithLinks(t *testing.T) {
 	at := func(path string, mtime, link int64) *format.File {
 		return with(file(path, "app"), func(f *format.File) { f.Size, f.MTime, f.Hardlink = 16, mtime, link })

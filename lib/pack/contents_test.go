@@ -17,7 +17,8 @@ import (
 	"chunkah/lib/group"
 )
 
-// texts are the contents of files by path: a Source. A missing path has its name as contents.
+// texts contains the contents of files by path. It is a source. The contents of a file that is not
+// listed are its path.
 type texts struct {
 	of     map[string]string
 	opened atomic.Int64
@@ -59,7 +60,7 @@ func (s *texts) open(context.Context, *format.Header) (Contents, error) {
 	return s, nil
 }
 
-// datedRoot is a root with two components whose times no package limits, and one component of a
+// datedRoot is a root with two components whose times no package clamps, and one component of a
 // package.
 func datedRoot() []format.Record {
 	at := func(path, component string, mtime int64) *format.File {
@@ -121,8 +122,8 @@ func bodies(p *packed) (list []string) {
 	return list
 }
 
-// A component whose times no package limits has one time: the time of its newest regular file, or
-// the source date. A package has its own time, whatever the source date is.
+// All files of a component whose times no package clamps get the same time: the time of its newest
+// regular file, or the source date. A package has its own time, regardless of the source date.
 func TestOpenTimes(t *testing.T) {
 	for name, test := range map[string]struct {
 		records []format.Record
@@ -196,7 +197,8 @@ func TestTimesFollowContents(t *testing.T) {
 	}
 }
 
-// All builds in a chain have the times of the first build, in any layers, split or whole.
+// All builds in a chain keep the times of the first build, regardless of how components are grouped
+// or split.
 func TestTimesInChain(t *testing.T) {
 	records := []format.Record{&format.Header{Version: 1}, dir("/")}
 	for i := range 60 {
@@ -215,7 +217,7 @@ func TestTimesInChain(t *testing.T) {
 				t.Fatalf("%+v, round %d: got\n%s\nwant\n%s", opt, round, p.listing(), first.listing())
 			}
 		}
-		// One changed byte: layers without that component stay the same.
+		// After a change of one byte, layers that do not contain this component are the same.
 		src.of = map[string]string{"/f07": "x"}
 		p, _ := next(t, opt, report, touchAll(records, 99_000))
 		changed := p.of(t, p.holder(t, "/f07"))
@@ -253,7 +255,7 @@ func TestTimesThatAreNotKept(t *testing.T) {
 	if got := timesOf(p); got["/a"] != 177 || got["/b"] != 377 || report.Kept != 0 {
 		t.Errorf("without a source: %v", got)
 	}
-	// A plan of an earlier version has no times, and a damaged one has invalid times.
+	// A plan of an earlier version contains no times, and a damaged plan contains invalid times.
 	for _, times := range []map[string]group.Dated{nil, {"app": {Contents: first.Plan[0].Record.Contents[0], Time: 1 << 40}}} {
 		prev := layoutOf(first)
 		prev.Times = times
@@ -263,7 +265,7 @@ func TestTimesThatAreNotKept(t *testing.T) {
 	}
 }
 
-// Only files without a bound on their times are read, each inode once.
+// Only files whose times no package clamps are read, each inode once.
 func TestReadsOpenFilesOnce(t *testing.T) {
 	src := &texts{}
 	linked := func(f *format.File) { f.Hardlink, f.Size = 7, 5 }
@@ -324,7 +326,7 @@ func TestRecordOfTimes(t *testing.T) {
 	}
 }
 
-// Grouping uses the newest update as its clock, whatever the source date is.
+// Grouping uses the newest update as the current time, regardless of the source date.
 func TestGroupingHasItsOwnClock(t *testing.T) {
 	records, files := []format.Record{&format.Header{Version: 1}}, []format.Record{dir("/")}
 	for i := range 40 {

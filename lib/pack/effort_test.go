@@ -23,7 +23,7 @@ func (r *records) Next() (format.Record, error) {
 	return rec, nil
 }
 
-// planOf plans a stream, and returns the effort that it took.
+// planOf plans a stream, and returns the effort that was used.
 func planOf(t *testing.T, opt Options, list []format.Record) (took int64, err error) {
 	t.Helper()
 	tree, err := read(t.Context(), &records{append([]format.Record{&format.Header{Version: 1}}, list...)})
@@ -71,8 +71,9 @@ func together(n int) (list []format.Record) {
 	return list
 }
 
-// The effort of planning is proportional to the stream, or planning is refused early: for
-// components that are deep, split, or share a directory.
+// The effort of planning is proportional to the size of the stream, or planning is refused early.
+// This applies to components in deeply nested directories, to split components, and to components
+// that share a directory.
 func TestEffort(t *testing.T) {
 	for _, test := range []struct {
 		name  string

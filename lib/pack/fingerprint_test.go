@@ -6,7 +6,7 @@ import (
 	"chunkah/format"
 )
 
-// A fingerprint changes with everything in the component's tar, and with nothing else.
+// A fingerprint depends on everything in the component's tar, and only on that.
 func TestFingerprint(t *testing.T) {
 	tree := func() []format.Record {
 		return []format.Record{
@@ -83,7 +83,7 @@ func TestFingerprint(t *testing.T) {
 	}
 }
 
-// The stream's own fingerprint counts.
+// A fingerprint in the stream takes precedence.
 func TestGivenFingerprint(t *testing.T) {
 	p, _ := run(t, Options{Max: 1}, &format.Component{Name: "b", Fingerprint: "mine"}, file("/a", "a"), file("/b", "b"))
 	l := p.layers[0]

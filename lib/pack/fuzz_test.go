@@ -11,8 +11,8 @@ import (
 	"chunkah/tests/bound"
 )
 
-// FuzzRun: any valid stream is refused without output, or packed into consistent layers that are a
-// valid stream, the same each time.
+// FuzzRun checks that any valid stream is either refused without output, or packed into consistent
+// layers. The layers are a valid stream, and are the same each time.
 func FuzzRun(f *testing.F) {
 	f.Add([]byte(`{"header":{"version":1}}{"file":{"path":"/a","type":"dir","components":["x"]}}{"file":{"path":"/a/b","type":"file","size":9,"hardlink":1,"components":["x","y"]}}`+
 		`{"file":{"path":"/a-c","type":"file","size":9,"hardlink":1,"xattrs":{"user.component":"eA=="}}}{"component":{"name":"x","updates":[5],"interval_days":7,"fingerprint":"1"}}{"end":{}}`), uint8(2), int64(0))

@@ -49,7 +49,7 @@ func newCounted(of map[string]string) *counted {
 
 func (s *counted) open(context.Context, *format.Header) (Contents, error) { return s, nil }
 
-// mixedRoot has everything that contents are made of: links, compiled Python, empty files, several
+// mixedRoot contains everything that affects contents: links, compiled Python, empty files, several
 // components in a directory, and files of a package.
 func mixedRoot() ([]format.Record, map[string]string) {
 	at := func(path, component string, size int64, change ...func(*format.File)) *format.File {

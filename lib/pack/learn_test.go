@@ -11,9 +11,9 @@ import (
 	"chunkah/lib/group"
 )
 
-// A component that changes in every image although its history has no update ends in a layer that
-// is expected to change. Without the previous image nothing is learned, and an image that is built
-// again is the same.
+// If a component changes in every image although its history contains no update, it is eventually
+// put into a layer that is expected to change. Without a previous image nothing is learned, and
+// building the same image again gives the same result.
 func TestLearn(t *testing.T) {
 	const rebuilt = "c0007"
 	records := slices.DeleteFunc(manyComponents(rand.New(rand.NewPCG(4, 4)), 120), func(rec format.Record) bool {
@@ -39,8 +39,9 @@ func TestLearn(t *testing.T) {
 	}
 	l := p.of(t, rebuilt)
 	at := slices.Index(l.Components, rebuilt)
-	// The first change is not known to be a surprise, since the plan before has no days. The second
-	// one marks the start. Ten more images follow, of which the second has an explanation.
+	// The first change is not recorded as a surprise, because the plan before it contains no days.
+	// The second change marks the start. Ten more images follow, and the change in the second of
+	// them is explained by an update.
 	if got := l.Surprises[at]; got != 0b11011111111 {
 		t.Errorf("surprises: %b", got)
 	}
@@ -66,7 +67,7 @@ func statesOf(r *Report) map[string]group.Learned {
 }
 
 // In a chain of images with patch layers, most records belong to kept layers. The plan still
-// records the same about each component as a chain of images without patch layers.
+// contains the same data about each component as in a chain of images without patch layers.
 func TestLearnWithPatchLayers(t *testing.T) {
 	records := slices.Concat([]format.Record{dir("/")}, manyComponents(rand.New(rand.NewPCG(6, 6)), 60), []format.Record{
 		file("/several/1", "several"), file("/several/2", "several"), file("/shrinks/1", "shrinks"), file("/shrinks/2", "shrinks"),
@@ -120,7 +121,7 @@ func TestLearnWithPatchLayers(t *testing.T) {
 	}
 }
 
-// withoutDiffIDs lists an image without marks of kept layers, which only the stream has.
+// withoutDiffIDs lists an image without the marks of kept layers, which only the stream contains.
 func withoutDiffIDs(p *packed) string {
 	var b strings.Builder
 	for _, l := range p.layers {

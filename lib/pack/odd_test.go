@@ -34,8 +34,8 @@ func TestOddTimes(t *testing.T) {
 	}
 }
 
-// A part without plain times keeps its files' times, even if the component had others, and vice
-// versa.
+// A part whose newest time does not fit an ordinary tar header keeps its files' times, even if the
+// other parts of the component do not, and vice versa.
 func TestPartsOfOddTimes(t *testing.T) {
 	for _, newest := range []int64{100, 1 << 33} {
 		records := []format.Record{&format.Header{Version: 1, Stage: format.StageAssign}, dir("/")}
@@ -65,7 +65,7 @@ func TestPartsOfOddTimes(t *testing.T) {
 					plain = plain || f.Path == "/f00" && newest == 100
 				}
 			}
-			if plain { // all have the time of the newest
+			if plain { // all files have the time of the newest file
 				for path := range want {
 					want[path] = newest
 				}

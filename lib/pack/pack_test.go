@@ -97,7 +97,7 @@ func TestClamps(t *testing.T) {
 	}
 }
 
-// Directories of a layer take the newest clamp in it.
+// The directories in a layer get the time of the newest clamp in the layer.
 func TestLayerClamp(t *testing.T) {
 	older := with(file("/usr/a", "a"), func(f *format.File) { f.MTime = 100 })
 	newer := with(file("/usr/b", "b"), func(f *format.File) { f.MTime = 200 })
@@ -174,7 +174,8 @@ func TestUnclaimed(t *testing.T) {
 	if got := l.paths(); !slices.Equal(got, []string{"/", "/lost"}) {
 		t.Errorf("got %q", got)
 	}
-	// The component loses the directory with its first file, so it must be small.
+	// The component loses the directory as soon as the directory contains a file, so the component
+	// must be small.
 	if d := p.of(t, "chunkah/empty-directories").file(t, "/empty"); d.Implied || !slices.Equal(d.Components, emptyDirs) {
 		t.Errorf("got %+v", *d)
 	}
@@ -204,7 +205,7 @@ func TestSeveralComponents(t *testing.T) {
 	}
 }
 
-// All names of an inode follow the first one with a component.
+// All names of an inode belong to the component of the first name that has a component.
 func TestHardlinks(t *testing.T) {
 	link := func(path string, components ...string) *format.File {
 		return with(file(path, components...), func(f *format.File) { f.Hardlink = 4 })
@@ -342,7 +343,7 @@ func TestRootsOwnRecord(t *testing.T) {
 	}
 }
 
-// The records of packed files have only the data that a layer's tar contains.
+// The records of packed files contain only the data that a layer's tar contains.
 func TestOutputIsAFixedPoint(t *testing.T) {
 	f := with(file("/a", "a", "b"), func(f *format.File) { f.Xattrs = []format.Xattr{{Name: "user.x", Value: []byte("1")}} })
 	p, _ := run(t, Options{}, f)

@@ -25,8 +25,8 @@ func largeComponent(r *rand.Rand, n int) []format.Record {
 	return records
 }
 
-// In any tree, no layer exceeds the size limit unless it is one file, there are not too many
-// layers, and they are consistent.
+// For any tree, no layer exceeds the size limit unless it consists of one file, there are not too
+// many layers, and the layers are consistent.
 func TestMaxLayerSizeProperties(t *testing.T) {
 	refused := 0
 	for seed := range uint64(400) {
@@ -82,7 +82,7 @@ func oversized(r *Report, l *packedLayer) bool {
 	return slices.ContainsFunc(r.Oversized, func(o Oversized) bool { return o.Path == files[0].Path && o.Bytes >= layer.Size(l.files) })
 }
 
-// A change in a split component changes only the parts with that file.
+// If a file in a split component changes, only the part that contains the file changes.
 func TestPartsStay(t *testing.T) {
 	inserted := func(at string) func([]format.Record) []format.Record {
 		return func(records []format.Record) []format.Record {
@@ -157,7 +157,7 @@ func TestPartsAreComponents(t *testing.T) {
 	}
 }
 
-// A part's name can already be taken.
+// A part's name can already be in use.
 func TestPartNamesAreUnique(t *testing.T) {
 	records := largeComponent(rand.New(rand.NewPCG(1, 24)), 100)
 	opt := Options{Max: 64, MaxLayerSize: 1_000_000}

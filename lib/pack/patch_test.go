@@ -22,7 +22,7 @@ func imageOf(p *packed) *Image {
 	return img
 }
 
-// patchedRoot has two packages, and Python that was compiled at a time.
+// patchedRoot contains two packages, and compiled Python with the time of its source.
 func patchedRoot() []format.Record {
 	return []format.Record{
 		&format.Component{Name: "p/a", MtimeClamp: 2000, HasMtimeClamp: true}, &format.Component{Name: "p/py", MtimeClamp: 2000, HasMtimeClamp: true},
@@ -50,8 +50,8 @@ func pycAt(time int) string {
 	return "\xa7\x0d\x0d\x0a\x00\x00\x00\x00" + string([]byte{byte(time), byte(time >> 8), 0, 0, 0, 0, 0, 0})
 }
 
-// Unchanged files stay in kept layers, whatever their times. The source of compiled Python stays
-// only if the compiled file is still valid.
+// Unchanged files stay in kept layers, regardless of their times. The source of compiled Python
+// stays in its layer only if the compiled file is still valid.
 func TestPatch(t *testing.T) {
 	const pyc = "/py/__pycache__/m.cpython-311.pyc"
 	src := &texts{of: map[string]string{pyc: pycAt(1000)}}
@@ -128,8 +128,8 @@ func TestPatchOfLimitedSize(t *testing.T) {
 	}
 }
 
-// A directory whose attributes changed needs no layer of its own if a new layer has something below
-// it: the next image would drop one of the two.
+// A directory whose attributes changed needs no layer of its own if a new layer contains something
+// below the directory. Otherwise the next image would drop one of the two layers.
 func TestPatchOfDirectoryWithNewFile(t *testing.T) {
 	for _, names := range [][2]string{{"p/a", "p/b"}, {"p/b", "p/a"}} {
 		owned := func(mode uint16) *format.File {

@@ -94,7 +94,7 @@ func moved(before, after *packed) (n int) {
 	return n
 }
 
-// sets returns the layers' components as texts.
+// sets returns the set of the layers' components, formatted as strings.
 func sets(p *packed) map[string]bool {
 	m := map[string]bool{}
 	for _, l := range p.layers {
@@ -103,8 +103,8 @@ func sets(p *packed) map[string]bool {
 	return m
 }
 
-// A component that is added, removed or changed affects few layers that a client has: with the
-// previous plan, hardly any besides its own.
+// If a component is added, removed or changed, few layers that a client already has are affected.
+// With the previous plan, hardly any layers are affected except the component's own layer.
 func TestOneComponentMovesFewLayers(t *testing.T) {
 	const limit = 32
 	tests := []struct {
@@ -132,7 +132,8 @@ func TestOneComponentMovesFewLayers(t *testing.T) {
 				if n := moved(before, after); n > limit/8 {
 					t.Errorf("%d of %d layers hold something else", n, limit)
 				}
-				// The second plan can change more layers, because the first plan lacked some data.
+				// The second plan can change more layers, because some data were missing in the
+				// first plan.
 				grow(records, "/c0200")
 				before, report = run(t, Options{Max: limit, Previous: layoutOf(report)}, clone(records)...)
 				after, _ = run(t, Options{Max: limit, Previous: layoutOf(report)}, tt.change(clone(records))...)
@@ -166,8 +167,8 @@ func TestLongFingerprints(t *testing.T) {
 	}
 }
 
-// oddLayout is any layout: with this tree's components and others, some twice, and some empty
-// layers.
+// oddLayout returns a random layout. It contains components of this tree and other components, some
+// of them twice, and some empty layers.
 func oddLayout(r *rand.Rand, report *Report) *group.Previous {
 	prev := &group.Previous{}
 	known := slices.Concat(layoutOf(report).Layers...)
@@ -190,7 +191,7 @@ func oddLayout(r *rand.Rand, report *Report) *group.Previous {
 	return prev
 }
 
-// With any last layout, each component is in one layer, and there are not too many layers.
+// With any previous layout, each component is in one layer, and there are not too many layers.
 func TestPropertiesWithPrevious(t *testing.T) {
 	for seed := range uint64(300) {
 		r := rand.New(rand.NewPCG(seed, 13))

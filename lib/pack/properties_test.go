@@ -9,7 +9,7 @@ import (
 	"chunkah/format"
 )
 
-// With any tree and tags, the output is consistent.
+// For any tree and any tags, the output is consistent.
 func TestProperties(t *testing.T) {
 	for seed := range uint64(400) {
 		r := rand.New(rand.NewPCG(seed, 1))
@@ -28,8 +28,8 @@ func TestProperties(t *testing.T) {
 	}
 }
 
-// checkHeld checks that each file is in exactly one layer, unchanged, each directory in at least
-// one, and nothing else anywhere.
+// checkHeld checks that each file is in exactly one layer and unchanged, that each directory is in
+// at least one layer, and that the layers contain nothing else.
 func checkHeld(t *testing.T, p *packed, records []format.Record) {
 	t.Helper()
 	held := map[string]int{}
@@ -187,7 +187,7 @@ func changeFiles(records []format.Record, component string) {
 	}
 }
 
-// byComponent packs each component alone and returns the contents of each layer.
+// byComponent packs each component into a layer of its own and returns the contents of each layer.
 func byComponent(t *testing.T, records []format.Record) map[string]string {
 	t.Helper()
 	p, _ := run(t, Options{Max: MaxMax}, records...)

@@ -57,7 +57,7 @@ func (p *packed) Finish() error {
 	return nil
 }
 
-// of returns the layer with a component.
+// of returns the layer that contains a component.
 func (p *packed) of(t *testing.T, component string) *packedLayer {
 	t.Helper()
 	for _, l := range p.layers {
@@ -110,7 +110,7 @@ func try(opt Options, records ...format.Record) (*packed, *Report, error) {
 	return p, report, err
 }
 
-// clone copies records, since a stage owns its input.
+// clone copies records, because a stage may modify its input.
 func clone(records []format.Record) []format.Record {
 	list := make([]format.Record, len(records))
 	for i, rec := range records {

@@ -76,8 +76,8 @@ func TestPaths(t *testing.T) {
 	}
 }
 
-// No name from an image can end its script element, and the policy allows only the page's own
-// script and style.
+// No name from an image can end the page's script element, and the content security policy allows
+// only the page's own script and style.
 func TestPageIsSafe(t *testing.T) {
 	page := draw(t, made([]string{"/</script><script>hacked</script>", "/<!--", "/]]>", "/&lt;"}))
 	if n := strings.Count(page, "<script"); n != 2 {

@@ -20,7 +20,7 @@ type shown struct {
 	layer int
 }
 
-// apply applies a layer as the image specification says.
+// apply applies a layer as described in the image specification.
 func (t tree) apply(layer int, files []*format.File) {
 	remove := func(path string) {
 		for p := range t {
@@ -108,7 +108,7 @@ func (m *image) update(root []*format.File, opt Options) *Plan {
 	for _, path := range p.Gone {
 		add(first, &format.File{Path: path, Type: format.TypeWhiteout})
 	}
-	for _, i := range slices.Backward(p.Write) { // what is below comes first, and needs its parents
+	for _, i := range slices.Backward(p.Write) { // in reverse order, so that files come before their parent directories
 		has := func(files map[string]*format.File) bool { return files[root[i].Path] != nil }
 		if f := root[i]; f.Type == format.TypeDir && !slices.ContainsFunc(slices.Collect(maps.Values(groups)), has) {
 			add("dirs", f)
@@ -186,7 +186,7 @@ func (w *world) remove(path string) {
 }
 
 func (w *world) fresh(path string) *format.File {
-	n := w.rng.IntN(6) // few contents, so that old ones come back
+	n := w.rng.IntN(6) // few different contents, so that old contents come back
 	return &format.File{
 		Path: path, Type: format.TypeFile, Mode: 0o644, Size: int64(1 + n*3000), Digest: format.NewDigest([32]byte{byte(n)}), MTime: w.rng.Int64N(9),
 		Components: []string{w.pick([]string{"a", "b", "c", "d", "e", "f"})},
@@ -255,8 +255,8 @@ func (w *world) change() {
 	}
 }
 
-// After each of many random updates, the flattened image is the root, there are not too many
-// layers, and not too many bytes are stale. Kept layers are the same records.
+// After each of many random updates, the flattened image equals the root, there are not too many
+// layers, and not too many bytes are stale. Kept layers consist of the same records.
 func TestRandomUpdates(t *testing.T) {
 	kept, fates := 0, map[Reason]int{}
 	for seed := range uint64(60) {
@@ -305,7 +305,7 @@ func TestRandomUpdates(t *testing.T) {
 				fates[f.Reason]++
 			}
 			kept += len(p.Kept)
-			// The same root again changes nothing.
+			// Building the same root again changes nothing.
 			layers := len(m.layers)
 			if again := m.update(root, opt); len(again.Kept) != layers || len(again.Write)+len(again.Gone) > 0 {
 				t.Fatalf("seed %d, step %d: the same root again: %+v", seed, step, again)
@@ -325,8 +325,9 @@ func TestRandomUpdates(t *testing.T) {
 	}
 }
 
-// The layer that makes room is a small one near the top, unless a lower one has far fewer bytes:
-// clients that store by chain need all layers above it again.
+// The layer that is dissolved to make room is a small layer near the top, unless a lower layer has
+// far fewer bytes. Clients that store layers by chain need all layers above a dissolved layer
+// again.
 func TestRoomCountsTheChain(t *testing.T) {
 	file := func(path string, size int64, content int) *format.File {
 		return &format.File{
@@ -352,7 +353,8 @@ func TestRoomCountsTheChain(t *testing.T) {
 	}
 }
 
-// The fate of a layer that is not kept shows how much of it was stale when this was decided.
+// The fate of a layer that is not kept contains the number of bytes that were stale when this was
+// decided.
 func TestFatesCountStaleBytes(t *testing.T) {
 	file := func(path string, content int) *format.File {
 		return &format.File{

@@ -115,7 +115,7 @@ func TestCommandsStderr(t *testing.T) {
 	}
 }
 
-// If a stage next to a command fails, its error is returned and the command has ended.
+// If a stage before or after a command fails, its error is returned and the command has ended.
 func TestOtherStageFails(t *testing.T) {
 	for _, line := range []string{"cat", "cat >/dev/null; sleep 1000", "sleep 1000 | sleep 1000"} {
 		stages := []Stage{broken("scan", 5000), Command("assign", line, format.JSON, io.Discard), collect(&bytes.Buffer{})}
@@ -133,7 +133,7 @@ func TestOtherStageFails(t *testing.T) {
 func TestCommandCancelled(t *testing.T) {
 	tests := []struct {
 		name, line string
-		processes  int // running when it is cancelled
+		processes  int // running when the command is cancelled
 	}{
 		{"working", "echo $$ >PIDS; exec cat", 1},
 		{"ignoring its input", "echo $$ >PIDS; exec sleep 1000", 1},

@@ -120,7 +120,7 @@ func broken(name string, n int) Stage {
 	}}
 }
 
-// Whichever stage fails, and whenever, its error is returned, prefixed once with its name.
+// If any stage fails at any time, its error is returned, prefixed once with the name of the stage.
 func TestRootCause(t *testing.T) {
 	names := []string{"scan", "assign", "pack", "write"}
 	for i, name := range names {
@@ -132,7 +132,7 @@ func TestRootCause(t *testing.T) {
 			stages := []Stage{scan(100_000), pass("assign"), pass("pack"), count(&n)}
 			stages[i] = broken(name, after)
 			if i == 0 {
-				stages[3] = broken("write", -1) // its own error comes later, if at all
+				stages[3] = broken("write", -1) // the stage's own error comes later, if at all
 			}
 			err := runInTime(t, context.Background(), stages...)
 			if !errors.Is(err, errCause) || err.Error() != name+": cause" {
@@ -175,7 +175,7 @@ func TestCancelledAfterEnd(t *testing.T) {
 	}
 }
 
-// A stage that returns without finishing its stream counts as failed.
+// A stage that returns without finishing its stream has failed.
 func TestNotFinished(t *testing.T) {
 	n := 0
 	lazy := Stage{Name: "assign", Run: func(_ context.Context, in format.Source, out format.Sink) error { return drain(in, out) }}

@@ -141,8 +141,8 @@ func layersOf(t *testing.T, all []pkg, opt pack.Options) [][]format.Record {
 	return layers
 }
 
-// From scan's records to layers: each file is in exactly one layer, after its parents, there are no
-// more layers than requested, and a tar can store every record.
+// In the layers made from scan's records, each file is in exactly one layer, after its parents.
+// There are no more layers than requested, and a tar can store every record.
 func TestLayersOfAnyRoot(t *testing.T) {
 	for seed := range uint64(100) {
 		r := rand.New(rand.NewPCG(seed, 31))

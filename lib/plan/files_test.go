@@ -64,8 +64,8 @@ func filesOf(t testing.TB, records []*format.Layer, files [][]*format.File) []by
 	return b.Bytes()
 }
 
-// Files are read as they were written, except for fields that a layer does not contain, and the
-// digest of the entries stays the same. They are a plan, too.
+// The files that are read equal the files that were written, except for fields that a layer does
+// not contain, and the digest of the entries is the same. A list of files is also a plan.
 func TestFiles(t *testing.T) {
 	records, files := filesOfLayers(t)
 	data := filesOf(t, records, files)
@@ -100,7 +100,8 @@ func TestFiles(t *testing.T) {
 	}
 }
 
-// From damaged files, only complete layers are used, and layers with a wrong digest are left out.
+// Only the complete layers in a damaged list of files are used, and layers with a wrong digest are
+// left out.
 func TestDamagedFiles(t *testing.T) {
 	records, files := filesOfLayers(t)
 	data := filesOf(t, records, files)
@@ -132,7 +133,7 @@ func TestDamagedFiles(t *testing.T) {
 	}
 }
 
-// isTrue checks that files have the digests under which they were found.
+// isTrue checks that each list of files matches its digest.
 func isTrue(t *testing.T, layers map[string][]*format.File) {
 	t.Helper()
 	for entries, files := range layers {

@@ -33,7 +33,7 @@ func FuzzRead(f *testing.F) {
 	})
 }
 
-// FuzzReadFiles checks that files have the digest under which they are found, and are read again
+// FuzzReadFiles checks that lists of files match their digests, and that they can be read again
 // after they are written.
 func FuzzReadFiles(f *testing.F) {
 	records, files := filesOfLayers(f)

@@ -78,7 +78,7 @@ func TestRead(t *testing.T) {
 	}
 }
 
-// An unreadable file is not a damaged plan.
+// An unreadable file is not treated as a damaged plan.
 func TestReadFails(t *testing.T) {
 	broken := iotest.ErrReader(os.ErrPermission)
 	if _, _, err := Read(broken, "p"); !errors.Is(err, os.ErrPermission) {
@@ -101,7 +101,7 @@ func (f *forever) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// A time counts only with the contents that it belongs to.
+// A time is used only together with the contents to which it belongs.
 func TestReadTimes(t *testing.T) {
 	for in, want := range map[string]map[string]group.Dated{
 		`{"layer":{"components":["a","c"],"times":[7,-8],"contents":["x",""]}}`: {"a": {Contents: "x", Time: 7}},
@@ -116,8 +116,8 @@ func TestReadTimes(t *testing.T) {
 	}
 }
 
-// The learned data of a component comes from its uppermost layer. Numbers that are out of range end
-// the plan, as any other damage does.
+// The learned data of a component are read from its uppermost layer. Numbers that are out of range
+// end the plan, like any other damage.
 func TestReadLearned(t *testing.T) {
 	for in, want := range map[string]map[string]group.Learned{
 		`{"layer":{"components":["a","b","c"],"updated":[20000,0,0],"surprises":[0,5,0]}}`:                          {"a": {Updated: 20000}, "b": {Surprises: 5}},

@@ -38,7 +38,7 @@ func TestProofs(t *testing.T) {
 	}
 }
 
-// Proofs of entries and of blobs do not stand in for each other, and are saved only once.
+// A proof of entries is not a proof of a blob, and vice versa. Proofs are saved only once.
 func TestEntries(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "proven")
 	p := Open(path)
@@ -111,7 +111,7 @@ func TestUntrustedRecord(t *testing.T) {
 	}
 }
 
-// The record is bounded and keeps the newest proofs.
+// The size of the record is limited, and the newest proofs are kept.
 func TestBounded(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "proven")
 	const each = maxSize / 132 / 2
@@ -147,8 +147,8 @@ func TestPath(t *testing.T) {
 	}
 }
 
-// Anything else in place of the record is replaced, but never written to: in another user's home,
-// it could be a link to a device.
+// If the path of the record is not a regular file, it is replaced, but never written to. In another
+// user's home, it could be a link to a device.
 func TestSaveFollowsNoLink(t *testing.T) {
 	dir := t.TempDir()
 	path, pipe := filepath.Join(dir, "proven"), filepath.Join(dir, "pipe")

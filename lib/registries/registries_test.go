@@ -44,7 +44,7 @@ func reference(t *testing.T, text string) registry.Ref {
 	return ref
 }
 
-// shown formats places. ! marks an insecure place, ~ a mirror.
+// shown formats endpoints. ! marks an insecure endpoint, ~ a mirror.
 func shown(list []Endpoint) (texts []string) {
 	for _, e := range list {
 		text := e.Ref.String()
@@ -174,7 +174,7 @@ func TestPull(t *testing.T) {
 	}
 }
 
-// A push goes to the place that the name states.
+// A push uses the registry in the image's name.
 func TestPush(t *testing.T) {
 	c := config(t, example)
 	for in, want := range map[string]string{
@@ -345,8 +345,8 @@ func TestFind(t *testing.T) {
 	}
 }
 
-// FuzzFile checks that a file is refused with one line, or that every name gets valid places by the
-// rule of the longest prefix.
+// FuzzFile checks that a file is refused with a one-line error, or that every name gets valid
+// endpoints according to the longest matching prefix.
 func FuzzFile(f *testing.F) {
 	f.Add([]byte(example), "example.com/foo/app:1")
 	f.Add([]byte(example), "a.sub.wild.example:80/app@"+sum)

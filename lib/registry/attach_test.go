@@ -114,7 +114,7 @@ func TestAttachAPI(t *testing.T) {
 }
 
 // TestAttached: an image's documents are found in all three places. If the registry does not
-// answer, this is not an error.
+// respond, no error is returned.
 func TestAttached(t *testing.T) {
 	s := newServer(t)
 	repo, _ := s.open(t, "app:1")
@@ -192,7 +192,8 @@ func TestAttachRace(t *testing.T) {
 	}
 }
 
-// TestAttachForeignTag: a tag with that name but with other content is left alone.
+// TestAttachForeignTag: a tag that has the name of the fallback tag but other content is not
+// changed.
 func TestAttachForeignTag(t *testing.T) {
 	s := newServer(t)
 	repo, _ := s.open(t, "app:1")

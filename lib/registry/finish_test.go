@@ -46,7 +46,8 @@ func TestPushIsReadableBeforeItsTag(t *testing.T) {
 	}
 }
 
-// A registry that accepts manifests only with a tag cannot hold an image before its tag moves.
+// In a registry that accepts manifests only with a tag, an image cannot be read before its tag
+// moves.
 func TestPushIsReadableNowhere(t *testing.T) {
 	for _, readable := range []bool{false, true} {
 		s := newServer(t)

@@ -52,8 +52,8 @@ func (s *script) RoundTrip(req *http.Request) (*http.Response, error) {
 	return http.ReadResponse(bufio.NewReader(bytes.NewReader(answer)), req)
 }
 
-// FuzzAnswers checks that reads and pushes end, whatever the registry answers. Data that was read
-// matches its digest, and errors name the registry.
+// FuzzAnswers checks that reads and pushes end, regardless of the registry's responses. Data that
+// was read matches its digest, and errors name the registry.
 func FuzzAnswers(f *testing.F) {
 	layer := []byte("text")
 	sum := digest.FromBytes(layer)
@@ -120,8 +120,8 @@ func readBlob(ctx context.Context, repo *Repository, blob []byte) ([]byte, error
 	return data, errors.Join(err, in.Close())
 }
 
-// FuzzCredentials checks that a credential file gives the same credentials each time, or an error
-// that names the file.
+// FuzzCredentials checks that a credential file results in the same credentials each time, or in an
+// error that names the file.
 func FuzzCredentials(f *testing.F) {
 	for _, s := range []string{
 		`{"auths":{"registry.example":{"auth":"dXNlcjpwYXNz"},"registry.example/team":{"username":"u","password":"p"}}}`,
@@ -133,7 +133,7 @@ func FuzzCredentials(f *testing.F) {
 		f.Add([]byte(s), "app")
 	}
 	path := credentialsIn(f, "")
-	f.Setenv("PATH", f.TempDir()) // without helpers
+	f.Setenv("PATH", f.TempDir()) // no helpers are installed
 	f.Fuzz(func(t *testing.T, data []byte, image string) {
 		bound.Input(t, len(data)+len(image))
 		ref, err := ParseRef(image)

@@ -144,7 +144,7 @@ func TestCredentialsStayAtTheRegistry(t *testing.T) {
 			early(http.StatusCreated, digestHeader, r.URL.Query().Get("digest"))(w, r)
 		case http.MethodGet:
 			serve(blob, -1)(w, r)
-		default: // a cancel, sent only to the registry
+		default: // the cancellation of an upload, which is sent only to the registry
 			t.Errorf("%s %s", r.Method, r.URL)
 		}
 	}))

@@ -14,7 +14,8 @@ import (
 	"chunkah/lib/oci"
 )
 
-// Each fault makes a push fail, at once or after all attempts, and the tag stays.
+// With each of these faults, a push fails, either immediately or after all attempts, and the tag is
+// not moved.
 func TestPushFails(t *testing.T) {
 	layer := bytes.Repeat([]byte("0123456789abcdef"), 1<<16)
 	sum := descriptor(layer).Digest.String()

@@ -92,7 +92,7 @@ func TestPushIndex(t *testing.T) {
 	}
 }
 
-// Each of these faults goes away, or another attempt avoids it.
+// Each of these faults is temporary, or another attempt avoids it.
 func TestPushRecovers(t *testing.T) {
 	layer := bytes.Repeat([]byte("0123456789abcdef"), 1<<16)
 	// lie changes a header of the registry's response.

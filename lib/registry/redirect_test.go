@@ -209,7 +209,7 @@ func TestNoSecretLeavesByItself(t *testing.T) {
 	})
 }
 
-// meet uses a registry that answers one kind of request with do.
+// meet uses a registry that responds to one kind of request with do.
 func meet(t *testing.T, kind, auth, login string, do func(http.ResponseWriter, *http.Request)) {
 	t.Helper()
 	met := false
@@ -225,7 +225,7 @@ func meet(t *testing.T, kind, auth, login string, do func(http.ResponseWriter, *
 		return true
 	})
 	repo := g.open(t, login)
-	// Each of these can fail at the redirect.
+	// Each of these calls can fail because of the redirect.
 	_, _, _ = repo.Manifest(t.Context(), "1")
 	_, _ = readBlob(t.Context(), repo, g.blob)
 	_ = newImage(t, []byte("layer")).push(t.Context(), repo)

@@ -30,7 +30,7 @@ func conn(do func(c net.Conn, stop <-chan struct{})) func(stop <-chan struct{}) 
 	}
 }
 
-// stalls are ways in which a response never arrives, by their description.
+// stalls lists, by description, the ways in which a response can fail to arrive.
 var stalls = map[string]struct {
 	do    func(stop <-chan struct{}) http.HandlerFunc
 	words string
@@ -81,8 +81,8 @@ func drip(c net.Conn, text string, stop <-chan struct{}) {
 	}
 }
 
-// places lists the operations that can stall, and the request that stalls in each. If the body is
-// not needed, it can be missing.
+// places lists the operations that can stall, and the request that stalls in each operation. If
+// needless is set, the operation does not need the response's body.
 var places = map[string]struct {
 	kind     string
 	needless bool
@@ -240,13 +240,13 @@ func TestStalledHTTP2(t *testing.T) {
 	}
 }
 
-// Cancelling the context ends a request in every state at once.
+// Cancelling the context ends a request immediately, in every state.
 func TestStallsStop(t *testing.T) {
 	cause := errors.New("enough")
 	for place, p := range places {
 		for how, stall := range stalls {
 			if stall.words != "no progress for" || p.needless && strings.HasPrefix(how, "a body") {
-				continue // it ends by itself
+				continue // the request ends without being cancelled
 			}
 			t.Run(place+": "+how, func(t *testing.T) {
 				t.Parallel()

@@ -22,7 +22,8 @@ import (
 	"chunkah/tests/mkimage"
 )
 
-// layer makes a layer of components, NAME or NAME=FINGERPRINT, and files.
+// layer makes a layer with these components, in the form NAME or NAME=FINGERPRINT, and with these
+// files.
 func layer(t *testing.T, packing, components string, entries ...mkimage.Entry) mkimage.Layer {
 	t.Helper()
 	l := mkimage.Layer{Tar: mkimage.Tar(t, entries...), Packing: packing}
@@ -303,7 +304,8 @@ func TestClients(t *testing.T) {
 	}
 }
 
-// Layers that docker downloads only because of changes below have that reason.
+// The reason ReasonChain is returned for layers that docker downloads only because layers below
+// them changed.
 func TestCompareByChain(t *testing.T) {
 	old := []mkimage.Layer{layer(t, "", "a", a1), layer(t, "", "b=1", b1)}
 	next := []mkimage.Layer{layer(t, "", "a", newA1), layer(t, "", "b=1", b1)}

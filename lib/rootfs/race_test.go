@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// raceRounds is the number of rounds in a race. It is large, so that each moment is hit, but small
-// in short mode.
+// raceRounds is the number of rounds in a race. It is large, so that a change happens at every
+// possible moment, but small in short mode.
 func raceRounds() int {
 	if testing.Short() {
 		return 300

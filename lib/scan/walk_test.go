@@ -58,7 +58,7 @@ func TestRecords(t *testing.T) {
 	}
 }
 
-// For any names, the order is the same as in fs.WalkDir and format.ComparePaths.
+// For arbitrary names, the order is the same as in fs.WalkDir and format.ComparePaths.
 func TestOrder(t *testing.T) {
 	dir := t.TempDir()
 	var names []string

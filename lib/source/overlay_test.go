@@ -142,7 +142,7 @@ func (s alike) Stat(path string) (st rootfs.Stat, err error) {
 	return st, err
 }
 
-// A change of a file in a directory while it is read is noticed.
+// A change to a file in a directory while the file is read is detected.
 func TestOverlayTellsChanges(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.WriteFile(dir+"/file", []byte("before"), 0o600); err != nil {
@@ -170,7 +170,7 @@ func TestOverlayTellsChanges(t *testing.T) {
 }
 
 // An uncompressed layer of an image is read in place even with several sources, and changes are
-// noticed.
+// detected.
 func TestOverlayChecksContents(t *testing.T) {
 	img := &mkimage.Image{Layers: []mkimage.Layer{{Tar: mkimage.Tar(t, mkimage.File("f", strings.Repeat("x", 4096)))}}}
 	path := img.Archive(t)

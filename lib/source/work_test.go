@@ -64,9 +64,9 @@ func (c chain) Readlink(string) (string, error)  { return "", unix.EINVAL }
 func (c chain) Open(string) (io.ReaderAt, error) { return nil, rootfs.ErrNotRegular }
 func (c chain) Close() error                     { return nil }
 
-// The number of calls to a source grows with the number of names and xattrs, but not also with the
-// depth of the tree. So the time grows with the total length of the paths, each of which the source
-// contains too.
+// The number of calls to a source is proportional to the number of names and xattrs, and does not
+// depend on the depth of the tree. So the time is proportional to the total length of the paths,
+// which are also part of the source.
 func TestDeepSources(t *testing.T) {
 	work := func(depth, xattrs int) int64 {
 		var asked, bytes atomic.Int64

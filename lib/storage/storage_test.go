@@ -226,8 +226,8 @@ func TestLayerTarFaults(t *testing.T) {
 	}
 }
 
-// An arbitrary tar-split is refused, or the data read is the same at its offsets. No file outside
-// of the layer is read.
+// An arbitrary tar-split is refused, or reading at an offset returns the same data as reading the
+// whole tar. No file outside of the layer is read.
 func FuzzLayerTar(f *testing.F) {
 	f.Add(splitOf(tarsplit.Line{Type: tarsplit.Segment, Payload: []byte("head")}, tarsplit.Line{Type: tarsplit.File, Name: "a", Size: 4}, tarsplit.Line{Type: tarsplit.File, Name: "lib/b", Size: 2}))
 	f.Add(splitOf(tarsplit.Line{Type: tarsplit.File, Name: "../a", Size: 9}))
@@ -272,8 +272,8 @@ func FuzzLayerTar(f *testing.F) {
 	})
 }
 
-// An image is written to the place from which it is read: a configured storage, a path, or a user's
-// own storage.
+// An image is written to the same storage from which it is read: a configured storage, a path, or a
+// user's own storage.
 func TestOptions(t *testing.T) {
 	home, system := t.TempDir(), t.TempDir()
 	t.Setenv("HOME", home)
@@ -321,7 +321,7 @@ func TestFullName(t *testing.T) {
 	}
 }
 
-// Layers are removed from the top, also if several runs have added them.
+// Layers are removed from the top, even if several runs have added them.
 func TestRemoveLayers(t *testing.T) {
 	above := map[string]string{"a": "b", "b": "c", "c": "d", "used": "image"}
 	removeLayers([]string{"c", "d", "used", "a", "b"}, func(id string) bool {

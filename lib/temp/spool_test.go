@@ -61,7 +61,7 @@ func TestFaults(t *testing.T) {
 	if _, err := CreateSpool("/nonexistent"); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), `creating temporary layer data in "/nonexistent": no such file`) {
 		t.Errorf("no directory: %v", err)
 	}
-	// A file system that supports neither unnamed files nor any others.
+	// In this file system, neither unnamed files nor other files can be created.
 	if f, err := CreateSpool("/proc/self"); err == nil {
 		f.Close()
 		t.Error("a file was created in /proc")

@@ -41,7 +41,7 @@ func TestDir(t *testing.T) {
 	}
 }
 
-// Locked files are not leftovers, unlocked ones are.
+// Unlocked files are leftovers, and locked files are not.
 func TestLeft(t *testing.T) {
 	dir := t.TempDir()
 	file, err := Create(dir, 0o600)
@@ -65,7 +65,7 @@ func TestLeft(t *testing.T) {
 	}
 }
 
-// Left ignores all other files, waits for nothing, and opens no pipe.
+// Left ignores all other files, never blocks, and opens no pipe.
 func TestLeftIgnoresOthers(t *testing.T) {
 	dir := t.TempDir()
 	for _, name := range []string{".chunkah-a", "chunkah-b.tmp", "image"} {
@@ -98,7 +98,7 @@ func TestLeftIgnoresOthers(t *testing.T) {
 	}
 }
 
-// A file that is renamed during the check is finished.
+// A file that is renamed during the check is treated as finished.
 func TestLeftWhileFinished(t *testing.T) {
 	dir := t.TempDir()
 	stop, done := make(chan struct{}), make(chan error, 1)

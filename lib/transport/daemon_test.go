@@ -17,7 +17,7 @@ import (
 	"chunkah/lib/oci"
 )
 
-// daemonServing returns a destination in a daemon that answers a load in the given way.
+// daemonServing returns a destination in a daemon that handles a load with the given function.
 func daemonServing(t *testing.T, ctx context.Context, load http.HandlerFunc) oci.Destination {
 	t.Helper()
 	socket := filepath.Join(t.TempDir(), "docker.sock")

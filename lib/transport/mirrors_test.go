@@ -23,7 +23,7 @@ import (
 	"chunkah/lib/registry"
 )
 
-// host is a registry that answers paths with texts, and always requires a login.
+// host is a registry that returns a fixed string for each path, and always requires a login.
 type host struct {
 	*httptest.Server
 	texts map[string]string
@@ -100,7 +100,8 @@ func openAt(t *testing.T, config string, places ...*host) (f image.Fetcher, warn
 
 const oneMirror = "[[registry]]\nprefix = \"registry.example\"\nlocation = \"%s\"\n[[registry.mirror]]\nlocation = \"%s/copy\"\n"
 
-// A mirror receives only its own login. Blobs that the mirror lacks are read from the registry.
+// A mirror receives only its own login. Blobs that are missing in the mirror are read from the
+// registry.
 func TestMirror(t *testing.T) {
 	const manifest, text = `{"schemaVersion":2}`, "blob"
 	d := v1.Descriptor{MediaType: v1.MediaTypeImageLayer, Digest: digest.FromString(text), Size: int64(len(text))}

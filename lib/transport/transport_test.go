@@ -154,8 +154,8 @@ func TestAll(t *testing.T) {
 	}
 }
 
-// Any name is either refused with an error that contains the name, or parsed as itself, and so is
-// its form with a digest.
+// Any name is either refused with an error that contains the name, or is unchanged after parsing
+// and formatting. The same applies to its form with a digest.
 func FuzzNames(f *testing.F) {
 	zeros := digest.Digest("sha256:" + strings.Repeat("0", 64))
 	for _, s := range []string{

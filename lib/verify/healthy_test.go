@@ -78,7 +78,7 @@ func beside(t *testing.T, blobs mk.Blobs) map[string]v1.Descriptor {
 	}
 }
 
-// Other contents of an index are not faults if their digests are right.
+// Other entries of an index are not faults if their digests are correct.
 func TestOtherIndexEntries(t *testing.T) {
 	blobs := mk.Blobs{}
 	linux := (&mk.Image{Layers: []mk.Layer{{Tar: own(t, mk.File("a", "a"))}}}).Manifest(t, blobs)
@@ -116,8 +116,8 @@ func TestOtherIndexEntries(t *testing.T) {
 	}
 }
 
-// An index can list platforms that are missing, as written by docker save. Without any platform it
-// is not an image.
+// An index can list platforms that are missing, as written by docker save. An index without any
+// existing platform is not an image.
 func TestAbsentPlatforms(t *testing.T) {
 	blobs := mk.Blobs{}
 	amd := (&mk.Image{Layers: []mk.Layer{{Tar: own(t, mk.File("a", "amd"))}}}).Manifest(t, blobs)

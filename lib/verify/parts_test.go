@@ -141,7 +141,7 @@ func verify(t *testing.T, p parts) *Report {
 	return reports[0]
 }
 
-// flip replaces a text by another of equal length, in the only blob that contains it.
+// flip replaces a string with another string of equal length, in the only blob that contains it.
 func flip(t *testing.T, from, to string) func(map[string][]byte) {
 	return func(files map[string][]byte) {
 		for name, data := range files {

@@ -45,7 +45,7 @@ const (
 	m0 = `^manifest 0 \(\S*\) of index\.json: `
 )
 
-// Every single kind of damage is found, named, and nothing else is reported.
+// Each kind of damage is found and described, and nothing else is reported.
 func TestEveryFault(t *testing.T) {
 	other := digest.FromString("another").String()
 	for _, test := range []struct {
@@ -247,7 +247,7 @@ func TestNotesOfTrees(t *testing.T) {
 	}
 }
 
-// Compressed layers are verified as well as plain ones, even after a fault.
+// Compressed layers are verified in the same way as uncompressed layers, even after a fault.
 func TestPacked(t *testing.T) {
 	for _, packing := range []string{mk.Gzip, mk.Zstd} {
 		tars := goodTars(t)

@@ -153,8 +153,9 @@ func (r *restless) Open(string) (io.ReaderAt, error) {
 	return strings.NewReader(strings.Repeat(string('a'+r.reads.Add(1)), copyBuffer)), nil
 }
 
-// A change that neither time nor size shows still changes the digest, so an image never contains a
-// blob that differs from its digest. If a layer is read once, the written bytes are hashed.
+// A change that affects neither the time nor the size of a file still changes the digest, so an
+// image never contains a blob that differs from its digest. If a layer is read once, the written
+// bytes are hashed.
 func TestBytesChangeWithoutATrace(t *testing.T) {
 	for name, opt := range map[string]Options{
 		"pipe":    {Create: func() (oci.Destination, error) { return oci.NewArchive(&bytes.Buffer{}, oci.Options{}), nil }},
@@ -254,8 +255,7 @@ func TestChangedBeforeFirstPass(t *testing.T) {
 	}
 }
 
-// If another empty file replaces an empty file, this is an error. If the record has no stamp, it is
-// not.
+// It is an error if another empty file replaces an empty file, unless the record has no stamp.
 func TestEmptyReplaced(t *testing.T) {
 	root := plant(t, map[string]string{"d/victim": ""})
 	stream := packed(t, root)
@@ -348,7 +348,7 @@ func TestChangedFileIsNotWritten(t *testing.T) {
 	}
 }
 
-// A concurrent writer is either noticed or harmless: the contents in any finished image existed at
+// A concurrent writer is either detected or harmless: the contents in any finished image existed at
 // one moment.
 func TestRacingWriter(t *testing.T) {
 	root := plant(t, map[string]string{"d/a": bulk(2*copyBuffer, 1), "e/b": "x"})

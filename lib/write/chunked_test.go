@@ -26,7 +26,8 @@ func chunkedTo(t *testing.T, name string) Options {
 	return opt
 }
 
-// Layers are marked unless clients would create different files from them, and the marks are right.
+// Layers are marked as zstd:chunked unless clients would create different files from them, and the
+// annotations are correct.
 func TestChunkedLayers(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "out")
 	report := run(t, chunkedTo(t, name), packed(t, sample(t)))
@@ -210,7 +211,7 @@ func TestChunkedTablesAreProven(t *testing.T) {
 		}
 		lied := maps.Clone(k.Descriptor.Annotations)
 		maps.Copy(lied, ofOther.Annotations())
-		// Wrong annotations about right tables are replaced.
+		// Wrong annotations for correct tables are replaced.
 		opt := chunkedTo(t, filepath.Join(t.TempDir(), "lied"))
 		opt.Previous = map[digest.Digest]Kept{k.DiffID: forged(blob, lied)}
 		if report := run(t, opt, packed(t, root)); report.Reused != 1 || report.Manifest != before.Manifest {

@@ -97,7 +97,7 @@ func TestTablesOfKeptLayersAreProven(t *testing.T) {
 	}
 }
 
-// Only true entries are recorded, and only they are in the history.
+// Only correct digests of entries are recorded in the proofs and in the history.
 func TestEntriesAreProven(t *testing.T) {
 	root := plant(t, map[string]string{"a": "first", "b": "second"})
 	files := func(a string) []*format.File {

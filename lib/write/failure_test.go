@@ -105,14 +105,14 @@ func TestCancelledInLargeFile(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeoutCause(context.Background(), 30*time.Millisecond, errCause)
 		in := source(stream)
-		if _, err := complete(ctx, &in, opt); !errors.Is(err, errCause) { // all of it would take a quarter of an hour
+		if _, err := complete(ctx, &in, opt); !errors.Is(err, errCause) { // reading the whole file would take a quarter of an hour
 			t.Errorf("%s: got %v", name, err)
 		}
 		cancel()
 	}
 }
 
-// If the disk is full, the error names the place, and no output remains.
+// If the disk is full, the error names the path, and no output remains.
 func TestFullDisk(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root: a small disk is mounted")

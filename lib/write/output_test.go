@@ -66,7 +66,7 @@ func TestOutputInRoot(t *testing.T) {
 
 func dirRecord(path string) *format.File { return dir(path) }
 
-// age makes everything in a tree old, so that new files stand out.
+// age sets old times for everything in a tree, so that new files can be recognised.
 func age(t *testing.T, root string) {
 	t.Helper()
 	for _, rec := range records(t, root)[1:] {

@@ -105,7 +105,7 @@ func TestPreviousLayersAreProven(t *testing.T) {
 }
 
 // A blob that was proven before is not decompressed again, and is not read if the destination
-// already contains it. The proof says nothing about other layers or sizes.
+// already contains it. The proof is not valid for other layers or sizes.
 func TestProvenLayersAreNotRead(t *testing.T) {
 	root := sample(t)
 	first := filepath.Join(t.TempDir(), "first")

@@ -54,7 +54,7 @@ func plantOne(root, path, name, content string) error {
 	return os.WriteFile(path, []byte(content), 0o644)
 }
 
-// bulk returns n bytes that do not compress.
+// bulk returns n incompressible bytes.
 func bulk(n int, seed byte) string {
 	b := make([]byte, n)
 	_, _ = rand.NewChaCha8([32]byte{seed}).Read(b) // never fails

@@ -247,7 +247,7 @@ func TestDamage(t *testing.T) {
 	fails(t, version+"file "+dir+"desc sparse=1 size=1073741824", `is 1073741824 bytes`)
 }
 
-// TestArch assigns a root like Arch's with some hundred files.
+// TestArch assigns the files of a root like Arch's with several hundred files.
 func TestArch(t *testing.T) {
 	var packs []pack
 	var files, want []string

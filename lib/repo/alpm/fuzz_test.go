@@ -49,7 +49,7 @@ func FuzzMtree(f *testing.F) {
 	})
 }
 
-// FuzzLoad reads a database of one package with a small tree.
+// FuzzLoad reads a database that contains one package, with a small tree.
 func FuzzLoad(f *testing.F) {
 	p := pack{"a", "b", 7, []string{"usr/bin/a", "etc/", "loop/x"}}
 	f.Add([]byte(p.desc()), []byte(p.files()), []byte(zipped(p.mtree())))

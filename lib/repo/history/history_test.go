@@ -33,7 +33,7 @@ func (p packages) Load(_ context.Context, t *assign.Tree) (*assign.Result, error
 }
 
 func TestHistory(t *testing.T) {
-	web := record(339_917, "xattr/web") // one day of seven
+	web := record(339_917, "xattr/web") // one change per seven days
 	mixed := record(0, "dpkg/perl", "dpkg/tool", "xattr/api")
 	for _, tt := range []struct {
 		path  string

@@ -38,8 +38,8 @@ func dated(t *testing.T, entries, attributes, comment string) string {
 	return out.String()
 }
 
-// The newest date in an archive counts, in the forms that real archives contain. Constants and
-// dates after the file's own are ignored.
+// The newest date in an archive is used. The dates have the forms that real archives contain.
+// Constants, and dates after the file's own date, are ignored.
 func TestReleaseDates(t *testing.T) {
 	const written = 1_700_000_000 // 2023-11-14
 	for name, test := range map[string]struct{ entries, attributes, comment, want string }{

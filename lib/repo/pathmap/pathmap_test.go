@@ -62,7 +62,8 @@ func TestIntervals(t *testing.T) {
 	}
 }
 
-// An interval needs no paths, and replaces the history that a repo knows of the component.
+// An interval requires no paths, and replaces the update history that another repo found for the
+// component.
 func TestIntervalOfPackage(t *testing.T) {
 	r := mapOf(t, `{"rpm/kmod": {"interval": "daily"}, "rpm/gone": {"interval": 7}, "rpm/bash": {"interval": "monthly", "files": ["/mine"]}}`)
 	a := placestest.New(t).File("/kmod", "").File("/bash", "").File("/other", "").File("/mine", "").Assign(r, history{})
@@ -77,7 +78,7 @@ func TestIntervalOfPackage(t *testing.T) {
 	}
 }
 
-// history is a repo that claims every file and knows two updates of each.
+// history is a repo that claims every file and returns two updates for each component.
 type history struct{}
 
 func (history) Name() string { return "rpm" }

@@ -119,7 +119,7 @@ func TestEnvironments(t *testing.T) {
 	wheel(r, "/usr/local/lib/python3.11/dist-packages", "pip-2", "pip/a.py")
 	wheel(r, "/usr/local/lib64/python3.12/site-packages", "pip-2", "pip/b.so")
 	wheel(r, "/app/deps", "pip-3", "pip/a.py")
-	// Files of a system package do not count.
+	// Files of a system package are ignored.
 	d := "/usr/lib/python3/dist-packages/"
 	r.Own("dpkg/python3-pip", d+"pip/a.py", d+"pip-1.dist-info/METADATA", d+"pip-1.dist-info/RECORD")
 	a := r.Assign(Repo{})

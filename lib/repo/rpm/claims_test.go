@@ -198,8 +198,9 @@ func TestSourceName(t *testing.T) {
 	}
 }
 
-// The files of a Berkeley DB or ndb database belong together, so that leaving out some of them can
-// be noticed. A sqlite database is one file, and its log has its own warning.
+// The files of a Berkeley DB or ndb database are recorded as belonging together, so that it can be
+// detected if some of them are left out. A sqlite database is one file, and its log has its own
+// warning.
 func TestNeededFiles(t *testing.T) {
 	for name, want := range map[string][]string{
 		"centos7-plain/Packages": {"/var/lib/rpm/Name", "/var/lib/rpm/Packages"},

@@ -124,8 +124,8 @@ func countFiles(blob []byte) (n int, err error) {
 	return n, list.each(func(*listed) error { n++; return nil })
 }
 
-// TestDamagedPackages checks that a damaged package is named, claims nothing, and hides no other
-// package. If all packages are damaged, Load must fail.
+// TestDamagedPackages checks that a damaged package is named in a warning, claims nothing, and does
+// not affect other packages. If all packages are damaged, Load must fail.
 func TestDamagedPackages(t *testing.T) {
 	bad := testPackage{name: "bad", changes: []uint32{1}}.header()
 	at := strings.Index(string(bad), string(binary.BigEndian.AppendUint32(nil, tagChangelogTime)))

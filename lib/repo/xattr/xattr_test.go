@@ -188,7 +188,7 @@ func TestConflict(t *testing.T) {
 }
 
 // A component inherited from a directory gets the interval of that directory or of a file in it,
-// with the same conflicts as in the Rust chunkah. An empty name is a name.
+// with the same conflicts as in the Rust chunkah. An empty string is a valid name.
 func TestIntervalInherited(t *testing.T) {
 	result, got := claims(t, file("/d/", component("x")), file("/d/a", every("monthly")), file("/d/b/", every("30")), file("/e", component("")))
 	if len(got) != 4 || len(result.Warnings) != 0 || result.Packages[0].Component.IntervalDays != 30 || result.Packages[1].Component.Name != "xattr/" {
