@@ -1,9 +1,9 @@
 // Package assign tags file records with their components.
 //
 // Each repo claims the files of one ecosystem, and earlier repos take precedence. After all repos
-// come their fallbacks, in rounds. Files that no repo claims go to components for top-level
-// directories, so that every file belongs to a component. This package does not know the repos. The
-// command passes a list of them.
+// have made their claims, their fallbacks are called in rounds. Files that no repo claims are
+// assigned to components for top-level directories, so that every file belongs to a component. This
+// package does not depend on any repo. The command passes the list of repos.
 package assign
 
 import (
@@ -46,8 +46,8 @@ type Outcome struct {
 	Explained *Explanation
 	// Leftovers are the largest files that no repo claimed, the largest first.
 	Leftovers []*format.File
-	// UnclaimedTrees are trees of unclaimed files that look as if a repo should recognise them, the
-	// largest first.
+	// UnclaimedTrees are trees of unclaimed files that a repo would normally recognise, the largest
+	// first.
 	UnclaimedTrees []UnclaimedTree
 }
 
@@ -86,7 +86,8 @@ func Assign(ctx context.Context, t *Tree, repos []Repo) (*Outcome, error) {
 	return assign(ctx, t, repos, -1)
 }
 
-// assign also collects the claims on the record with the index asked, or no claims if asked is -1.
+// assign does the same as Assign. If asked is not -1, it also collects the claims on the record
+// with that index.
 func assign(ctx context.Context, t *Tree, repos []Repo, asked int) (*Outcome, error) {
 	out := &Outcome{}
 	for i := range t.Files {
@@ -161,7 +162,7 @@ func (c Claim) compare(d Claim) int {
 	return cmp.Or(strings.Compare(p.Component.Name, q.Component.Name), strings.Compare(p.Name, q.Name))
 }
 
-// apply gives unclaimed files to the components that claim them.
+// apply assigns unclaimed files to the components that claim them.
 func (c *claims) apply(list []Claim) {
 	slices.SortFunc(list, Claim.compare)
 	counted := make(map[int64]bool)
@@ -196,7 +197,7 @@ func (c *claims) explain(list []Claim, won bool) {
 	c.out.Claimants = append(c.out.Claimants, x)
 }
 
-// claim gives a directory to all its claimants. It gives any other file, with all names of its
+// claim assigns a directory to all its claimants. It assigns any other file, with all names of its
 // inode, to the file's owner.
 func (c *claims) claim(list []Claim, counted map[int64]bool) {
 	i := list[0].File
@@ -215,7 +216,7 @@ func (c *claims) claim(list []Claim, counted map[int64]bool) {
 	c.finish(i, counted)
 }
 
-// finish counts a file whose components are complete, and gives the same components to all other
+// finish counts a file whose components are complete, and assigns the same components to all other
 // names of its inode.
 func (c *claims) finish(i int, counted map[int64]bool) {
 	c.tree.claimed[i] = true

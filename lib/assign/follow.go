@@ -6,8 +6,8 @@ import (
 	"chunkah/format"
 )
 
-// follow gives unclaimed files to the component of the file that they were made from, if that file
-// has a component.
+// follow assigns each unclaimed file to the component of the file that it follows, if that file has
+// a component.
 func (c *claims) follow() {
 	counted := make(map[int64]bool)
 	for _, f := range c.follows {
@@ -23,8 +23,8 @@ func (c *claims) follow() {
 	}
 }
 
-// FollowLinks returns the symlinks that lead to a file in one of the claims, including through
-// other links. It leaves out symlinks to directories.
+// FollowLinks returns a Follow for each symlink that leads to a claimed file, directly or through
+// other symlinks. It ignores symlinks to directories.
 func FollowLinks(t *Tree, claims []Claim) (follows []Follow, err error) {
 	claimed := make(map[int]bool, len(claims))
 	for _, c := range claims {
@@ -45,8 +45,9 @@ func FollowLinks(t *Tree, claims []Claim) (follows []Follow, err error) {
 	return follows, nil
 }
 
-// merge adds components to a list. If another repo has already added a component, merge completes
-// it, because a map can put files into a package.
+// merge adds components to a list. If another repo has already added a component, merge fills in
+// the missing fields of that component, because a path map can assign files to the component of a
+// package.
 func merge(list, more []*format.Component) []*format.Component {
 	known := make(map[string]int, len(list))
 	for i, c := range list {

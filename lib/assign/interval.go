@@ -47,7 +47,7 @@ type KnownInterval struct {
 	Absent string
 }
 
-// setKnown gives components the intervals that users set by component name.
+// setKnown sets the intervals that the user specified by component name.
 func (out *Outcome) setKnown(list []KnownInterval) {
 	index := make(map[string]int, len(out.Components))
 	for i, c := range out.Components {

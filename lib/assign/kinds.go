@@ -9,8 +9,8 @@ import (
 	"chunkah/format"
 )
 
-// UnclaimedTree describes what a tree of unclaimed files looks like. No repo recognised the tree,
-// for example because a build removed the ecosystem's own records.
+// UnclaimedTree is a tree of unclaimed files with a description of its likely kind. No repo
+// recognised the tree, for example because a build removed the ecosystem's own records.
 type UnclaimedTree struct {
 	Dir   string
 	Kind  string // for example "a conda environment without conda-meta"
@@ -18,8 +18,8 @@ type UnclaimedTree struct {
 	Bytes int64
 }
 
-// maxTrees is the number of trees that are reported, the largest first. maxCandidates is the number
-// of trees that are examined.
+// maxTrees is the maximum number of trees to report, largest first. maxCandidates is the maximum
+// number of trees to examine.
 const maxTrees, maxCandidates = 5, 256
 
 // kind is a kind of tree that can be recognised by a single path.
@@ -46,8 +46,8 @@ var kinds = map[string][]kind{
 	"fedora-release": {{"/etc/fedora-release", false, "an rpm-based system without its rpm database"}},
 }
 
-// looksLike returns the tree that a file reveals and a description of it, or "" if the file reveals
-// no tree.
+// looksLike returns the directory of the tree that a file indicates, and a description of the tree.
+// It returns empty strings if the file indicates no tree.
 func looksLike(file string) (dir, text string) {
 	for _, k := range kinds[format.Base(file)] {
 		names := strings.Split(strings.TrimPrefix(k.pattern, "/"), "/")

@@ -8,11 +8,11 @@ import (
 	"chunkah/format"
 )
 
-// No database records how often unowned files change, but they are not stable. Each package
-// installation changes caches and settings of the system, and most new images are built because
-// their unpackaged applications have changed.
+// No database records how often unowned files change, but these files are not stable. Each package
+// installation changes system caches and settings, and most new images are built because their
+// unpackaged applications have changed.
 const (
-	// systemInterval is the interval of system files, in days. They change in each build.
+	// systemInterval is the interval of system files, in days. These files change in every build.
 	systemInterval = 1
 	// AppInterval is the interval of applications and large files, in days.
 	AppInterval = 7
@@ -31,13 +31,13 @@ var systemDirs = map[string]bool{
 // appParents are directories that contain one directory per application, site or user.
 var appParents = []string{"/opt/", "/srv/", "/usr/local/", "/home/", "/var/opt/", "/var/www/"}
 
-// mostLeftovers is the number of leftovers that are listed, the largest first. They are candidates
-// for their own components.
+// mostLeftovers is the maximum number of leftovers to list, largest first. Each of them is a
+// candidate for a component of its own.
 const mostLeftovers = 10
 
-// claimLeftovers tags everything that has no component yet, except non-empty directories, because
-// these are in the layers of their files. It returns the components of leftovers, and adds
-// information about them to the outcome.
+// claimLeftovers tags all files that have no component yet. It skips non-empty directories, because
+// a directory is in the layers of its files. It returns the components of the leftovers, and adds
+// information about the leftovers to the outcome.
 func claimLeftovers(t *Tree, out *Outcome) []*format.Component {
 	s := Summary{Repo: "chunkah", Found: true}
 	names := leftoverNames{lists: make(map[string][]string)}

@@ -7,7 +7,7 @@ import (
 	"chunkah/format"
 )
 
-// HasControl reports whether a name contains a control character. No package's name does.
+// HasControl reports whether a name contains a control character. No package name contains one.
 func HasControl(name string) bool {
 	return strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f })
 }

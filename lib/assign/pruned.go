@@ -2,9 +2,9 @@ package assign
 
 import "fmt"
 
-// pruned warns if the image contains only a part of a package database, because the package manager
-// would see the wrong packages. Leaving out the whole database is the user's choice and gives no
-// warning.
+// pruned returns a warning if the image contains only part of a package database, because the
+// package manager would then list the wrong packages. It returns no warning if the whole database
+// is excluded, because that is deliberate.
 func (c *claims) pruned(r *Result) []string {
 	if c.tree.Partial {
 		return nil

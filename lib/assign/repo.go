@@ -17,28 +17,28 @@ type Repo interface {
 	Load(ctx context.Context, t *Tree) (*Result, error)
 }
 
-// Package is a package. Its fields are the facts that a repo knows about a package.
+// Package contains the metadata of a package, as read by its repo.
 type Package struct {
-	// Name is the package's own name. It is empty if the Package stands for a whole component, such
+	// Name is the package's own name. It is empty if the Package represents a whole component, such
 	// as the files of the package manager.
 	Name string
 	// Component is the package's component, whose name is REPO/NAME. Several packages can share it.
 	// It is nil for a package without files.
 	Component *format.Component
-	// Type is the type in the package URL, for example "deb". A package without a type is left out
-	// of the bill of materials, because it was removed or nothing but its name is known.
+	// Type is the type in the package URL, for example "deb". A package has no type if it was
+	// removed or if only its name is known. Such a package is left out of the bill of materials.
 	Type string
 	// Namespace is a Maven group. For system packages, the namespace comes from the tree's
 	// os-release.
 	Namespace string
-	// Version is written in the ecosystem's own form, with the epoch if the package has an epoch
+	// Version uses the ecosystem's own syntax. It includes the epoch if the package has an epoch
 	// ("1:2.3-4").
 	Version, Arch string
 	// Source is the package that this package was built from, as recorded in the database: a name,
 	// or an rpm's file name. It is empty if the package is its own source. SourceVersion is empty
 	// if it equals the package's own version.
 	Source, SourceVersion string
-	// License is the license as recorded in the database, in any form.
+	// License is the license as recorded in the database, whatever its syntax.
 	License string
 }
 
@@ -48,13 +48,13 @@ type Result struct {
 	Packages []*Package
 	// Claims can be in any order. A directory belongs to all components that claim it. Any other
 	// file that several components claim belongs to the component REPO/.shared. All names of an
-	// inode belong together, and the first name that is claimed decides.
+	// inode belong to the same component, which is the component of the first name that is claimed.
 	Claims []Claim
 	// Fallback returns more claims, for files that no repo has claimed. It is called after all
 	// repos have made their other claims. It is nil if the repo has no fallback.
 	Fallback func(ctx context.Context) (*Result, error)
-	// Follows are files that were made from other files, whatever the owner. They are applied after
-	// the claims of all repos, and again after each round of fallbacks.
+	// Follows lists files that depend on other files, whichever repo claims those files. They are
+	// applied after the claims of all repos, and again after each round of fallbacks.
 	Follows []Follow
 	// Intervals were set by the user on files of any component.
 	Intervals []Interval
@@ -63,7 +63,7 @@ type Result struct {
 	// Database lists the physical paths of the database that the package manager needs. A warning
 	// is printed if the image gets only a part of them.
 	Database []string
-	// Warnings are for people. Each is one line without a newline.
+	// Warnings are messages for the user. Each message is a single line without a newline.
 	Warnings []string
 }
 
@@ -74,7 +74,7 @@ type Claim struct {
 	Package *Package
 }
 
-// Follow states that a file that no repo claims belongs to the component of another file.
+// Follow assigns a file that no repo claims to the component of another file.
 type Follow struct {
 	// File and Source are indexes into Tree.Files.
 	File, Source int

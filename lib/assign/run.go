@@ -13,22 +13,22 @@ import (
 	"chunkah/lib/temp"
 )
 
-// Options tune the stage.
+// Options are the options of the stage.
 type Options struct {
 	// Repos claim files in this order.
 	Repos []Repo
 	// Root is the root from which databases are read. If it is nil, the root in the stream's header
 	// is used.
 	Root *rootfs.Root
-	// Open opens the sources of a header without a root as one root. It also returns the Closer for
-	// that root.
+	// Open opens the sources in a header that contains no root, and returns them as one root with
+	// its Closer.
 	Open func(context.Context, *format.Header) (*rootfs.Root, io.Closer, error)
 	// Override removes the components that are already in the stream.
 	Override bool
 	// Strict makes the first warning an error.
 	Strict bool
-	// Explain is the path to explain, with all claims on it and the claim that takes effect. It is
-	// empty if no path is explained.
+	// Explain is the path to explain. The outcome then lists all claims on the path and marks the
+	// claim that takes effect. If Explain is empty, no path is explained.
 	Explain string
 }
 
@@ -84,17 +84,17 @@ func strictError(warnings []string) error {
 	return fmt.Errorf("%s (--strict)", warnings[0])
 }
 
-// Explanation lists the components of a path. The reasons are in the outcome's claimants.
+// Explanation lists the components of a path. Outcome.Claimants explains how they were chosen.
 type Explanation struct {
 	Path string
 	// Before are the path's components in the input.
 	Before []string
 	// Components are the path's new components. A directory that is in the layers of its files has
-	// none.
+	// no components.
 	Components []string
 }
 
-// stream contains a complete stream.
+// stream is a complete stream in memory.
 type stream struct {
 	header     format.Header
 	components []*format.Component
@@ -102,7 +102,8 @@ type stream struct {
 }
 
 // openRoot opens the root in the stream's header. A script can write a stream without a root. In
-// that case no databases are read, and the root is an empty directory that is already removed.
+// that case no databases are read, and openRoot returns an empty directory that it has already
+// removed.
 func (s *stream) openRoot(ctx context.Context, opt Options) (root *rootfs.Root, closer io.Closer, err error) {
 	if len(s.header.Sources) > 0 {
 		if opt.Open == nil {

@@ -6,14 +6,14 @@ import (
 	"chunkah/format"
 )
 
-// SharedName is the component, in each repo, of files that several of its components own. Such a
-// file depends on all its owners. Its times and mode on disk come from the owner that was installed
-// last, and it stays when one owner is removed. If it were in one owner's layer, an update of any
-// other owner would change that layer.
+// SharedName is the name of the component, in each repo, for files that several components of the
+// repo own. Such a file depends on all its owners. Its timestamps and mode on disk are those of the
+// owner that was installed last, and the file remains when one owner is removed. If the file were
+// in the layer of one owner, an update of any other owner would change that layer.
 const SharedName = ".shared"
 
-// owner returns the component of a file that is not a directory. This is its only claimant, or the
-// repo's shared component. Claims are sorted by component name.
+// owner returns the component of a file that is not a directory. This is the component of the only
+// claimant, or the repo's shared component. Claims are sorted by component name.
 func (c *claims) owner(list []Claim) *format.Component {
 	only := list[0].Package.Component
 	if list[len(list)-1].Package.Component.Name == only.Name {
@@ -28,7 +28,8 @@ func (c *claims) owner(list []Claim) *format.Component {
 	return c.shared
 }
 
-// describeShared completes the shared component. An update of any owner can change it.
+// describeShared fills in the fields of the shared component. Its updates are those of all owners,
+// because an update of any owner can change it.
 func (c *claims) describeShared() {
 	var clamps []int64
 	for owner := range c.owners {

@@ -12,8 +12,8 @@ import (
 	"chunkah/lib/rootfs"
 )
 
-// MaxListed is the largest size of a listed path, in bytes. Package managers pass the path to the
-// kernel, which refuses longer paths (PATH_MAX).
+// MaxListed is the maximum size, in bytes, of a path in a package's file list. Package managers
+// pass the path to the kernel, which refuses longer paths (PATH_MAX).
 const MaxListed = 4096
 
 // Tree contains the file records of a root, and finds records by path. Repos read it, and only
@@ -31,8 +31,8 @@ type Tree struct {
 	shared   map[int64]bool  // hard-link group -> all its names are claimed
 	resolver *rootfs.Resolver
 	targets  map[int]int // symlink -> record of its target, or -1
-	// lastListed is the listed directory that was resolved last. lastFound is its physical path, or
-	// empty if it does not exist.
+	// lastListed is the directory that dir resolved most recently. lastFound is its physical path,
+	// or empty if it does not exist.
 	lastListed, lastFound string
 }
 
@@ -128,8 +128,8 @@ func (t *Tree) FinalTarget(i int) (target int, found bool, err error) {
 	return 0, false, nil
 }
 
-// absoluteTarget returns the absolute path of a link's target. Leading ".." are resolved, because
-// no link can change their meaning. Other ".." stay.
+// absoluteTarget returns the absolute path of a link's target. Leading ".." elements are resolved,
+// because no link can change their meaning. Other ".." elements are kept.
 func absoluteTarget(link, target string) string {
 	if strings.HasPrefix(target, "/") {
 		return target
@@ -159,8 +159,8 @@ func (t *Tree) dir(listed string) (string, error) {
 	return t.lastFound, nil
 }
 
-// peek returns the type of a name in a directory for the resolver. Names without a record, which
-// the scan left out, are looked up in the root.
+// peek returns the type of a name in a directory for the resolver. Names that the scan left out
+// have no record and are looked up in the root.
 func (t *Tree) peek(dir, name string) (kind uint32, target string, err error) {
 	i, found := t.Lookup(format.Join(dir, name))
 	if !found {
@@ -204,7 +204,7 @@ func (t *Tree) Links(i int) []int {
 	return []int{i}
 }
 
-// share gives the components of record i to those names of its inode that have no components. It
+// share assigns the components of record i to those names of its inode that have no components. It
 // returns their indexes.
 func (t *Tree) share(i int) []int {
 	f := t.Files[i]

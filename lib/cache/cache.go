@@ -3,9 +3,9 @@
 //
 // The contents are not trusted. A blob is returned only if its bytes match the digest in its name
 // and the caller has verified that it decompresses to the expected layer. So anyone can save and
-// restore a cache, or merge several caches. If a blob is damaged, its layer is compressed again.
-// Valid blobs can come from another compressor. Files that are not named like blobs are neither
-// read nor removed. Several builds can use a cache at once.
+// restore a cache, or merge several caches. If a blob is damaged, its layer is compressed again. A
+// valid blob can also have been written by another compressor. Files that are not named like blobs
+// are neither read nor removed. Several builds can use a cache at the same time.
 package cache
 
 import (
@@ -119,9 +119,10 @@ type Wanted struct {
 	// Most is the largest allowed size of the blob, in bytes.
 	Most int64
 	// Proves reads a blob with the given digest and size to its end, and reports whether it
-	// decompresses to DiffID. An error does not mean that the blob is wrong.
+	// decompresses to DiffID. An error makes Get fail, and does not mean that the blob is damaged.
 	Proves func(id digest.Digest, size int64, blob io.Reader) (bool, error)
-	// Holds is called after Proves, and can read the blob at any offset. It can be nil.
+	// Holds is a further check, which is called after Proves and can read the blob at any offset.
+	// It can be nil.
 	Holds func(id digest.Digest, size int64, blob io.ReaderAt) (bool, error)
 }
 
@@ -313,8 +314,8 @@ func items(dir string) (blobs, temps []item, err error) {
 	return blobs, temps, nil
 }
 
-// Trim removes the least recently used blobs until the others fit into the limit. It also removes
-// old unfinished files left by killed builds. It returns the number of bytes removed.
+// Trim removes the least recently used blobs until the remaining blobs fit within the limit. It
+// also removes old unfinished files left by killed builds. It returns the number of bytes removed.
 func (c *Cache) Trim() (removed int64, err error) {
 	blobs, temps, err := items(c.dir)
 	if err != nil {

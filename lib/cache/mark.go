@@ -13,7 +13,7 @@ import (
 	"chunkah/lib/temp"
 )
 
-// A cache contains a tag, so that backups skip the directory (Cache Directory Tagging
+// A cache contains a tag, so that backup tools skip the directory (Cache Directory Tagging
 // Specification). The second line identifies the owner and must not change.
 const (
 	tagName = "CACHEDIR.TAG"

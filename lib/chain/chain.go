@@ -1,8 +1,8 @@
 // Package chain computes the cost of an order of layers.
 //
-// Container clients store a layer under its chain, which consists of its diffID and the diffIDs of
-// all layers below it. If a layer changes, they unpack it and all layers above it again, and
-// docker's graph drivers download these again too.
+// Container clients identify an unpacked layer by its chain, which consists of its diffID and the
+// diffIDs of all layers below it. If a layer changes, clients unpack this layer and all layers
+// above it again. Docker's graph drivers also download these layers again.
 package chain
 
 import (

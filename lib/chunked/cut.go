@@ -3,21 +3,22 @@ package chunked
 // Parameters of the cuts, in bytes unless stated otherwise. Changing one of them changes every
 // digest of a large file's chunks, and therefore every layer digest.
 const (
-	// wholeSize is the size from which a file is cut. For a smaller file, the chunks would save
-	// less than their entries in the TOC cost.
+	// wholeSize is the minimum size of a file that is cut into chunks. For a smaller file, the
+	// chunks would save fewer bytes than their TOC entries take.
 	wholeSize = 128 << 10
-	// cutBits is the number of low one bits in the checksum at which a chunk ends. Chunks have 2^16
-	// bytes on average.
+	// cutBits is the number of low bits of the checksum that are checked. A chunk ends where all of
+	// them are ones. The average size of a chunk is 2^16 bytes.
 	cutBits = 16
-	// leastChunk is the size below which the checksum does not cut.
+	// leastChunk is the minimum size of a chunk that the checksum ends.
 	leastChunk = 4 << 10
 	// holeBlock is the size of the blocks that are checked for holes. Blocks are aligned to their
 	// size. A block that contains only zeros is a hole.
 	holeBlock = 32 << 10
 )
 
-// The rolling checksum from bup (github.com/apenwarr/bup, lib/bup/bupsplit.c), which podman uses
-// too. It covers a window of 64 bytes, and adds 31 to each byte.
+// These are the parameters of the rolling checksum from bup (github.com/apenwarr/bup,
+// lib/bup/bupsplit.c), which podman also uses. The checksum covers a window of 64 bytes, and adds
+// 31 to each byte.
 const (
 	windowSize = 64
 	charOffset = 31
@@ -68,8 +69,8 @@ func (r *rollsum) slide(out, in []byte, skip int) (n int, cut bool) {
 	return len(in), false
 }
 
-// chunkSink receives the chunks of a file: data in pieces, then the end of the chunk. If it is
-// full, the cutter makes as few further chunks as possible.
+// chunkSink receives the chunks of a file. It receives the data of each chunk in pieces, and then
+// the end of the chunk. If the sink is full, the cutter makes as few further chunks as possible.
 type chunkSink interface {
 	piece(p []byte) error
 	endChunk(zeros bool) error
@@ -136,7 +137,7 @@ func (c *cutter) cut(block []byte) error {
 		c.hole = hole
 	}
 	if hole {
-		c.sum.roll(block[:min(windowSize, len(block))], windowSize) // more zeros change nothing
+		c.sum.roll(block[:min(windowSize, len(block))], windowSize) // further zeros do not change the checksum
 		c.size += int64(len(block))
 		return c.sink.piece(block)
 	}

@@ -14,8 +14,8 @@
 //   - a footer with the positions of both.
 //
 // Three annotations of the layer contain the same positions and the digest of the TOC. Clients that
-// do not know them read the blob as ordinary zstd. The format is defined by the package chunked in
-// go.podman.io/storage. This package writes version 1.
+// do not support these annotations read the blob as ordinary zstd. The format is defined by the
+// package chunked in go.podman.io/storage. This package writes version 1.
 //
 // # Chunks
 //
@@ -24,7 +24,7 @@
 // other chunks. Blocks of zeros are chunks too, but they are not fetched. A smaller file is one
 // chunk.
 //
-// # What clients lose
+// # Unsuitable layers
 //
 // Clients create files from the TOC. [Obstacle] finds layers whose files would then differ from
 // those in the tar. Such layers must not be marked as zstd:chunked.

@@ -8,9 +8,11 @@ import (
 	"chunkah/format"
 )
 
-// fullTOC is a size of the TOC, in bytes. Above it, a layer is not marked, or its large files get
-// no further chunks. Clients refuse 150 MiB (maxTOC). The difference leaves room for files in one
-// piece, and for entries that are added while the layer is written.
+// fullTOC is the size of a full TOC, in bytes. If the TOC exceeds this size with one entry per
+// file, the layer is not marked. If the TOC exceeds it while the layer is written, large files are
+// no longer cut into chunks. Clients refuse a TOC of more than 150 MiB (maxTOC). The difference
+// leaves room for the files that are not cut, and for entries that are added while the layer is
+// written.
 const fullTOC = 50 << 20
 
 // The years that RFC 3339 can express are 0 to 9999.
@@ -19,10 +21,10 @@ const (
 	maxTime = 253402300799
 )
 
-// Obstacle returns why clients that fetch chunks would create different files than clients that
-// read the tar, and the first path for which this is true. The reason completes the phrase "it has
-// …". It is empty if nothing differs. The rules come from reading and testing podman 5.4.2 and
-// go.podman.io/storage.
+// Obstacle returns the reason why clients that fetch chunks would create different files than
+// clients that read the tar, and the first path to which the reason applies. The reason completes
+// the phrase "it has …". It is empty if nothing differs. The rules are based on the source code and
+// on tests of podman 5.4.2 and go.podman.io/storage.
 func Obstacle(files []*format.File) (reason, path string) {
 	withXattrs := map[int64]bool{}
 	seen := map[int64]bool{}
@@ -45,7 +47,8 @@ func Obstacle(files []*format.File) (reason, path string) {
 	return "", ""
 }
 
-// obstacle returns why clients would create a different file from a record.
+// obstacle returns the reason why clients would create a different file from a record, or an empty
+// string.
 func obstacle(f *format.File) string {
 	switch f.Type {
 	case format.TypeChar, format.TypeBlock:
@@ -54,7 +57,7 @@ func obstacle(f *format.File) string {
 		return "a FIFO" // clients do not create it
 	case format.TypeSymlink:
 		if f.UID != 0 || f.GID != 0 {
-			return "a symlink that root does not own" // clients create it as root's
+			return "a symlink that root does not own" // clients create it with root as its owner
 		}
 		if len(f.Xattrs) > 0 {
 			return "a symlink with extended attributes" // clients create it without them
@@ -76,12 +79,12 @@ func obstacle(f *format.File) string {
 	return ""
 }
 
-// entryText is the size of a TOC entry without its texts, in bytes: the fields, two digests and
+// entryText is the size of a TOC entry without its strings, in bytes: the fields, two digests and
 // numbers.
 const entryText = 260
 
-// entrySize returns the approximate size of an entry in the TOC, in bytes. Few entries are larger,
-// and those by less than half.
+// entrySize returns the approximate size of an entry in the TOC, in bytes. Few entries exceed this
+// size, and those that do exceed it by less than half.
 func entrySize(name, link string, xattrs []format.Xattr) int64 {
 	n := entryText + quotedSize(name) + quotedSize(link)
 	for _, x := range xattrs {
@@ -93,7 +96,7 @@ func entrySize(name, link string, xattrs []format.Xattr) int64 {
 // chunkSize returns the same as entrySize for a further chunk.
 func chunkSize(name string) int64 { return int64(entryText + quotedSize(name)) }
 
-// quotedSize returns the largest possible size of a text in JSON.
+// quotedSize returns the maximum size of a string in JSON.
 func quotedSize(s string) int {
 	n := len(s)
 	for i := range len(s) {

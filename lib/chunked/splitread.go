@@ -188,7 +188,7 @@ func (e *Entry) differs(h *tar.Header) string {
 	return ""
 }
 
-// sameTime compares times as clients do. For them, a missing time means 1970.
+// sameTime compares times in the same way as clients, which treat a missing time as 1970.
 func sameTime(a *time.Time, b time.Time) bool {
 	if a == nil || a.IsZero() {
 		return b.IsZero() || b.Unix() == 0

@@ -17,11 +17,11 @@ import (
 
 // A Writer writes a tar as zstd:chunked. It is also the layer.Observer of the tar that is written
 // to it. The files in the tar must have no [Obstacle]. The blob is complete once Close has returned
-// nil. Like a compress.Writer, a Writer is for one goroutine and can be dropped without closing it.
+// nil. Only one goroutine can use it. Like a compress.Writer, it can be dropped without Close.
 type Writer struct {
 	out    counter
 	frames *compress.FrameWriter
-	// Tables are compressed in memory.
+	// newTable returns a table that is compressed in memory.
 	newTable func() (*table, error)
 
 	split     *tarsplit.Writer
