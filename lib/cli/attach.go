@@ -44,7 +44,8 @@ func (c *buildCommand) warnAttached(ctx context.Context, env *Env, set *source.S
 	}
 }
 
-// attach uploads an SBOM as a referrer of its image, or of the image named at.
+// attach uploads an SBOM as a referrer of the image that it describes, to the repository of at. If
+// the SBOM contains no digest, it becomes a referrer of the image at.
 func (f *imageFlags) attach(ctx context.Context, env *Env, at image.Location, doc *sbom.Document, form sbom.Format, data []byte) error {
 	repo, err := transport.Repository(at.InRegistry(), f.registryOptions(env))
 	if err != nil {

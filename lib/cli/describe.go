@@ -40,7 +40,7 @@ func describeAll() []*manual.Command {
 	return list
 }
 
-// describe describes a program by the parser of its command line.
+// describe describes a program, using the parser of its command line.
 func describe(name string) *manual.Command {
 	parser, _ := newParser(&Env{Name: name})
 	if p, ok := programs[name]; ok {

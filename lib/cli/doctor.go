@@ -34,7 +34,7 @@ func (c *doctorCommand) run(ctx context.Context, env *Env) error {
 	return comparisonResult(len(found), err)
 }
 
-// findings checks the sources for problems that a build would run into.
+// findings checks the sources for problems that would affect a build.
 func (c *doctorCommand) findings(ctx context.Context, env *Env) ([]doctor.Finding, error) {
 	ignore, err := c.ignored()
 	if err != nil {
@@ -92,7 +92,7 @@ func dirOf(set *source.Set) string {
 // stability of any layer is unknown.
 //
 // It also returns nil for an image built with --max-stale. In such an image, new layers are above
-// the kept layers, whatever their stability, and a kept layer can stay even if one of its files
+// the kept layers, whatever their stability, and a layer can be kept even if one of its files
 // changes.
 func layersOf(set *source.Set) []chain.Layer {
 	var h format.Header

@@ -146,9 +146,9 @@ func (c *buildCommand) scanWords(env *Env) ([]string, error) {
 	return append(c.stageWords(env, "chunkah-scan"), sources...), err
 }
 
-// packWords replaces --previous auto with the name of the image that it stands for, because pack
-// does not know the output. If that image does not exist, it uses an empty file, which pack treats
-// as a first build.
+// packWords returns the command line for pack. It replaces auto in --previous with the name of the
+// image, because pack does not receive the output as an option. If that image does not exist, the
+// command line contains an empty file, which pack treats as a first build.
 func (c *buildCommand) packWords(ctx context.Context, env *Env) ([]string, error) {
 	words := c.stageWords(env, "chunkah-pack")
 	if c.Previous != previousAuto {

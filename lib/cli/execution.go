@@ -46,7 +46,7 @@ func (f *executionFlags) created() (*time.Time, error) {
 	return &t, nil
 }
 
-// given reports whether any flag sets what a container runs, and how.
+// given reports whether any flag that affects how containers run is set.
 func (f *executionFlags) given() bool {
 	return f.Entrypoint+f.Cmd+f.User+f.WorkDir+f.StopSignal != "" || len(f.Env)+len(f.Expose)+len(f.Volume) > 0
 }

@@ -100,7 +100,7 @@ type extractTarget interface {
 	Discard() error
 }
 
-// unfinishedStdout is standard output, where all data appears at once.
+// unfinishedStdout is standard output, where all data appears immediately.
 type unfinishedStdout struct{}
 
 func (unfinishedStdout) Commit() error  { return nil }

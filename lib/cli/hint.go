@@ -13,8 +13,8 @@ import (
 	"chunkah/lib/registry"
 )
 
-// hint returns advice for errors whose cause determines the fix, wherever they occur. It is empty
-// for other errors, which can contain advice in their own text.
+// hint returns advice for errors that have the same fix wherever they occur. It is empty for other
+// errors, which can contain advice in their own text.
 func hint(err error, uid int) string {
 	is := func(targets ...error) bool {
 		return slices.ContainsFunc(targets, func(t error) bool { return errors.Is(err, t) })

@@ -4,8 +4,8 @@
 // Each message is one line on standard error. It starts with the command's name ("chunkah-scan: "),
 // is in lower case and does not end with a period. With --log json it is an object. Errors are
 // always printed. Warnings and the summary of build are printed unless -q is given, milestones of
-// all commands with -v, and details with -vv. An error describes its own context. Advice for a
-// cause that can occur anywhere is printed on a separate line that starts with "chunkah-scan: hint:
+// all commands with -v, and details with -vv. An error describes its own context. Advice on errors
+// that can occur in any command is printed on a separate line that starts with "chunkah-scan: hint:
 // ".
 package cli
 
@@ -34,8 +34,7 @@ const (
 	statusOK      = 0
 	statusFailure = 1
 	statusUsage   = 2 // for commands that compare, the status of any failure, as in diff(1) and cmp(1)
-	// For a command that a signal ended, the exit status is statusSignal plus the number of the
-	// signal.
+	// If a signal ends a command, the exit status is statusSignal plus the number of the signal.
 	statusSignal = 128
 )
 
@@ -124,7 +123,7 @@ func (e *Env) applyCommonFlags(failed []string) error {
 		e.Verbose = -1
 	}
 	e.console().Verbose = e.Verbose
-	// The error can come before --log, which sets the format of the error message.
+	// The error can precede --log, which sets the format of the error message.
 	at := slices.Index(failed, "--log")
 	if f.Log == "json" || slices.Contains(failed, "--log=json") || at >= 0 && at+1 < len(failed) && failed[at+1] == "json" {
 		e.console().JSON()
@@ -177,8 +176,8 @@ func Main(name string) int {
 	return env.fail(stopped(ctx, cmd.run(ctx, env)))
 }
 
-// stopped returns the cause of a cancelled context instead of an error that only says that it was
-// cancelled.
+// stopped returns the cause of a cancelled context instead of an error that only reports the
+// cancellation.
 func stopped(ctx context.Context, err error) error {
 	if cause := context.Cause(ctx); cause != nil && errors.Is(err, context.Canceled) {
 		return cause
@@ -220,7 +219,7 @@ func (e *Env) isReaderGone(err error) bool {
 }
 
 // untilSignal returns a context that the first SIGINT, SIGTERM or SIGHUP cancels. A second signal
-// ends the process at once.
+// ends the process immediately.
 func untilSignal() (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 1)

@@ -70,7 +70,7 @@ func (m *measurement) end() {
 }
 
 // write writes the file that --metrics requests. The image or stream is complete by then, so an
-// error is only a warning. The warning is printed even with -q, because the user asked for the
+// error is only a warning. The warning is printed even with -q, because the user requested the
 // file.
 func (m *measurement) write(ctx context.Context, env *Env) {
 	if m.file == "" {

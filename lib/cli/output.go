@@ -102,7 +102,7 @@ func (f *outputFlags) create(ctx context.Context, env *Env, images image.Options
 	return oci.NewSeveral(opened), nil
 }
 
-// lockPause is the interval between attempts to get a lock that another process owns.
+// lockPause is the interval between attempts to get a lock that another process holds.
 const lockPause = 100 * time.Millisecond
 
 // waitForDir returns a function that waits for a directory that another process writes to. It

@@ -22,7 +22,7 @@ type packFlags struct {
 	planFlags
 }
 
-// options parses the flags. output is nil if the image or stream goes to standard output.
+// options parses the flags. output is nil if the image or stream is written to standard output.
 func (f *packFlags) options(ctx context.Context, env *Env, images image.Options, output *image.Location, plan *pendingPlan) (pack.Options, error) {
 	n, err := f.max(env)
 	if err != nil {

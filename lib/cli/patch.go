@@ -147,8 +147,8 @@ func keptLayer(img *image.Image, l image.Layer) write.Kept {
 	}
 }
 
-// planFiles returns a sink that writes the plan of an image with patch layers while the stream
-// passes, if it is wanted.
+// planFiles returns a sink that also writes the plan of an image with patch layers, if the plan is
+// requested. It writes the plan while it passes the stream on.
 func (f *packFlags) planFiles(ctx context.Context, env *Env, to *pendingPlan, maxStale int64, out format.Sink) (format.Sink, error) {
 	if f.Plan == "" || maxStale == 0 {
 		return out, nil

@@ -28,8 +28,8 @@ type planFlags struct {
 // previousAuto stands for the image that the output replaces.
 const previousAuto = "auto"
 
-// checkPlan refuses invalid combinations before the build starts. A plan can go to standard output
-// only if the image goes to another place.
+// checkPlan refuses invalid combinations before the build starts. A plan can be written to standard
+// output only if the image is written elsewhere.
 func (f *planFlags) checkPlan(output *image.Location) error {
 	switch {
 	case f.Plan == "":

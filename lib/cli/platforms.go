@@ -142,9 +142,9 @@ func (c *buildCommand) platforms(ctx context.Context, env *Env, src image.Locati
 
 // indexPart is one image of a build that makes several.
 type indexPart struct {
-	platform v1.Platform                     // as the source's index and config say
+	platform v1.Platform                     // as recorded in the source's index and config
 	like     v1.Platform                     // the platform of the previous image to compare with
-	create   func() (oci.Destination, error) // opens the place of the image in the index
+	create   func() (oci.Destination, error) // opens the image's destination in the index
 	bill     *sbom.Document                  // set by the build if --sbom is given
 }
 

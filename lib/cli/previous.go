@@ -16,10 +16,10 @@ import (
 	"chunkah/lib/write"
 )
 
-// previousLayers opens the image of --previous, and returns those of its layers that have the same
-// compression, which the new image can reuse. A plan does not contain layers. The image is nil if
-// there is none or if it cannot be opened. Otherwise the caller must close it. A file that is not
-// an image is reported by grouping.
+// previousLayers opens the image that --previous refers to, and returns its layers with the same
+// compression, which the new image can reuse. A plan contains no layers. The image is nil if there
+// is no previous image or if it cannot be opened. Otherwise the caller must close it. Grouping
+// reports files that are not images.
 func previousLayers(ctx context.Context, env *Env, images image.Options, name string, output *image.Location, algorithm compress.Algorithm) (map[digest.Digest]write.Kept, *image.Image, error) {
 	src, err := previousImage(name, output)
 	if src == nil || err != nil || algorithm == compress.None && src.DockerFormat {

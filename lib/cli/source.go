@@ -37,8 +37,8 @@ func (f *sourceFlags) sourceOptions(images image.Options) source.Options {
 	return opt
 }
 
-// openSources opens the sources that sourceNames returns, and prints notes about them. It shows
-// progress. draws allows a progress bar.
+// openSources opens the sources that sourceNames returns, and prints notes about them. It shows the
+// progress, with a progress bar if draws is set.
 func (e *Env) openSources(ctx context.Context, sources []string, opt source.Options, draws bool) (*source.Set, error) {
 	set, err := e.openQuietly(ctx, sources, opt, draws)
 	if err != nil {
@@ -110,8 +110,8 @@ func setGC(percent int) {
 	}
 }
 
-// check refuses invalid sources before anything is opened. command is the command that reads a
-// source once, or empty.
+// check refuses invalid sources before anything is opened. command is the start of a command line
+// that can be completed with a source. Error messages use it for suggestions. It can be empty.
 func (f *sourceFlags) check(command string, sources []string) error {
 	images := 0
 	for _, s := range sources {

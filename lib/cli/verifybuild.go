@@ -17,8 +17,8 @@ import (
 	"chunkah/lib/write"
 )
 
-// checkVerify refuses --verify if the image cannot be read before it appears, or cannot be
-// compared.
+// checkVerify refuses --verify if the image cannot be read before it appears in the output, or
+// cannot be compared with its source.
 func (c *buildCommand) checkVerify() error {
 	if !c.Verify {
 		return nil

@@ -106,8 +106,8 @@ func (c *writeCommand) run(ctx context.Context, env *Env) error {
 	return c.writeDigest(ctx, env, made.Report.Manifest)
 }
 
-// options parses the flags, and also returns the existing files in the output. readable requests an
-// image that can be read before it appears.
+// options parses the flags, and also returns the existing files in the output. readable requests
+// outputs from which the image can be read before it appears there.
 func (f *writeFlags) options(ctx context.Context, env *Env, images image.Options, previous string, readable bool) (write.Options, []os.FileInfo, error) {
 	var opt write.Options
 	var err error
@@ -193,7 +193,7 @@ func holdsOnlySpool(dir string) bool {
 	return err == nil && !slices.ContainsFunc(entries, func(e os.DirEntry) bool { return !temp.Is(e.Name()) })
 }
 
-// openCache opens the requested cache, or returns nil.
+// openCache opens the cache, or returns nil if none is requested.
 func (f *writeFlags) openCache() (*cache.Cache, error) {
 	if f.Cache == "" {
 		if f.CacheSize != "" {
@@ -281,10 +281,12 @@ func (f *writeFlags) edit(config *oci.Config) error {
 	return nil
 }
 
-// envConfig is the variable that contains a config as text. It is used if neither flag is given.
+// envConfig is the environment variable that contains a config. It is used if neither --config nor
+// --config-str is given.
 const envConfig = "CHUNKAH_CONFIG_STR"
 
-// config reads the requested config, or returns nil. Options take precedence over the environment.
+// config reads the config, or returns nil if none is given. Options take precedence over the
+// environment.
 func (f *writeFlags) config(ctx context.Context, env *Env) (*oci.Config, error) {
 	var data []byte
 	var from string
@@ -339,7 +341,7 @@ func (f *writeFlags) warnConfig(env *Env, given, source *oci.Config) {
 	}
 }
 
-// written describes the image that was written. previous is nil if there is none.
+// written describes the image that was written. previous is nil if there is no previous image.
 func (f *writeFlags) written(insecure bool, w *write.Report, previous *image.Image) *report.Image {
 	outputs, _ := f.outputs() // checked before the build
 	made := &report.Image{Report: w, Outputs: outputs}
