@@ -14,7 +14,7 @@ type codec interface {
 	appendBlock(dst, buf []byte, from int) ([]byte, error)
 }
 
-// A plan contains everything that a writer and a worker need to know about valid settings: how to
+// A plan contains the parameters of a writer and a worker, as derived from valid settings: how to
 // divide the input, the bytes before and after the blocks, and the codec. It is comparable, because
 // workers keep one codec per plan.
 type plan struct {
@@ -46,7 +46,7 @@ func (p plan) bufferSize() int {
 // workers until it runs again.
 func (p plan) queueLength() int {
 	if p.frames {
-		return 2 // each of them is half as large as other blocks, and zstd compresses it in 10 ms
+		return 2 // these blocks are half as large as other blocks, and zstd compresses one in 10 ms
 	}
 	return max(1, queuedBytes/p.blockSize)
 }

@@ -5,10 +5,10 @@
 //   - Same input, same bytes. The output of a [Writer] depends only on its input and its
 //     [Settings]. The numbers of workers and cores, the sizes of writes, other work in the process
 //     and the processor do not matter. [Settings.Key] identifies the output: equal keys and equal
-//     input give equal bytes.
+//     input produce equal bytes.
 //   - All cores work on one stream. The input is divided into blocks of a fixed size, the workers
 //     of a [Pool] compress them, and the results are written in order. Several writers share the
-//     workers, and the lowest rank comes first.
+//     workers, and the writer with the lowest rank comes first.
 //   - Memory is limited (see [Pool]).
 //   - No goroutine is left behind. Only a pool starts goroutines, and [Pool.Close] waits for them.
 //
@@ -22,9 +22,9 @@
 //
 // # zstd
 //
-// The output is one frame, because some readers stop after the first. The library compresses each
-// block separately, as a frame, and the blocks in these frames are joined. The window of the frame
-// is as large as a block, at most 4 MiB. The frame contains no checksum and no content size,
+// The output is one frame, because some readers stop after the first frame. The library compresses
+// each block separately, as a frame, and the blocks in these frames are joined. The window of the
+// frame is as large as a block, at most 4 MiB. The frame contains no checksum and no content size,
 // because layers have digests. Levels 1 to 22 are those of the zstd command, mapped to the four
 // levels of the library.
 package compress

@@ -13,8 +13,8 @@ import (
 // unknown operating system (255).
 const gzipHeader = "\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff" // changes every digest
 
-// deflateEnd is an empty last block with fixed codes. It closes a stream of blocks that each end
-// with a sync flush.
+// deflateEnd is an empty last block with fixed codes. It ends a stream of blocks that each end with
+// a sync flush.
 const deflateEnd = "\x03\x00" // changes every digest
 
 // ownCodec implements the levels from deflate.First on.

@@ -16,14 +16,14 @@ var errPoolClosed = errors.New("compressor pool is closed")
 //
 // Each worker needs memory for the library's tables (under 2 MiB at the default levels), its
 // current block, the output and, for zstd, a copy of the block. Each writer needs memory for the
-// block being filled, its queued blocks (plan.queueLength) and one finished output, or a few
-// outputs while an earlier block takes longer. With n workers and m writers at default levels, and
-// data that compresses to less than half, that is about 4n+6m MiB for gzip and 22n+12m MiB for
-// zstd.
+// block being filled, its queued blocks (plan.queueLength) and one finished output, or several
+// finished outputs while an earlier block is still being compressed. With n workers and m writers
+// at default levels, and data that compresses to less than half, that is about 4n+6m MiB for gzip
+// and 22n+12m MiB for zstd.
 //
-// Queued blocks of the writer with the lowest rank come first. So blobs are finished in the order
-// of their ranks, even if one is much larger than the next, and all workers are used for one blob
-// while it has blocks.
+// Workers compress the queued blocks of the writer with the lowest rank first. So blobs are
+// finished in the order of their ranks, even if one blob is much larger than the next, and all
+// workers are used for one blob as long as it has queued blocks.
 type Pool struct {
 	workers int
 	wait    sync.WaitGroup
@@ -35,7 +35,7 @@ type Pool struct {
 	closed bool
 
 	// Blocks and outputs are separate, because only the written part of an output buffer uses
-	// memory, and this is a fraction of a block.
+	// memory, and that part is a fraction of a block.
 	blocks, outputs freeList
 }
 
@@ -79,7 +79,7 @@ func idlePool(workers int) *Pool {
 	return p
 }
 
-// Close ends the workers and waits for them. Writers that are not closed yet fail with
+// Close stops the workers and waits for them. Writers that are not closed yet fail with
 // [errPoolClosed] when they need a worker. Close can be called twice.
 func (p *Pool) Close() {
 	p.mu.Lock()

@@ -13,8 +13,8 @@ import (
 // command.
 const maxWindow = 128 << 20
 
-// NewReader returns a reader for the decompressed data. in can come from any compressor. The caller
-// must close the reader.
+// NewReader returns a reader for the decompressed data. in can be the output of any compressor. The
+// caller must close the reader.
 func (a Algorithm) NewReader(in io.Reader) (io.ReadCloser, error) {
 	in = bufio.NewReaderSize(in, 128<<10)
 	switch a {

@@ -8,7 +8,7 @@ import (
 	"chunkah/lib/compress/deflate"
 )
 
-// Algorithm is a compression algorithm. Its text is used in options and output.
+// Algorithm is a compression algorithm, by the name that options and output use.
 type Algorithm string
 
 // The algorithms for which the image specification defines media types.

@@ -111,7 +111,7 @@ func (z *Writer) Close() error {
 	return z.emit(end)
 }
 
-// check returns the error that ended the writer. If the context is done, check ends the writer.
+// check returns the error that stopped the writer. If the context is done, check stops the writer.
 func (z *Writer) check() error {
 	if z.err == nil && z.ctx.Err() != nil {
 		z.err = context.Cause(z.ctx)
@@ -137,7 +137,7 @@ func (z *Writer) fill(p []byte) int {
 	return len(p)
 }
 
-// submit gives the block to the pool, starts the next block and writes finished blocks.
+// submit passes the block to the pool, starts the next block and writes finished blocks.
 func (z *Writer) submit() error {
 	// There are more blocks than workers, so that no worker is idle unless a block takes twice as
 	// long as its neighbours.

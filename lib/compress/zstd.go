@@ -12,8 +12,8 @@ const zstdEnd = "\x01\x00\x00" // changes every digest
 
 // zstdHeader returns the start of a frame whose first block consists of n bytes of input. If the
 // first block is smaller than a full block, it is the only block, so readers of a small layer need
-// little memory. The header contains no content size, because a writer does not know it, and no
-// checksum, because a blob has a digest.
+// little memory. The header contains no content size, because the size is not known in advance, and
+// no checksum, because a blob has a digest.
 func zstdHeader(n int) []byte {
 	const smallest = 10                                                  // exponent of two; the format allows no smaller window
 	window := max(smallest, bits.Len(uint(max(n, 1)-1)))                 // the window is 2^window bytes
@@ -38,8 +38,8 @@ func newZstdEncoder(level zstd.EncoderLevel, window int) (*zstd.Encoder, error) 
 		zstd.WithEncoderLevel(level),
 		zstd.WithWindowSize(window),
 		zstd.WithEncoderCRC(false),
-		// Use Huffman codes even for data without any match. This makes the output 0.1 % smaller,
-		// in no measurable time.
+		// Use Huffman codes even for data without any match. This makes the output 0.1 % smaller
+		// and takes no measurable time.
 		zstd.WithAllLitEntropyCompression(true),
 		// Use no goroutines inside the encoder, because the pool works in parallel. This does not
 		// change the bytes.
@@ -54,10 +54,10 @@ func newZstdEncoder(level zstd.EncoderLevel, window int) (*zstd.Encoder, error) 
 	return enc, nil
 }
 
-// appendBlock lets the library make a frame, and appends only the frame's blocks. No block is
-// marked as the last, so that the blocks can follow those from another frame. They refer to nothing
-// before them, because the first block in a frame has no tables to repeat, and this library repeats
-// an offset only after three sequences in the same block (TestJoinedFrames).
+// appendBlock compresses src to a frame with the library, and appends only the frame's blocks. No
+// block is marked as the last, so that blocks from another frame can follow. The blocks do not
+// depend on earlier frames, because the first block in a frame has no tables to repeat, and this
+// library repeats an offset only after three sequences in the same block (TestJoinedFrames).
 func (c *zstdCodec) appendBlock(dst, src []byte, _ int) ([]byte, error) {
 	start := len(dst)
 	dst = c.enc.EncodeAll(src, dst)

@@ -1,6 +1,6 @@
-// Package console writes to standard error: lines for people or JSON objects for programs, and
-// progress on a terminal. Lines from different goroutines never mix, and appear above the progress
-// bar.
+// Package console writes to standard error: lines of text for users or JSON objects for programs,
+// and progress on a terminal. Lines from different goroutines are never interleaved, and appear
+// above the progress bar.
 package console
 
 import (
@@ -16,7 +16,7 @@ import (
 	"chunkah/lib/quote"
 )
 
-// Console writes to one standard error. Its methods can be called from any goroutine.
+// Console writes to a single standard error stream. Its methods can be called from any goroutine.
 type Console struct {
 	// Verbose is -1 to print only errors, 1 to print milestones too, 2 for details, otherwise 0.
 	Verbose int
@@ -55,14 +55,14 @@ func (c *Console) WarnLines(lines []string) {
 	}
 }
 
-// Info prints a milestone if they are printed.
+// Info prints a milestone if Verbose is at least 1.
 func (c *Console) Info(format string, args ...any) {
 	if c.Verbose >= 1 {
 		c.Say(slog.LevelInfo, format, args...)
 	}
 }
 
-// Debug prints a detail if details are printed.
+// Debug prints a detail if Verbose is at least 2.
 func (c *Console) Debug(format string, args ...any) {
 	if c.Verbose >= 2 {
 		c.Say(slog.LevelDebug, format, args...)
@@ -145,11 +145,11 @@ func (w lineWriter) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// longestLine is the largest stored part of another program's line, in bytes.
+// longestLine is the maximum number of bytes of another program's line that are buffered.
 const longestLine = 64 << 10
 
 // Of returns the standard error for a program that runs as a stage. In text form, the program's
-// lines stay unchanged. In JSON form, they become messages from the stage.
+// lines remain unchanged. In JSON form, they become messages from the stage.
 func (c *Console) Of(stage string) *Lines { return &Lines{c: c, stage: stage} }
 
 // Lines receives the output of another program, line by line.

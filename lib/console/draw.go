@@ -11,8 +11,8 @@ import (
 	"chunkah/lib/metrics"
 )
 
-// refresh is the interval between updates of the terminal. It is short enough to look alive, at no
-// noticeable cost.
+// refresh is the interval between updates of the terminal. It is short enough for the display to
+// look active, and has no noticeable cost.
 const refresh = 200 * time.Millisecond
 
 // Draw shows the progress on a terminal until the returned function is called. That function
@@ -63,7 +63,7 @@ func (f filler) Fill(w io.Writer, st decor.Statistics) error {
 	return err
 }
 
-// pace computes how fast a stage is. It is used only by the drawing goroutine.
+// pace computes the speed of a stage. It is used only by the drawing goroutine.
 type pace struct {
 	status func() metrics.Status
 	now    func() time.Time

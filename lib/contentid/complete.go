@@ -31,7 +31,8 @@ func Complete(rec *format.Layer) *Completer {
 	return c
 }
 
-// Content returns the contents of the layer's files, and hashes everything that is read from them.
+// Content returns a layer.Content that writes the same contents as of, and hashes the files that
+// the completer needs.
 func (c *Completer) Content(of layer.Content) layer.Content {
 	if c == nil {
 		return of

@@ -1,14 +1,14 @@
-// Package contentid identifies the contents of a component with a short text, its ID. If the ID
-// stays the same in the next image, the component keeps its times.
+// Package contentid identifies the contents of a component with a short string, its ID. If the ID
+// is the same in the next image, the files of the component keep their times.
 //
 // An ID consists of two parts: the attributes of the component's tar entries, and a hash of its
 // files. Package pack computes the attributes. It reads the files only if the component's ID could
 // be the same as in the previous image. Otherwise package write completes the ID while it writes
-// the files, so that they are read once.
+// the files, so that the files are read only once.
 //
 // The hash of files is not cryptographic, because XXH3 takes only 2 % of the time of SHA-256 on
-// amd64. With a collision, an attacker only achieves that a changed file keeps its old time. Anyone
-// who can change a file can set its time anyway. The image always contains the real bytes of the
+// amd64. With a collision, an attacker can only make a changed file keep its old time. Anyone who
+// can change a file can set its time anyway. The image always contains the actual bytes of the
 // file. Layers, and files that are compared with a kept layer, have SHA-256 digests.
 package contentid
 
@@ -25,8 +25,8 @@ import (
 
 // size is the number of bytes in a hash. A hash is only compared with the hash of the same
 // component in the previous image, so 64 bits are enough. A component that changes daily would be
-// mistaken for an unchanged one once in 10^16 years. It would then keep its times, but no file
-// would be wrong.
+// mistaken for an unchanged one once in 10^16 years. It would then keep its times, but the contents
+// of its files would still be correct.
 const size = 8
 
 // Attributes are a hash over everything in the entries of a component's tar except times.
@@ -94,7 +94,7 @@ func Fingerprint(time int64, id string) string {
 	return hex.EncodeToString(sum[:size])
 }
 
-// File hashes one file after another while they are written elsewhere.
+// File hashes files, one at a time, while they are written to another writer.
 type File struct {
 	to   io.Writer
 	hash xxh3.Hasher

@@ -109,7 +109,7 @@ func (c *Client) Load(ctx context.Context, archive io.Reader) error {
 	return loaded(answer)
 }
 
-// loaded reads the messages that a load returns. Any of them can be an error.
+// loaded reads the messages in the response to a load. Any message can be an error.
 func loaded(answer io.Reader) error {
 	messages := json.NewDecoder(io.LimitReader(answer, maxAnswer))
 	for {

@@ -21,7 +21,7 @@ func Configs(a, b *oci.Config) ([]Difference, error) {
 	return append(texts(FieldConfig, fieldsA, fieldsB), texts(FieldAnnotation, a.Annotations, b.Annotations)...), nil
 }
 
-// texts compares two maps.
+// texts compares two maps of strings.
 func texts(field Field, a, b map[string]string) []Difference {
 	names := slices.Concat(slices.Collect(maps.Keys(a)), slices.Collect(maps.Keys(b)))
 	slices.Sort(names)

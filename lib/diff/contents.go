@@ -104,7 +104,7 @@ func (f sideDir) Close() {
 	}
 }
 
-// open opens a file that the walk has just seen.
+// open opens a file that the walk has just visited.
 func (f sideDir) open(of *format.File) (*rootfs.File, error) { return f.OpenSeen(path.Base(of.Path)) }
 
 // contents compares two files of equal length.

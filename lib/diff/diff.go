@@ -106,8 +106,8 @@ func Run(ctx context.Context, a, b Side, opt Options) ([]Difference, error) {
 	return c.found, nil
 }
 
-// compare sorts differences. Differences in contents are found by other goroutines, so they come
-// out of order.
+// compare sorts differences. Differences in contents are found by other goroutines, so they are not
+// in order.
 func compare(x, y Difference) int {
 	return cmp.Or(
 		format.ComparePaths(x.Path, y.Path),
@@ -223,8 +223,8 @@ func (c *comparison) files(ctx context.Context, f, g *format.File) {
 	}
 }
 
-// first reports whether the contents need to be compared. Those of a hard-linked file are compared
-// once.
+// first reports whether the contents need to be compared. The contents of a hard-linked file are
+// compared only once.
 func (c *comparison) first(f, g *format.File) bool {
 	if f.Hardlink == 0 || g.Hardlink == 0 {
 		return true

@@ -36,7 +36,7 @@ func (d Difference) show(value *string) string {
 	return *value
 }
 
-// MarshalJSON encodes path, field, name, a and b if they are set. Texts that are not UTF-8 are
+// MarshalJSON encodes path, field, name, a and b if they are set. Strings that are not UTF-8 are
 // encoded as in the stream (format/SPEC.md, section 3): each invalid byte becomes U+FFFD, and a
 // second key with the suffix _raw contains the bytes in base64.
 func (d Difference) MarshalJSON() ([]byte, error) {

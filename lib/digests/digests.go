@@ -19,8 +19,8 @@ type Reader interface {
 	Close() error
 }
 
-// queueLength is the number of records that are read ahead of the record to be written, so that a
-// large file does not stop the other cores.
+// queueLength is the number of records that are read ahead of the record to be written, so that
+// other cores are not idle while a large file is read.
 const queueLength = 4096
 
 // Sink passes records on in order, with the digests of regular files added. Close it after use.
@@ -113,7 +113,7 @@ func (s *Sink) stop() error {
 	return s.failed()
 }
 
-// Close ends the reading. After Finish it does nothing.
+// Close stops reading. After Finish it does nothing.
 func (s *Sink) Close() {
 	s.cancel(errClosed)
 	_ = s.stop() // Write or Finish already returned this error
@@ -121,7 +121,7 @@ func (s *Sink) Close() {
 
 var errClosed = errors.New("the stream was not finished")
 
-// fail keeps the first error and ends the reading.
+// fail records the first error and stops reading.
 func (s *Sink) fail(err error) {
 	if err == nil {
 		return
@@ -134,7 +134,7 @@ func (s *Sink) fail(err error) {
 	}
 }
 
-// failed returns the error that ended the reading.
+// failed returns the error that stopped reading.
 func (s *Sink) failed() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -171,7 +171,7 @@ func (s *Sink) pass(order <-chan *job) error {
 				return context.Cause(s.ctx)
 			}
 		}
-		if j.first != nil { // it was passed on before this one, so its digest is known
+		if j.first != nil { // the first name was passed on before this record, so its digest is known
 			j.rec.(*format.File).Digest = j.first.digest
 		}
 		if j.file != nil {

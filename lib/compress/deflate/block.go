@@ -39,7 +39,7 @@ func (w *bitWriter) flush() {
 	w.n &= 7
 }
 
-// put does the same as flush, but keeps the state in variables for speed.
+// put does the same as flush, but keeps the state in local variables for speed.
 func put(out []byte, at int, held uint64, n uint) (int, uint64, uint) {
 	binary.LittleEndian.PutUint64(out[at:at+8], held)
 	return at + int(n/8), held >> (n &^ 7), n & 7

@@ -5,17 +5,17 @@ type run struct {
 	symbol, value uint8
 }
 
-// The symbols in that code that are not lengths.
+// The symbols in the code for code lengths that are not lengths.
 const (
 	repeatLast  = 16 // 3 to 6 times
 	repeatZero  = 17 // 3 to 10 times
 	repeatZeros = 18 // 11 to 138 times
 )
 
-// extraOfRun is the number of extra bits for such a symbol.
+// extraOfRun contains the number of extra bits for these symbols.
 var extraOfRun = [19]uint8{repeatLast: 2, repeatZero: 3, repeatZeros: 7}
 
-// lengthOrder is the order in which the lengths of that code itself are written.
+// lengthOrder is the order in which the lengths of the code for code lengths are written.
 var lengthOrder = [19]uint8{16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15}
 
 // describe finds the runs for the lengths of both codes, and a code for the runs. It returns their
@@ -117,7 +117,7 @@ func (w *blockWriter) lengthsUsed() int {
 	return n
 }
 
-// fixedCodes sets the fixed codes of the format, for a block without its own.
+// fixedCodes sets the fixed codes of the format, for a block without its own codes.
 func (w *blockWriter) fixedCodes() {
 	copy(w.symbols[:], fixed.symbols[:])
 	copy(w.distances[:], fixed.distances[:])

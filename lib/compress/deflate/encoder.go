@@ -1,6 +1,6 @@
 package deflate
 
-// Version must change whenever the same input and level give different bytes.
+// Version must change whenever the same input and level produce different bytes.
 const Version = 1 // changes every digest
 
 // A level limits the search for matches.

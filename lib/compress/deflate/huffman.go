@@ -11,7 +11,7 @@ type code struct {
 	n    uint8
 }
 
-// A counted is a symbol that occurs, with its count.
+// A counted is a symbol that occurs at least once, with its count.
 type counted struct {
 	symbol uint16
 	count  uint32
@@ -84,7 +84,7 @@ func assign(codes []code) {
 }
 
 // lengths returns the number of codes of each length in Huffman's tree. If the tree is deeper than
-// limit, it is changed to one that costs a little more.
+// limit, it is replaced by a shallower tree, whose codes take a few more bits.
 func (h *huffman) lengths(limit int) (lengths [16]int) {
 	leaves := len(h.leaves)
 	h.nodes = h.nodes[:0]

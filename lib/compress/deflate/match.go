@@ -41,8 +41,8 @@ func (t *text) load8(i int) uint64 {
 }
 
 // A finder stores the positions of all four-byte strings in a text, in chains from the newest to
-// the oldest, and the last position of each three-byte string. It stores only the lowest 16 bits of
-// a position. A position that is too old looks like another position, which only costs a
+// the oldest, and the newest position of each three-byte string. It stores only the lowest 16 bits
+// of a position. A position that is too old looks like another position, which only costs a
 // comparison.
 type finder struct {
 	text  text
@@ -58,8 +58,8 @@ func (f *finder) reset(buf []byte) {
 	clear(f.short[:])
 }
 
-// insert adds the position pos, at which v begins. It returns the distances to the last positions
-// with the same hash of four bytes and of three bytes.
+// insert adds the position pos, at which v begins. It returns the distances to the most recent
+// positions with the same hash of four bytes and with the same hash of three bytes.
 func (f *finder) insert(pos int, v uint32) (distance, shortDistance uint16) {
 	head, short := &f.head[v*0x9e3779b1>>(32-hashBits)], &f.short[v<<8*0x9e3779b1>>(32-shortHashBits)]
 	place := uint16(pos)
@@ -77,7 +77,8 @@ func (f *finder) skip(pos, n int) {
 }
 
 // find adds the position pos and returns its longest match that is longer than least, or a length
-// of 0 if there is none. It tries depth positions, and returns a match of nice bytes at once.
+// of 0 if there is none. It tries depth positions, and returns immediately if it finds a match of
+// nice bytes.
 func (f *finder) find(pos, least, depth, nice int) (length, distance int) {
 	most := min(maxMatch, f.size-pos)
 	if most < 4 {
