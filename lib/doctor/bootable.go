@@ -11,7 +11,7 @@ import (
 )
 
 // The checks in this file are the fatal checks of "bootc container lint", and one check for sealed
-// images. They look at the root as a whole, because some findings are about missing files.
+// images. They examine the root as a whole, because some findings are about missing files.
 
 // apiDirs are /var and the directories that a bootable image needs as mount points for file
 // systems.
@@ -30,8 +30,8 @@ type tree struct {
 	kernels []string               // directories of the kernels
 }
 
-// baseImage is a copy of the root's directories that bootc puts into base images. bootc checks it
-// like the root, if it exists.
+// baseImage is a copy of the root's directories that bootc puts into base images. If the copy
+// exists, bootc checks it in the same way as the root.
 const baseImage = "/usr/share/doc/bootc/baseimage/base"
 
 // watched are the paths whose types are recorded.

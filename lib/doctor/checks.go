@@ -10,7 +10,7 @@ import (
 // ID identifies a kind of finding. IDs do not change between versions.
 type ID string
 
-const fatJarID ID = "fat-jar" // fatJar checks whether it is the first one
+const fatJarID ID = "fat-jar" // fatJar checks whether a finding is the first with this ID
 
 // IDs returns all kinds of findings, in the order of reports.
 func IDs() []ID {

@@ -1,10 +1,10 @@
 // Package doctor finds problems in a root file system before it becomes an image: files that change
 // with every build, break booting or updating, leak secrets, or cannot be stored in an image.
 //
-// It reads the output of assign. So it sees the files that the image would contain with the options
-// of the build, and the time limits of packages. From a few files, selected by name, it reads the
-// first page. Each kind of finding has a stable ID and advice on what to do. Findings are collected
-// by directory, so memory grows with the number of directories, not files.
+// It reads the output of assign, which lists the files that the image would contain with the
+// options of the build, and the mtime clamps of packages. It also reads the first page of a few
+// files, which are selected by name. Each kind of finding has a stable ID and advice on what to do.
+// Findings are collected by directory, so memory grows with the number of directories, not files.
 package doctor
 
 import (
@@ -22,12 +22,12 @@ import (
 	"chunkah/lib/scan"
 )
 
-// Harm is the kind of damage that a finding does.
+// Harm is the kind of harm that a finding causes.
 type Harm string
 
 // The kinds of harm.
 const (
-	HarmReuse  Harm = "reuse"  // layers change without need
+	HarmReuse  Harm = "reuse"  // layers change unnecessarily
 	HarmBoot   Harm = "boot"   // a bootable image does not start or update correctly
 	HarmSecret Harm = "secret" // the image reveals a secret of one machine
 	HarmBuild  Harm = "build"  // chunkah build fails
@@ -88,7 +88,7 @@ type Examiner struct {
 	}
 
 	header  format.Header
-	bounded map[string]int64 // mtime limits by component
+	bounded map[string]int64 // mtime clamps by component
 }
 
 // New makes an examiner.

@@ -7,8 +7,8 @@ import (
 	"chunkah/format"
 )
 
-// maxTargets is the largest number of options that a finding suggests. More do not fit on a command
-// line.
+// maxTargets is the maximum number of options that a finding suggests. With more options, the
+// command line would be too long.
 const maxTargets = 20
 
 // maxSingle is the largest number of files in a directory that are listed individually. If there
@@ -33,8 +33,8 @@ func newCollection() *collection {
 	return &collection{places: make(map[string]*directory), linked: make(map[int64]bool)}
 }
 
-// add adds a file. Its place is its directory. If target is a directory further up and each is not
-// set, its place is target.
+// add adds a file. Its place is its directory. If target is an ancestor of that directory and each
+// is not set, its place is target.
 func (g *collection) add(f *format.File, target string, each bool) {
 	size := max(f.Size, 0)
 	if f.Hardlink != 0 && g.linked[f.Hardlink] {

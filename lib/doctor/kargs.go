@@ -37,7 +37,7 @@ func checkKargs(text string) error {
 	if !utf8.ValidString(text) {
 		return errors.New("is not UTF-8")
 	}
-	var doc map[string]any // a struct's keys would match in any case
+	var doc map[string]any // the keys of a struct would match regardless of case
 	if _, err := toml.Decode(text, &doc); err != nil {
 		return err
 	}

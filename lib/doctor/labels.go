@@ -3,7 +3,7 @@ package doctor
 import "strings"
 
 // findOSTreeLabels finds labels of an ostree commit whose layers are not in the image. Tools that
-// rebuild the layers of an image leave such labels.
+// rebuild the layers of an image can leave such labels behind.
 func findOSTreeLabels(e *Examiner, f Finding) (_ Finding, found bool) {
 	if e.opt.Config == nil {
 		return f, false

@@ -7,7 +7,7 @@ import (
 )
 
 // maxOrderCost is the accepted cost of an order, as a multiple of the best order's cost. The effect
-// of rounding in planners stays below it.
+// of rounding in planners is smaller.
 const maxOrderCost = 2
 
 // findOrder compares the order of an image's layers with the best order. The finding's bytes are

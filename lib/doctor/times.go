@@ -5,7 +5,7 @@ import (
 	"chunkah/lib/pyc"
 )
 
-// bound reports whether a package limits the file's time.
+// bound reports whether the file's component has an mtime clamp.
 func (e *Examiner) bound(f *format.File) bool {
 	if len(f.Components) == 0 {
 		return false
@@ -24,20 +24,20 @@ func hasBuildTime(e *Examiner, f *format.File) (bool, error) {
 	return !e.bound(f), nil
 }
 
-// newerThanSource reports whether the source date determines the file's time. The source date does
-// not limit the times in packages.
+// newerThanSource reports whether the file's mtime is clamped to the source date. The source date
+// does not apply to files whose component has an mtime clamp.
 func newerThanSource(e *Examiner, f *format.File) (bool, error) {
 	return e.header.HasSourceDate && !e.bound(f) && f.MTime > e.header.SourceDate, nil
 }
 
-// hasPycTime reports whether a file is compiled Python that contains a time that changes between
+// hasPycTime reports whether a compiled Python file contains a timestamp that changes between
 // builds.
 func hasPycTime(e *Examiner, f *format.File) (bool, error) {
 	if f.Type != format.TypeFile || f.Size < pyc.HeaderSize || !pyc.Is(f.Path) {
 		return false, nil
 	}
 	if e.bound(f) {
-		return false, nil // its source has the same limit
+		return false, nil // its source file has the same clamp
 	}
 	data, err := e.head(f, pyc.HeaderSize)
 	if err != nil {

@@ -119,8 +119,8 @@ func private(path string) error {
 	return nil
 }
 
-// at returns a path that leads to the open directory. Anybody who can write to its parent can
-// replace its name by a symlink.
+// at returns a path that leads to the open directory. Anybody who can write to the parent of the
+// directory can replace the directory's name with a symlink.
 func (d *Directory) at() string { return fmt.Sprintf("/proc/self/fd/%d", d.dir.Fd()) }
 
 // open opens the directory as a root.

@@ -4,9 +4,9 @@
 // no existing file is changed. Until everything in a directory is complete, only its owner can
 // access it.
 //
-// Contents are written once, to a staging directory below it, while the layers are read (see
-// Directory.Store). Each file is renamed to its final path after all layers are verified and
-// merged.
+// Contents are written only once, to a staging directory in the target directory, while the layers
+// are read (see Directory.Store). Each file is renamed to its final path after all layers are
+// verified and merged.
 package extract
 
 import (

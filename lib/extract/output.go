@@ -27,7 +27,7 @@ type File struct {
 // tarBuffer is the number of bytes per write.
 const tarBuffer = 256 << 10
 
-// CreateFile creates a file. If name is a symlink, the link stays and its target is replaced.
+// CreateFile creates a file. If name is a symlink, the link is kept and its target is replaced.
 func CreateFile(ctx context.Context, name string) (*File, error) {
 	f, err := interrupt.Open(ctx, name, func(name string) (*File, error) { return createFile(ctx, name) })
 	if err != nil {
@@ -51,7 +51,7 @@ func createFile(ctx context.Context, name string) (*File, error) {
 	case err == nil || errors.Is(err, fs.ErrNotExist):
 		f.target = target
 		if f.file, err = temp.Create(filepath.Dir(target), 0o666); err == nil && old != nil {
-			_ = f.file.Chmod(old.Mode().Perm()) // the mode stays as if the file were overwritten; on failure the default mode is used
+			_ = f.file.Chmod(old.Mode().Perm()) // the mode is kept as if the file were overwritten; on failure the default mode is used
 		}
 	}
 	if err != nil {

@@ -183,7 +183,7 @@ func setXattr(f target, a rootfs.Xattr, lose func(what string)) error {
 }
 
 // ofOverlay reports whether an xattr is an instruction to overlayfs. In a lower directory of an
-// overlay mount, such an xattr could show files that differ from the image's.
+// overlay mount, such an xattr could make the mount show files that differ from those in the image.
 func ofOverlay(name string) bool {
 	return strings.HasPrefix(name, "trusted.overlay.") || strings.HasPrefix(name, "user.overlay.")
 }

@@ -14,7 +14,8 @@ import (
 )
 
 // ToTar writes a tree as a tar. The tar has the same format as a layer: pax, with times in whole
-// seconds. Any user can write all of it, so only instructions to overlayfs are lost.
+// seconds. Writing it requires no privileges, so only xattrs that are instructions to overlayfs are
+// lost.
 func ToTar(ctx context.Context, w io.Writer, from *rootfs.Root, opt Options) (*Report, error) {
 	l := &lister{from: from, groups: make(map[inode]int64), lost: make(map[string][]string)}
 	if err := l.list(ctx, "/"); err != nil {
