@@ -20,8 +20,8 @@ const (
 )
 
 // families splits a list into families. Most families consist of one component. The first apart
-// components in the list are left alone. A family takes the position of its first component and
-// starts with that component.
+// components in the list do not join any family. A family takes the position of its first component
+// and starts with that component.
 func families(list []int, apart int, rs []releases) [][]int {
 	head := make([]int, len(list)) // position -> an earlier position in its family
 	for i := range head {

@@ -2,8 +2,8 @@ package group
 
 import "math/bits"
 
-// Chances are fixed-point numbers, where one stands for a chance of 1. A product of two fits into
-// 64 bits, and every architecture rounds in the same way.
+// Chances are fixed-point numbers, where one represents a chance of 1. A product of two chances
+// fits into 64 bits, and every architecture rounds in the same way.
 const (
 	oneBits = 30
 	one     = uint64(1) << oneBits

@@ -7,11 +7,11 @@ import (
 
 // A history shows when a component was released. But some packages are rebuilt with each image, for
 // example a kernel module whose changelog contains one entry per year. Other components have no
-// history. The last images show how often such a component really changes. So a plan records
+// history. The previous images show how often such a component actually changes. So a plan records
 // surprises: images in which a component changed although its history contains no new update.
 // Changes that the history explains are already part of the component's rate.
 
-// Learned describes how often a component changed in the last images.
+// Learned describes how often a component changed in the previous images.
 type Learned struct {
 	// Updated is the day of the component's newest known update, counted from 1970. It is 0 if no
 	// update is known.
@@ -22,11 +22,12 @@ type Learned struct {
 
 // Surprises contains one bit per image, with bit 0 for the latest image. A bit is set if the
 // component changed in that image without an update in its history. The highest set bit marks the
-// first surprise. It can be chance, so it is not counted. The zero value contains no surprise.
+// first surprise. The first surprise can be a coincidence, so it is not counted. The zero value
+// contains no surprise.
 type Surprises uint32
 
 const (
-	// remembered is the number of images that are taken into account. Older images are forgotten.
+	// remembered is the number of images that are taken into account. Older images are ignored.
 	remembered = 31
 	// surprisePrior is the number of images without a surprise that every component is assumed to
 	// have had after its first surprise.
@@ -60,10 +61,10 @@ func (s Surprises) next(surprise bool) Surprises {
 	return s
 }
 
-// Learn returns what the last images and this image show about each component. prev is the last
-// image and must not be nil. If nothing at all has changed, nothing is learned, so that building
-// the same image again gives the same result. If more than half of the components are surprises,
-// the whole image was rebuilt. That does not show how often a single component changes.
+// Learn returns what the previous images and this image show about each component. prev is the
+// previous image and must not be nil. If nothing at all has changed, nothing is learned, so that
+// building the same image again gives the same result. If more than half of the components are
+// surprises, the whole image was rebuilt. That does not show how often a single component changes.
 func Learn(cs []Component, prev *Previous) []Learned {
 	was := make(map[string]string) // fingerprints
 	for _, l := range prev.Layers {
@@ -102,15 +103,15 @@ func Learn(cs []Component, prev *Previous) []Learned {
 }
 
 // explained reports whether a history explains why a component has changed since last, the day of
-// its last known update. It does if it contains a newer update. It must also contain the last one,
-// because some databases store only the time of the last build, so that each update replaces the
-// previous one. last is 0 if that day is unknown.
+// its last known update. A history explains a change if it contains a newer update. It must also
+// contain an update on day last, because some databases store only the time of the last build, so
+// that each update replaces the previous one. last is 0 if that day is unknown.
 func explained(updates []int64, last int64) bool {
 	switch {
 	case len(updates) == 0:
 		return false
 	case last == 0:
-		return true // the last image does not record which updates were known
+		return true // the previous image does not record which updates were known
 	}
 	return newestDay(updates) > last && slices.ContainsFunc(updates, func(u int64) bool { return floor(u, day)/day == last })
 }

@@ -127,7 +127,7 @@ func (o *optimizer) move(c int, home []int, k int) bool {
 }
 
 // exactly is the number of members up to which a unit's odds are recomputed when its members
-// change. With more members, that takes long and makes little difference.
+// change. With more members, recomputing them takes long and makes little difference.
 const exactly = 256
 
 // refresh recomputes a unit whose members have changed.

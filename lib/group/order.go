@@ -6,19 +6,18 @@ import (
 	"slices"
 )
 
-// Clients store a layer under its chain, which consists of its digest and the digests of all layers
-// below it. If a layer changes, the chains of all layers above it change too. Docker's graph
-// drivers download these layers again. Other clients unpack and store them again. Let S be the size
-// of a layer, and Q the chance that it and all layers below it stay unchanged. The cost is the sum
-// of S * (1-Q). Let q be the chance that the layer itself stays unchanged. Exchanging two
+// Clients identify an unpacked layer by its chain, which consists of its digest and the digests of
+// all layers below it. If a layer changes, the chains of all layers above it change too. Docker's
+// graph drivers download these layers again. Other clients unpack and store them again. Let S be
+// the size of a layer, and Q the chance that it and all layers below it stay unchanged. The cost is
+// the sum of S * (1-Q). Let q be the chance that the layer itself stays unchanged. Exchanging two
 // neighbours shows that the best order is by S * q / (1-q), with large and stable layers at the
 // bottom and small and volatile layers on top.
 //
-// A layer that moves costs as much as one that changes, so the order should rarely change. Without
-// the previous image, the order depends on the rates at the last turn, and so do the groups. A
-// later update can only move a layer up, and that layer changes in that build anyway. With the
-// previous image, unchanged layers keep their order, and the other layers are inserted between
-// them.
+// Moving a layer costs as much as changing it, so the order should rarely change. Without the
+// previous image, the order depends on the rates at the last turn, and so do the groups. A later
+// update can only move a layer up, and that layer changes in that build anyway. With the previous
+// image, unchanged layers keep their order, and the other layers are inserted between them.
 
 // height is a layer's sort key. Layers are sorted by it, from the bottom up.
 type height int

@@ -28,7 +28,7 @@ const (
 	maxShare   = 95
 )
 
-// releases is the set of slots in which a component changed, bit 0 the latest.
+// releases is the set of slots in which a component changed, with bit 0 for the latest slot.
 type releases [(slots + 63) / 64]uint64
 
 func (r *releases) set(s int)      { r[s/64] |= 1 << (s % 64) }

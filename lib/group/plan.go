@@ -28,12 +28,12 @@ type Component struct {
 // Member is one component of a previous layer.
 type Member struct{ Name, Fingerprint string }
 
-// Previous is the layout of the last image. Any layout is accepted. If a component is unknown,
+// Previous is the layout of the previous image. Any layout is accepted. If a component is unknown,
 // repeated or missing, its layer counts as changed.
 type Previous struct {
 	Layers [][]Member
-	// Times contains the components whose contents are known. Grouping does not use it. It is for
-	// the code that sets file times.
+	// Times contains the components whose contents are known. Grouping does not use it. The code
+	// that sets file times does.
 	Times map[string]Dated
 	// Learned describes the changes of its components in the images up to this one (see Learn).
 	Learned map[string]Learned

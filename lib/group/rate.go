@@ -28,7 +28,7 @@ const (
 	// year.
 	defaultRate = one / 52
 	// minRate and maxRate bound every chance. The lower bound is about once in 40 years. No
-	// component is certain to stay or to change.
+	// component is certain to stay unchanged or to change.
 	minRate = one / 2000
 	maxRate = one / 50 * 49
 )

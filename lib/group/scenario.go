@@ -57,7 +57,7 @@ func (o *odds) spans() {
 // scenarios.
 type clients struct{ week, span, sum uint64 }
 
-// everyWeek stands for clients that download every image.
+// everyWeek represents clients that download every image.
 var everyWeek = clients{week: 1, sum: scenarios}
 
 const (

@@ -17,13 +17,13 @@ const (
 	// year is how long rates stay fixed: 52 weeks, counted from the Unix epoch. With shorter
 	// periods, moves cost as much as fresher rates save.
 	year = 52 * week
-	// largestAlone is the percentage of layers that go to the largest components, one layer each,
-	// regardless of their rates. A wrong rate costs most for these components.
+	// largestAlone is the percentage of layers that are assigned to the largest components, one
+	// layer each, regardless of their rates. A wrong rate costs most for these components.
 	largestAlone = 30
 	// largestApart determines how many of the largest components are in no family, in percent of
-	// the layers. fewestApart is the minimum. Each large component deserves its own decision. And
-	// if there are few layers, families must not fill all of them, because a family changes
-	// whenever it gains or loses a member.
+	// the layers. fewestApart is the minimum. The layer of each large component is decided
+	// individually. If there are few layers, families must not fill all of them, because a family
+	// changes whenever it gains or loses a member.
 	largestApart = 50
 	fewestApart  = 24
 	// turning defines when a year begins. More than 1/turning of the components must have been

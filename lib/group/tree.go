@@ -7,9 +7,9 @@ package group
 //
 // A single number, the price, is how much a layer must save anywhere in the tree. At a given price,
 // the cheapest plan for an area does not depend on anything outside the area. So adding or removing
-// a component changes its own area, and elsewhere only cuts that were hardly worth their price.
-// Choosing the direction of each cut as well saves nothing measurable. A small change could then
-// turn a cut near the root and move everything.
+// a component changes its own area, and elsewhere only cuts that were hardly worth their price. The
+// direction of each cut is fixed. Choosing it would save nothing measurable, and a small change
+// could then turn a cut near the root and move everything.
 
 // halving determines what each level of the tree halves, from the root down: sizes if true,
 // otherwise rates. Sizes and rates each occur as often as their classes have bits.

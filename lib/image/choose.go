@@ -53,8 +53,8 @@ func (c *chooser) manifest(ctx context.Context, src Location) (oci.Document, err
 	return oci.Document{Descriptor: v1.Descriptor{MediaType: d.MediaType, Digest: d.Digest, Size: d.Size}, Data: data}, nil
 }
 
-// present reads the best fitting image whose blobs exist. Some blobs can be missing, because docker
-// save writes only one of several platforms, but the index of all.
+// present reads the best matching image whose blobs exist. Some blobs can be missing, because
+// docker save writes the image for only one platform, together with the index of all platforms.
 func (c *chooser) present(ctx context.Context, images []v1.Descriptor) (v1.Descriptor, []byte, error) {
 	for {
 		d, err := c.choose(ctx, images)
@@ -173,7 +173,7 @@ func (c *chooser) choose(ctx context.Context, images []v1.Descriptor) (v1.Descri
 		return v1.Descriptor{}, errors.New("contains no image")
 	}
 	if len(images) == 1 {
-		return images[0], nil // its config shows later whether it fits
+		return images[0], nil // its config is compared with the platform later
 	}
 	best, bestRank := v1.Descriptor{}, 0
 	var have []string
@@ -220,7 +220,7 @@ func (c *chooser) platformOf(ctx context.Context, m v1.Descriptor) (v1.Platform,
 	if err := json.Unmarshal(data, &manifest); err != nil {
 		return v1.Platform{}, err
 	}
-	if manifest.Config.Digest == "" { // for example schema 1, which no client finds without a platform
+	if manifest.Config.Digest == "" { // for example schema 1, which clients do not select without a platform
 		return v1.Platform{}, errArtifact
 	}
 	if data, err = c.read(ctx, manifest.Config); err != nil {

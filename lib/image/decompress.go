@@ -37,8 +37,8 @@ var layerTypes = map[string]compression{
 	oci.MediaTypeDockerLayer: plain, oci.MediaTypeDockerLayerGzip: packedGzip, oci.MediaTypeDockerLayerZstd: packedZstd,
 }
 
-// magics are the first bytes of compressed blobs. Like clients, chunkah trusts them more than the
-// media type. The diffID verifies the result.
+// magics are the first bytes of compressed blobs. If they differ from the media type, chunkah
+// ignores the media type, as clients do. The result is verified with the diffID.
 var magics = []struct {
 	magic []byte
 	is    compression
@@ -68,8 +68,8 @@ func detect(in *bufio.Reader) (compression, error) {
 	return plain, nil
 }
 
-// unpacker decompresses streams one after another and reuses the zstd decoder. The zero value is
-// ready.
+// unpacker decompresses one stream at a time and reuses the zstd decoder. The zero value is ready
+// to use.
 //
 // A gzip.Reader is not reused. If a block defines no codes, klauspost's reader uses the codes of
 // the previous stream, so the result would depend on the order of layers.

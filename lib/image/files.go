@@ -71,7 +71,7 @@ func openRegular(path string) (*file, error) {
 	return &file{io.NewSectionReader(f, 0, st.Size()), f}, nil
 }
 
-// OpenFile opens a file that could be an image. It uses O_NOATIME where the user owns the file, so
+// OpenFile opens a file that could be an image. It uses O_NOATIME if the user owns the file, so
 // that the source does not change.
 func OpenFile(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOATIME, 0)
@@ -134,7 +134,7 @@ func openTar(ctx context.Context, path string, opt Options) (*os.File, error) {
 		return nil, &fs.PathError{Op: "open", Path: path, Err: unix.EISDIR}
 	case info.Mode().Type() == fs.ModeNamedPipe:
 		return interrupt.Open(ctx, path, OpenFile)
-	case !info.Mode().IsRegular(): // a device can be endless, and opening it can have effects
+	case !info.Mode().IsRegular(): // a device can be endless, and opening it can have side effects
 		return nil, fmt.Errorf("%w, nor a pipe", &fs.PathError{Op: "open", Path: path, Err: regular.ErrNot})
 	}
 	return regular.Open(path)
@@ -148,7 +148,7 @@ func (a *archive) unpack(ctx context.Context, opt Options) error {
 	if err != nil {
 		return err
 	}
-	// Reading a pipe can block for long. Reading a file does not.
+	// Reading a pipe can block for a long time. Reading a file does not.
 	in := a.in
 	stop := context.AfterFunc(ctx, func() { _ = in.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()

@@ -67,8 +67,9 @@ func Flatten(ctx context.Context, img *Image, opt FlattenOptions) (*Tree, error)
 	return f.tree, nil
 }
 
-// worthFreeing is the number of decompressed bytes from which a garbage collection pays off. A
-// collection takes milliseconds, which is more than everything else for a small image.
+// worthFreeing is the minimum number of decompressed bytes for which a garbage collection is
+// worthwhile. A collection takes milliseconds, which is longer than all other work for a small
+// image.
 const worthFreeing = 16 << 20
 
 func (o FlattenOptions) maxBytes() int64 {

@@ -37,7 +37,7 @@ func (b *budget) unpacked(n int64) error {
 	return nil
 }
 
-// entry subtracts one entry from the budget. text is the number of bytes of its texts.
+// entry subtracts one entry from the budget. text is the number of bytes in its strings.
 func (b *budget) entry(text int) error {
 	if b.metadata.Add(-int64(entryCost+text)) < 0 {
 		return fmt.Errorf("the metadata of all layers is larger than %d bytes in total", int64(maxMetadata))
@@ -107,8 +107,8 @@ func (r *layerReader) readLayer(ctx context.Context, img *Image, index int) ([]e
 	r.rootTar, r.blob.whole = img.rootTar, img.rootTar || r.observer.watch != nil
 	random, _ := in.(io.ReaderAt)
 	if err = r.unpack(l, random != nil); err != nil {
-		// A damaged layer usually cannot be parsed either. Read the rest, because a digest error
-		// says more.
+		// A damaged layer usually cannot be parsed either. Read the rest, because a digest error is
+		// more helpful.
 		if l.Descriptor.Size-r.blob.read.Load() <= maxDrain {
 			if wrong := r.blob.finish(); wrong != nil {
 				err = wrong
@@ -190,7 +190,7 @@ func (r *layerReader) read() (whole bool, err error) {
 	if r.ahead != nil {
 		r.ahead.stop()
 	}
-	// A damaged layer usually cannot be parsed either, and the digest error says more.
+	// A damaged layer usually cannot be parsed either, and the digest error is more helpful.
 	if wrong := r.blob.finish(); wrong != nil {
 		err = wrong
 	}

@@ -13,7 +13,7 @@ const (
 	// strings count too.
 	maxCommas = 1 << 18
 	// maxLayers is the largest number of layers in all images of one tree. No client supports as
-	// many layers in one image, and each layer needs an open file. It fits into 16 bits.
+	// many layers in one image, and each layer needs an open file. The number fits into 16 bits.
 	maxLayers = 1000
 	// maxIndexDepth is the largest depth of nested indexes. maxManifests is the largest number of
 	// manifests in all of them: one per platform, plus one attestation for each.

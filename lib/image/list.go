@@ -22,8 +22,9 @@ const maxListed = 64 << 20
 type Listing struct {
 	Source  Location
 	Entries []Entry
-	// Absent lists the manifests in an index that are not stored in the same place. Such manifests
-	// exist because docker save writes only one of several platforms, but the index of all.
+	// Absent lists the manifests in an index that are not stored in the same place. They can be
+	// missing because docker save writes the image for only one platform, together with the index
+	// of all platforms.
 	Absent []v1.Descriptor
 
 	fetch Fetcher
@@ -92,7 +93,7 @@ func errNoImage(artifacts, absent int) error {
 type lister struct {
 	chooser
 	listing *Listing
-	left    int // still available for manifests
+	left    int // bytes still available for manifests
 }
 
 func (w *lister) add(ctx context.Context, doc oci.Document, index bool, depth int) error {

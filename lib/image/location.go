@@ -7,8 +7,8 @@ import (
 	"github.com/opencontainers/go-digest"
 )
 
-// Location is a transport with the path and name that it needs, as users write them. A file system
-// is read from it, or an image is written to it.
+// Location is a transport with the path and name that it needs, as users write them. It is the
+// source of a file system or the destination of an image.
 type Location struct {
 	*Transport
 	Path string

@@ -29,7 +29,8 @@ func checkDocument(data []byte) error {
 }
 
 // IsIndex reports whether a document is an index. Its media type can be missing or wrong. A
-// document that could be both an index and a manifest is refused, because clients disagree on it.
+// document that could be both an index and a manifest is refused, because clients treat such a
+// document differently.
 func IsIndex(data []byte, mediaType string) (bool, error) {
 	var probe struct {
 		SchemaVersion int             `json:"schemaVersion"`
@@ -104,8 +105,8 @@ func parseAnyManifest(data []byte) (*v1.Manifest, error) {
 	return &m, nil
 }
 
-// looseTypes are the media types that Docker, and registries until 2016, gave to image configs.
-// Docker, podman and crane still accept them (distribution issue 1621).
+// looseTypes are the media types that Docker used for image configs, and that registries used until
+// 2016. Docker, podman and crane still accept them (distribution issue 1621).
 var looseTypes = []string{"application/octet-stream", "application/json", "text/html", "text/plain", ""}
 
 // IsLooseType reports whether the media type of a config is too general to identify it.

@@ -159,8 +159,8 @@ func (img *Image) Pinned() string {
 	return src.Pinned(d).Absolute().String()
 }
 
-// Digest returns the digest by which users of the store know the image. This is the digest of its
-// manifest, unless a store that keeps layers in another form implements a method Digest.
+// Digest returns the digest that identifies the image to users of the store. This is the digest of
+// the manifest, unless a store that keeps layers in another form implements a method Digest.
 func (img *Image) Digest() digest.Digest {
 	if store, ok := img.fetch.(interface{ Digest() digest.Digest }); ok && store.Digest() != "" {
 		return store.Digest()

@@ -36,8 +36,8 @@ func platformOf(have v1.Platform) platform {
 	return p
 }
 
-// rank returns how well an image's platform fits. 0 means not at all. The newest variant that is
-// not newer than the selected variant fits best.
+// rank returns how well an image's platform matches. 0 means that it does not match. The newest
+// variant that is not newer than the selected variant matches best.
 func (p platform) rank(have v1.Platform) int {
 	is := platformOf(have)
 	if is.arch != p.arch || have.OS != "" && have.OS != "linux" {

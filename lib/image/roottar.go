@@ -34,7 +34,7 @@ func FlattenTar(ctx context.Context, src Location, from Options, opt FlattenOpti
 		img.Layers[0].Descriptor.Size = info.Size()
 	}
 	img.rootTar = true
-	// Reading a pipe can block for long. Reading a file does not.
+	// Reading a pipe can block for a long time. Reading a file does not.
 	stop := context.AfterFunc(ctx, func() { _ = in.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()
 	tree, err := Flatten(ctx, img, opt)

@@ -79,7 +79,7 @@ func parseHeader(h *tar.Header) (entry, error) {
 	return e, err
 }
 
-// extra returns the node's more. It creates it if necessary.
+// extra returns the field more of the node, and creates it if necessary.
 func (n *node) extra() *more {
 	if n.more == nil {
 		n.more = &more{}

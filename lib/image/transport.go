@@ -13,7 +13,7 @@ import (
 type Transport struct {
 	// Prefix starts every name for this transport, for example "oci-archive:" or "docker://".
 	Prefix string
-	// Form is the syntax of a name for people, for example "oci-archive:FILE[:REF]".
+	// Form is the syntax of a name, as shown to users, for example "oci-archive:FILE[:REF]".
 	Form string
 	// Purpose describes the transport as a destination in the help, for example "for a registry".
 	Purpose string
@@ -43,7 +43,8 @@ type Transport struct {
 	Create func(ctx context.Context, to Location, opt CreateOptions) (oci.Destination, error)
 	// CheckRef checks the REF of a destination, or of a source that consists only of a REF.
 	CheckRef func(ref string) error
-	// CheckName checks the REF of a destination further. It is nil if nothing more is checked.
+	// CheckName checks the REF of a destination after CheckRef. It is nil if no further check is
+	// needed.
 	CheckName func(ref string) error
 	// Dir returns the directory of a store, because no image may contain the files in it. It is
 	// nil, or returns "", if there is no such directory.

@@ -72,7 +72,7 @@ func (h *hasher) Write(p []byte) (int, error) {
 	return written, nil
 }
 
-// close ends the hasher's goroutine. It can be called again.
+// close ends the hasher's goroutine. It can be called more than once.
 func (h *hasher) close() {
 	if h.full == nil {
 		return

@@ -45,8 +45,8 @@ func (e observer) fault(name string, err error) error {
 	return nil
 }
 
-// packing reports a blob whose compression differs from its media type. Like clients, chunkah
-// trusts the blob.
+// packing reports a blob whose compression differs from its media type. As in clients, the actual
+// compression takes precedence.
 func (e observer) packing(mediaType string, is compression) {
 	want, known := layerTypes[mediaType]
 	if e.watch != nil && known && want != is {

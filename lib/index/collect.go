@@ -12,8 +12,8 @@ import (
 	"chunkah/lib/oci"
 )
 
-// Collector writes images for several platforms to one destination, one after another, and then an
-// index of them. Nothing is visible before Commit.
+// Collector writes images for several platforms to one destination, one image at a time, and then
+// an index of them. Nothing is visible before Commit.
 type Collector struct {
 	create    func() (oci.Destination, error)
 	dest      oci.Destination // nil before the first image
@@ -75,8 +75,8 @@ func (c *Collector) Discard() error {
 }
 
 // member is the destination of one image. It passes blobs to the common destination, which
-// recognises by digest the blobs that it already contains. So no space in a file is reserved before
-// the digest is known.
+// recognises by digest the blobs that it already contains. So it does not reserve space in a file
+// before the digest is known.
 type member struct {
 	oci.Destination
 	collector *Collector

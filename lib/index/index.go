@@ -1,6 +1,6 @@
-// Package index combines images for several platforms into one index. Manifests, configs and
-// layers are verified and copied byte for byte. Shared blobs are copied once. The same sources in
-// the same order give the same bytes.
+// Package index combines images for several platforms into one index. Manifests, configs and layers
+// are verified and copied byte for byte. Shared blobs are copied once. The same sources in the same
+// order produce the same bytes.
 package index
 
 import (

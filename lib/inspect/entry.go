@@ -31,8 +31,8 @@ type Entry struct {
 	// Component is an index into Image.Components, or NoComponent.
 	Component int32
 	// Content and Meta are parts of SHA-256 sums. Content covers the contents, and Meta covers all
-	// metadata except the time. If two entries with the same path agree in both, they differ at
-	// most in time.
+	// metadata except the time. If both are equal for two entries with the same path, only the
+	// times of the entries can differ.
 	Content [16]byte
 	Meta    uint64
 
@@ -119,7 +119,7 @@ func (e *Entry) Type() string {
 }
 
 // Weight is an entry's approximate size in the tar, in bytes, without long names and xattrs. A
-// blob's size is divided among its entries by weight, because the true shares cannot be seen after
+// blob's size is divided among its entries by weight, because the actual shares are unknown after
 // compression.
 func (e *Entry) Weight() int64 {
 	const block = 512

@@ -1,9 +1,9 @@
-// Package inspect describes the layers of an image, whichever tool made it: sizes, components,
-// stability, and every entry in the tars.
+// Package inspect describes the layers of an image from any tool: sizes, components, stability, and
+// every entry in the tars.
 //
 // The manifest and config contain part of this information. For the rest, all layers are read once,
-// which takes memory in proportion to the number of entries. Missing numbers are Unknown, missing
-// components are NoComponent.
+// which takes memory in proportion to the number of entries. Missing numbers are Unknown, and
+// missing components are NoComponent.
 package inspect
 
 import (
@@ -23,14 +23,14 @@ import (
 	"chunkah/lib/plan"
 )
 
-// Unknown stands for a number that the image does not contain, or that cannot be known before the
-// layers are read.
+// Unknown represents a number that the image does not contain, or that is unknown before the layers
+// are read.
 const Unknown = -1
 
 // Image is an image for one platform.
 type Image struct {
 	Source   string
-	Digest   digest.Digest // of the manifest, as users of the image's store know it
+	Digest   digest.Digest // of the manifest, as shown to users of the image's store
 	Config   v1.Descriptor
 	Platform string
 	Created  *time.Time

@@ -75,8 +75,8 @@ func (in *Image) Read(ctx context.Context, opt Options) error {
 // IsRead reports whether the layers were read.
 func (in *Image) IsRead() bool { return in.read }
 
-// isExact reports whether the histories alone determine each file's component, which is true if
-// each layer contains exactly one component.
+// isExact reports whether each file's component is known from the histories, which is true if each
+// layer contains exactly one component.
 func (in *Image) isExact() bool {
 	for _, l := range in.Layers {
 		if len(l.Components) != 1 {

@@ -2,7 +2,7 @@ package inspect
 
 import "chunkah/format"
 
-// Waste describes the files that clients download although no container sees them.
+// Waste describes the files that clients download although they are not visible in a container.
 type Waste struct {
 	// Hidden contains, for each entry in each layer, whether a higher layer replaces or deletes it.
 	// Directories are never hidden.
@@ -14,7 +14,7 @@ type Waste struct {
 	All int64
 }
 
-// Efficiency returns the share of the bytes that containers see, in parts per million.
+// Efficiency returns the share of the bytes that are visible in a container, in parts per million.
 func (w *Waste) Efficiency() int64 {
 	if w.All == 0 {
 		return ppm
