@@ -2,8 +2,8 @@ package format
 
 // decoder reads the values of one record in one encoding. It keeps its first error. After an error
 // it returns empty values, so that loops end and the caller checks failed only once. The error is
-// errShort if the buffer ends inside the record. All other errors stay the same however many more
-// bytes arrive.
+// errShort if the buffer ends inside the record. All other errors are the same regardless of how
+// many more bytes arrive.
 type decoder interface {
 	// reset makes the decoder start with the record at the front of buf.
 	reset(buf []byte)
@@ -20,7 +20,7 @@ type decoder interface {
 	nextItem() bool
 	// present reports whether the value is not null. It skips a null.
 	present() bool
-	// text returns a text as bytes. Like a key, the bytes are valid until the next call.
+	// text returns a string as bytes. Like a key, the bytes are valid until the next call.
 	text(most int) []byte
 	// bytes returns bytes that the caller owns.
 	bytes(most int) []byte
@@ -53,7 +53,7 @@ func (s *fields) next() ([]byte, bool) {
 	return s.d.nextKey()
 }
 
-// once reports whether the field with this number and name has to be read now.
+// once reports whether the field with this number and name has a value that must be read.
 func (s *fields) once(n int, name string) bool {
 	if s.seen&(1<<n) != 0 {
 		s.d.fail(valuef("%s has %q twice", s.kind, name))

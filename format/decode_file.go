@@ -158,8 +158,8 @@ func decodeXattrs(d decoder, in *interner) []Xattr {
 	return list
 }
 
-// rawPath returns the raw bytes of a name that is not UTF-8. It first checks that the text next to
-// them shows the same name.
+// rawPath returns the raw bytes of a name that is not UTF-8. It first checks that the text
+// represents the same name.
 func rawPath(d decoder, name, text string, raw []byte) string {
 	if Text(string(raw)) != text {
 		d.fail(valuef("%s %q and %s_raw %q are not the same name", name, clip(text), name, clip(string(raw))))

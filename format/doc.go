@@ -4,7 +4,7 @@
 // JSON Lines or concatenated msgpack maps. SPEC.md in this directory is the specification. The test
 // vectors in testdata check every implementation, including this one.
 //
-// The package knows nothing about file systems, packages or images. It checks each record by itself
-// (names, ranges, kinds) and the order of records from the header to the end. The stages check how
-// records fit together.
+// The package does not depend on file systems, packages or images. It checks each record by itself
+// (names, ranges, kinds) and the order of records from the header to the end. The stages check the
+// relations between records.
 package format

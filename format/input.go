@@ -71,8 +71,8 @@ func (in *input) begin(b []byte) []byte {
 }
 
 // gather reads more of the record, up to its end or a little further, or until enough bytes are
-// read. It returns the gathered bytes. If it stopped before the record's end, the error says why:
-// errMore, errShort or errRecordTooLong. An error from the input is returned without bytes.
+// read. It returns the gathered bytes. If it stopped before the record's end, the error is the
+// reason: errMore, errShort or errRecordTooLong. An error from the input is returned without bytes.
 func (in *input) gather(scan scanner, enough int) ([]byte, error) {
 	for {
 		end := scan.closed(in.whole)

@@ -11,7 +11,7 @@ func (d *jsonDecoder) str(most int) []byte {
 		return nil
 	}
 	start, ascii := d.pos, true
-	end := min(len(d.buf), start+most+1) // a text that continues beyond end is too long
+	end := min(len(d.buf), start+most+1) // a string that continues beyond end is too long
 	for i := start; i < end; i++ {
 		switch c := d.buf[i]; {
 		case c == '"':
@@ -30,7 +30,7 @@ func (d *jsonDecoder) str(most int) []byte {
 	return nil
 }
 
-// tooLongOrShort reports a text without an end in its first n bytes.
+// tooLongOrShort reports a string that does not end in its first n bytes.
 func (d *jsonDecoder) tooLongOrShort(n, most int) {
 	if n > most {
 		d.fail(limitf("a string is longer than %d bytes", most))

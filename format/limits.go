@@ -11,7 +11,7 @@ const (
 	// Each record contains its full path, so 4,000 of the longest paths need 250 MiB.
 	MaxPath = 64 << 10
 	// MaxDepth is the largest number of elements in a path. Each layer with the file needs a record
-	// for each of them. A system call allows half as many (PATH_MAX).
+	// for each of these elements. A system call allows half as many (PATH_MAX).
 	MaxDepth = 4096
 	// MaxName is the largest size of one path element, in bytes. It equals Linux's NAME_MAX.
 	MaxName = 255

@@ -34,15 +34,14 @@ type Header struct {
 	// only valid UTF-8.
 	Root string
 	// Sources are the images and directories with the contents, unless the only source is one
-	// directory. They are references as for chunkah-scan, each image with its digest. Later sources
+	// directory. They are written as for chunkah-scan, each image with its digest. Later sources
 	// are applied on top of earlier ones.
 	Sources []string
 	// KeepLayers is the number of layers that the image keeps from the last source. The records
 	// describe the differences from those layers.
 	KeepLayers int64
-	// Previous is the image that contains the layers whose records contain a DiffID. It is a
-	// reference as for chunkah-scan, with the image's digest. It is empty if no record contains a
-	// DiffID.
+	// Previous is the image that contains the layers whose records contain a DiffID. It is written
+	// as for chunkah-scan, with the image's digest. It is empty if no record contains a DiffID.
 	Previous string
 	// SourceDate is the upper bound of every mtime, in unix seconds. It is valid only if
 	// HasSourceDate is set.
@@ -95,8 +94,8 @@ const SizeUnknown = -1
 // File is a path in the tree. Strings can contain any bytes that a file system allows, and both
 // encodings keep them exactly.
 //
-// A build has the records of all files in memory. So the small fields are next to each other, where
-// they leave no gaps.
+// A build keeps the records of all files in memory. So the small fields are next to each other,
+// which avoids padding.
 type File struct {
 	// Path is absolute and clean. The root directory's path is "/".
 	Path string
@@ -173,7 +172,7 @@ type Layer struct {
 	// component without a known update. They are in the order of Components, and the list can be
 	// empty.
 	Updated []int64
-	// Surprises show in which of the last images each component changed without an update. They
+	// Surprises show in which of the previous images each component changed without an update. They
 	// contain one bit per image, with bit 0 for the latest (SPEC.md, section 14). They are in the
 	// order of Components, and the list can be empty.
 	Surprises []int64
@@ -182,9 +181,9 @@ type Layer struct {
 	DiffID string
 	// Entries is the digest of the layer's entries (SPEC.md, section 13). It is empty if unknown.
 	Entries string
-	// Rewritten are the diffIDs of layers of the previous image that were not kept, although the
-	// image still shows some of their files. Reasons says why, in the order of Rewritten. Only the
-	// lowest new layer lists them.
+	// Rewritten are the diffIDs of layers of the previous image that were not kept, although some
+	// of their files are still visible in the image. Reasons are the reasons, in the order of
+	// Rewritten. Only the lowest new layer lists them.
 	Rewritten, Reasons []string
 	// StabilityPPM is the chance that the layer stays unchanged for a week, in parts per million.
 	StabilityPPM int64
@@ -221,7 +220,7 @@ type Source interface {
 	Next() (Record, error)
 }
 
-// All iterates over the records of a source up to its end. An error comes as the last pair.
+// All iterates over the records of a source up to its end. An error is returned in the last pair.
 func All(in Source) iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
 		for {
@@ -249,8 +248,8 @@ const (
 	// gets its own component below it, for example chunkah/unclaimed/opt/x.
 	Unclaimed = "chunkah/unclaimed"
 	// EmptyDirectories is the component of empty directories that have no other component. As soon
-	// as a directory contains a file, it leaves this component. So the component is separate,
-	// because such a move must not change a large layer.
+	// as a directory contains a file, it leaves this component. The component is separate so that
+	// this does not change a large layer.
 	EmptyDirectories = "chunkah/empty-directories"
 	// Deletions is the component of whiteouts.
 	Deletions = "chunkah/deletions"

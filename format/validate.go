@@ -298,7 +298,7 @@ func checkNames(names []string) error {
 	return nil
 }
 
-// checkOptional checks a list of texts in which an empty text means unknown.
+// checkOptional checks a list of strings in which an empty string means unknown.
 func checkOptional(what string, list []string) error {
 	for _, s := range list {
 		if s == "" {
@@ -323,10 +323,10 @@ func checkText(what, s string) error {
 	return nil
 }
 
-// digestPrefix starts every digest in the stream. SHA-256 is the only algorithm there.
+// digestPrefix starts every digest in the stream, because SHA-256 is the only algorithm.
 const digestPrefix = "sha256:"
 
-// isDigest reports whether a text is a digest in its only valid spelling.
+// isDigest reports whether a string is a digest in its only valid form.
 func isDigest(text []byte) bool {
 	if len(text) != len(digestPrefix)+64 || string(text[:len(digestPrefix)]) != digestPrefix {
 		return false

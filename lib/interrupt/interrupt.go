@@ -7,10 +7,10 @@ import (
 	"io"
 )
 
-// Reader reads from in until ctx ends. Then it returns the cause of ctx.
+// Reader reads from in until ctx is done. Then it returns the cause of ctx.
 func Reader(ctx context.Context, in io.Reader) io.Reader { return reader{ctx, in} }
 
-// Call calls f. If ctx ends first, it returns without waiting for f, which keeps running in the
+// Call calls f. If ctx is done first, it returns without waiting for f, which keeps running in the
 // background. Use Call for system calls that no signal interrupts, and for work in memory. After an
 // early return, the caller must not use data that f uses.
 func Call[T any](ctx context.Context, f func() (T, error)) (T, error) {

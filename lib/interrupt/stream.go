@@ -5,8 +5,8 @@ import (
 	"os"
 )
 
-// Stream is a file whose reads and writes end with a context, because an idle pipe must not keep a
-// command from ending.
+// Stream is a file whose reads and writes return when a context is done, because an idle pipe must
+// not prevent a command from ending.
 type Stream struct {
 	ctx  context.Context // of all reads and writes
 	file *os.File

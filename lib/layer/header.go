@@ -170,8 +170,8 @@ func appendRecords(buf []byte, e *entry, nameFits bool) []byte {
 		buf = appendRecord(buf, "gid", strconv.FormatUint(uint64(f.GID), 10))
 	}
 	longLink := len(e.link) > maxName
-	// Records are UTF-8 unless a hdrcharset record says otherwise. libarchive converts them to the
-	// locale's charset. In the C locale, in which ostree reads layers, that fails.
+	// Records are UTF-8 unless a hdrcharset record specifies another charset. libarchive converts
+	// them to the locale's charset. In the C locale, in which ostree reads layers, that fails.
 	if !nameFits && !isASCII(e.name) || longLink && !isASCII(e.link) {
 		buf = appendRecord(buf, "hdrcharset", "BINARY")
 	}
@@ -234,7 +234,8 @@ func isASCII(s string) bool {
 	return true
 }
 
-// ascii returns the part of a text that fits into a ustar field. A record contains the whole text.
+// ascii returns the part of a string that fits into a ustar field. A record contains the whole
+// string.
 func ascii(s string, most int) string {
 	if isASCII(s) {
 		return s[:min(len(s), most)]

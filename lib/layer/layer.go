@@ -1,8 +1,8 @@
 // Package layer writes the tar of a layer. The bytes depend only on the file records and contents.
 //
 // Entries are ustar headers, preceded by a pax header if ustar cannot store a value (POSIX.1-2017,
-// pax). Names are "usr/bin/x", directories "usr/bin/", the root "./". There are no user names, no
-// times except the mtime in whole seconds, and two zero blocks at the end.
+// pax). Names are "usr/bin/x", directories "usr/bin/", the root "./". There are no user names, and
+// no times except the mtime in whole seconds. The tar ends with two zero blocks.
 package layer
 
 import (
@@ -27,7 +27,7 @@ type Content interface {
 	WriteFile(ctx context.Context, w io.Writer, f *format.File) (int64, error)
 }
 
-// Entry describes a tar entry, like its header.
+// Entry describes a tar entry, with fields as in its header.
 type Entry struct {
 	Name, Link string
 	Type       byte // a type flag of archive/tar

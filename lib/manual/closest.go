@@ -56,7 +56,8 @@ func sameStem(name string, choices []string) string {
 	return best
 }
 
-// shortestStem is the length of the shortest word that tells options apart. "no" and "to" do not.
+// shortestStem is the length of the shortest word that distinguishes options. Words such as "no"
+// and "to" do not.
 const shortestStem = 3
 
 // sharedWords counts the words that occur in both names. It ignores their endings.

@@ -78,7 +78,7 @@ func fishValue(value, exclusive string) string {
 	return exclusive
 }
 
-// fishQuote quotes a word for fish, which has two escapes inside quotes.
+// fishQuote quotes a word for fish, which supports only two escapes inside quotes.
 func fishQuote(word string) string {
 	return "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(word) + "'"
 }

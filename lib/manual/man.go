@@ -108,11 +108,11 @@ func trimParagraph(b *strings.Builder) {
 // roffText escapes the characters that roff interprets or prints as other characters.
 var roffText = strings.NewReplacer(`\`, `\(rs`, `-`, `\-`, `'`, `\(aq`, "`", `\(ga`, `^`, `\(ha`, `~`, `\(ti`)
 
-// roff escapes a text.
+// roff escapes a string for roff.
 func roff(text string) string { return roffText.Replace(text) }
 
-// roffLine escapes a text that stays on one line. A period at its beginning must not be read as a
-// macro.
+// roffLine escapes a string that is printed on one line. A period at its beginning must not be read
+// as a macro.
 func roffLine(text string) string {
 	text = roff(text)
 	if strings.HasPrefix(text, ".") {

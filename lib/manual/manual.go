@@ -1,7 +1,7 @@
 // Package manual generates documentation of the command line: help screens, manual pages, and
-// completions for bash, zsh and fish. It also guesses misspelt names. It does not depend on the
-// flags package. Instead, the command-line parser describes its commands, so that the parser and
-// all documentation agree.
+// completions for bash, zsh and fish. It also suggests corrections of misspelt names. It does not
+// depend on the flags package. Instead, the command-line parser describes its commands, so that the
+// parser and all documentation agree.
 //
 // The output depends only on the description, not on the clock, the terminal or the environment.
 package manual

@@ -73,8 +73,8 @@ func (s *Stage) Done() {
 	}
 }
 
-// Wrote records the size of the layers that a stage has written, and the digest digest of the
-// image's manifest.
+// Wrote records the size of the layers that a stage has written, and the digest of the image's
+// manifest.
 func (s *Stage) Wrote(blobs, reused int64, digest string) {
 	if s != nil {
 		s.blobs, s.reused, s.digest = blobs, reused, digest

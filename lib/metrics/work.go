@@ -5,9 +5,9 @@ import (
 	"sync/atomic"
 )
 
-// Work is the amount of a stage's work besides its streams, in bytes, and the part of it that is
-// done. Both numbers can grow, because the total may become known only during the work. A nil Work
-// counts nothing. Any goroutine can use a Work.
+// Work is the amount of work, in bytes, that a stage does in addition to processing its streams,
+// and the part of this work that is done. Both numbers can grow, because the total may become known
+// only during the work. A nil Work counts nothing. Any goroutine can use a Work.
 type Work struct{ expected, done atomic.Int64 }
 
 // Expect adds to the total.

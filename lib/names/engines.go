@@ -43,8 +43,8 @@ func imagePlaces(name string) (at where, found bool) {
 	return where{registry: true, local: true}, true
 }
 
-// enginesWith returns the sources for an image in the container engines that have it, with the name
-// of the engine.
+// enginesWith returns, for each container engine that has the image, the name of the engine and the
+// source.
 //
 //nolint:contextcheck,nolintlint // an error message has no context
 func enginesWith(name string) (ways [][2]string) {
@@ -62,7 +62,7 @@ func enginesWith(name string) (ways [][2]string) {
 	return ways
 }
 
-// daemonPatience limits how long an error message waits for a Docker daemon.
+// daemonPatience is the maximum time that an error message waits for a Docker daemon.
 const daemonPatience = 2 * time.Second
 
 // refuseImageName refuses an image name without a transport as a source, and suggests the right

@@ -16,8 +16,8 @@ import (
 	"chunkah/lib/transport"
 )
 
-// Source parses the name of a source. command is the command up to this name, for suggestions, or
-// empty.
+// Source parses the name of a source. command is the command line up to this name, for suggestions.
+// It can be empty.
 func Source(name, command string) (image.Location, error) {
 	if err := refuseImageName(name, command); err != nil {
 		return image.Location{}, err

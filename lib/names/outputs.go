@@ -107,7 +107,7 @@ func checkDistinct(outputs []Output) error {
 	return nil
 }
 
-// realPlace returns the same text for all names of the file or directory that is written. It
+// realPlace returns the same string for all names of the file or directory that is written. It
 // follows symlinks in the same way as the outputs.
 func (o Output) realPlace() string {
 	path := o.Path
