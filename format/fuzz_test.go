@@ -28,8 +28,8 @@ func addVectors(f *testing.F) {
 func FuzzReader(f *testing.F) {
 	addVectors(f)
 	f.Fuzz(func(t *testing.T, data []byte) {
-		// Some records need more memory than they have bytes, but at most this much for all the
-		// readings together. The rest is constant.
+		// The memory for a record can exceed its size, but all reads together need at most this
+		// much. The rest is constant.
 		bound.Memory(t, 4*mib+600*len(data))
 		recs, err := readAll(bytes.NewReader(data))
 		for i, rec := range recs {
@@ -67,8 +67,8 @@ func checkError(t *testing.T, err error, records int) {
 	}
 }
 
-// FuzzTranscode checks that a valid stream has only one form in each encoding, and that JSON
-// converted to msgpack and back gives the same bytes.
+// FuzzTranscode checks that a valid stream has only one form in each encoding, and that converting
+// JSON to msgpack and back produces the same bytes.
 func FuzzTranscode(f *testing.F) {
 	addVectors(f)
 	f.Fuzz(func(t *testing.T, data []byte) {

@@ -18,7 +18,7 @@ type flood struct {
 	peak uint64
 }
 
-// repeated returns the same bytes again and again.
+// repeated returns the same bytes repeatedly.
 type repeated struct {
 	block []byte
 	at    int

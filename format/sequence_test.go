@@ -9,7 +9,7 @@ import (
 )
 
 // A sequence needs no header, no end and no order. A truncated record is still an error, and the
-// reader for stages stays strict.
+// reader for stages is still strict.
 func TestSequenceReader(t *testing.T) {
 	const layer = `{"layer":{"components":["a"]}}`
 	tests := []struct {

@@ -129,7 +129,7 @@ func TestReaderTakesAnySpelling(t *testing.T) {
 	}
 }
 
-// randomText returns a short text with many bytes that encodings treat specially.
+// randomText returns a short string with many bytes that encodings treat specially.
 func randomText(r *rand.Rand, most int) string {
 	const odd = "\"\\/\x00\x01\x1f\x7f\n\r\t é日😀\ufffd\u2028\xff\xc0\xed\xa0\x80ab"
 	var b strings.Builder
@@ -198,7 +198,7 @@ func TestRandomRecordsSurviveBothEncodings(t *testing.T) {
 	}
 }
 
-// TestFileSize keeps the records of a large tree small.
+// TestFileSize checks that the records of a large tree use little memory.
 func TestFileSize(t *testing.T) {
 	if got := unsafe.Sizeof(File{}); got > 160 {
 		t.Errorf("a File takes %d bytes, want at most 160", got)

@@ -101,7 +101,7 @@ func TestVectors(t *testing.T) {
 	for name, v := range vectors {
 		t.Run(name, func(t *testing.T) {
 			recs, err := readAll(bytes.NewReader(v.body))
-			// The same bytes, read one at a time, give the same stream.
+			// The same bytes, read one at a time, produce the same stream.
 			slowRecs, slowErr := readAll(iotest.OneByteReader(bytes.NewReader(v.body)))
 			if !reflect.DeepEqual(slowRecs, recs) || fmt.Sprint(slowErr) != fmt.Sprint(err) {
 				t.Errorf("byte by byte: got %d records and %v, want %d and %v", len(slowRecs), slowErr, len(recs), err)

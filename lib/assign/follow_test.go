@@ -64,7 +64,7 @@ func TestMerge(t *testing.T) {
 }
 
 // A fallback can return another fallback. It is applied after the first fallbacks of all repos, in
-// any order. Files follow other files after each round.
+// any order. Follows are applied after each round.
 func TestFallbackOfFallback(t *testing.T) {
 	files := records("/a", "/b", "/c", "/c.c")
 	x, y := of("past/x"), of("now/y")

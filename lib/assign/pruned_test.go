@@ -13,8 +13,8 @@ func (databaseRepo) Name() string { return "deb" }
 
 func (d databaseRepo) Load(context.Context, *Tree) (*Result, error) { return &Result{Database: d}, nil }
 
-// A partial database gives a warning. A complete database, a missing one or one in kept layers does
-// not.
+// A partial database causes a warning. A complete database, a missing database and a database in
+// kept layers cause no warning.
 func TestPruned(t *testing.T) {
 	repo := databaseRepo{"/db/a", "/db/b", "/db/status"}
 	for name, c := range map[string]struct {

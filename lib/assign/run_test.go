@@ -68,7 +68,7 @@ func TestRun(t *testing.T) {
 	}
 }
 
-// Component records from the input stay unless a repo replaces them.
+// Component records from the input are kept unless a repo replaces them.
 func TestRunKeepsComponentRecords(t *testing.T) {
 	dir := onDisk(t, nil).Path()
 	in := lines(`{"header":{"version":1,"root":"`+dir+`"}}`, rootLine, fileLine("/a", "b"),

@@ -14,8 +14,8 @@ import (
 // owned maps a file to its owners' names.
 type owned map[string][]string
 
-// randomOwners returns a root with packages that share files. Most files have one owner, some up to
-// five.
+// randomOwners returns a root with packages that share files. Most files have one owner, and some
+// files have up to five.
 func randomOwners(r *rand.Rand) owned {
 	files := make(owned)
 	for i := range 40 {

@@ -32,7 +32,7 @@ func store(t *testing.T, c *Cache, diffID, data string) {
 	b.Close()
 }
 
-// wanted describes a blob that needs no further proof.
+// wanted describes a blob that needs no further check.
 func wanted(key, diffID string) Wanted {
 	return Wanted{Key: key, DiffID: digest.FromString(diffID), Most: 1 << 20, Proves: func(_ digest.Digest, _ int64, blob io.Reader) (bool, error) {
 		_, err := io.Copy(io.Discard, blob)
@@ -105,7 +105,7 @@ func TestDamagedBlobIsNeverReturned(t *testing.T) {
 }
 
 // A blob that does not match its diffID is removed and not returned. A blob that could not be
-// verified stays.
+// verified is kept.
 func TestUnprovenBlobIsNeverReturned(t *testing.T) {
 	c := openCache(t, 0)
 	store(t, c, "layer", "blob")
@@ -135,7 +135,7 @@ func TestUnprovenBlobIsNeverReturned(t *testing.T) {
 	}
 }
 
-// Reading never blocks on files that are not blobs, whatever their names. Such files stay.
+// Reading never blocks on files that are not blobs, whatever their names. Such files are kept.
 func TestOnlyRegularFilesAreOpened(t *testing.T) {
 	for name, plant := range map[string]func(path string) error{
 		"FIFO":   func(path string) error { return unix.Mkfifo(path, 0o600) },
@@ -178,7 +178,7 @@ func background(run func()) <-chan struct{} {
 	return done
 }
 
-// A directory with other files is refused and left unchanged. Other files in a cache stay too.
+// A directory with other files is refused and left unchanged. Other files in a cache are kept too.
 func TestForeignFilesStay(t *testing.T) {
 	blob := digest.FromString("a").Encoded() + "-" + digest.FromString("b").Encoded()
 	for _, name := range []string{

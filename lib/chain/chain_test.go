@@ -26,7 +26,7 @@ func TestBest(t *testing.T) {
 	for range 300 {
 		layers := make([]Layer, random.Intn(6))
 		for i := range layers {
-			// The layers include empty ones, and ones that never or always change.
+			// Some layers are empty, and some layers never or always change.
 			layers[i] = Layer{Bytes: int64(random.Intn(4)) * 1000, Stay: float64(random.Intn(11)) / 10}
 		}
 		given := slices.Clone(layers)

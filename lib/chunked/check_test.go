@@ -79,7 +79,7 @@ func check(blob []byte, w io.Writer) error {
 	return tables.Check(bytes.NewReader(blob), w)
 }
 
-// Every false statement in a table of contents is found, although all its digests and positions are
+// Every wrong value in a table of contents is found, even if all its digests and positions are
 // correct.
 func TestLiesInTable(t *testing.T) {
 	files, contents := sample()

@@ -10,8 +10,8 @@ import (
 	"chunkah/tests/bound"
 )
 
-// FuzzTables reads arbitrary blobs. If the tables in a blob pass the check, they describe the same
-// bytes that every zstd reader returns.
+// FuzzTables reads arbitrary blobs. If the tables in a blob pass the check, they describe the bytes
+// that every zstd reader returns.
 func FuzzTables(f *testing.F) {
 	root := &format.File{Path: "/", Type: format.TypeDir, Mode: 0o755}
 	_, small, _ := build(f, []*format.File{root, {Path: "/a", Type: format.TypeFile, Size: 1}}, made{"/a": {1}}, 1)

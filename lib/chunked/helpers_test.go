@@ -28,7 +28,7 @@ func (m made) WriteFile(_ context.Context, w io.Writer, f *format.File) (int64, 
 	return int64(len(data)), nil
 }
 
-// noise returns n bytes that depend on the seed and do not compress.
+// noise returns n incompressible bytes that depend on the seed.
 func noise(seed uint64, n int) []byte {
 	r := rand.New(rand.NewPCG(seed, 1))
 	b := make([]byte, n)
@@ -38,7 +38,7 @@ func noise(seed uint64, n int) []byte {
 	return b
 }
 
-// text returns n bytes that depend on the seed and compress.
+// text returns n compressible bytes that depend on the seed.
 func text(seed uint64, n int) []byte {
 	r := rand.New(rand.NewPCG(seed, 2))
 	var b bytes.Buffer

@@ -15,7 +15,7 @@ import (
 	"chunkah/lib/compress"
 )
 
-// Every zstd reader reads the blob as the tar, and each chunk can be read alone.
+// Every zstd reader reads the blob as the tar, and each chunk can be read separately.
 func TestBlobIsTarAndChunks(t *testing.T) {
 	files, contents := sample()
 	tar, blob, p := build(t, files, contents, 2)
@@ -105,7 +105,7 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// Layers with almost no contents are well-formed too.
+// Blobs of layers with almost no contents are well-formed too.
 func TestSmallLayers(t *testing.T) {
 	root := &format.File{Path: "/", Type: format.TypeDir, Mode: 0o755}
 	for _, files := range [][]*format.File{

@@ -53,8 +53,8 @@ func runHere(t *testing.T, line, stdin, stdout string) error {
 }
 
 // A command must close all files that it opens, even if it fails. The test runs each stage, and
-// each kind of output and source, with a cache and a previous image. If a descriptor leaked per
-// layer or file, large builds would fail.
+// each kind of output and source, with a cache and a previous image. If each layer or file leaked a
+// descriptor, large builds would fail.
 func TestDescriptorsAreClosed(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("XDG_STATE_HOME", filepath.Join(dir, "state"))

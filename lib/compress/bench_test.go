@@ -50,7 +50,7 @@ func BenchmarkWriter(b *testing.B) {
 	}
 }
 
-// BenchmarkTiny compresses many layers of 4 KiB, one after the other.
+// BenchmarkTiny compresses many layers of 4 KiB, one at a time.
 func BenchmarkTiny(b *testing.B) {
 	data := sample(4 << 10)
 	for _, s := range []Settings{{None, 0}, {Gzip, 6}, {Zstd, 3}} {

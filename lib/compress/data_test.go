@@ -93,7 +93,7 @@ func isDefault(s Settings) bool {
 }
 
 // skipUnderRace skips all but the default levels under the race detector, where other levels take
-// minutes and find nothing more.
+// minutes and find no further errors.
 func skipUnderRace(t *testing.T, s Settings) {
 	t.Helper()
 	if raceEnabled && !isDefault(s) {

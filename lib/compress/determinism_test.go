@@ -33,7 +33,7 @@ func TestSameBytes(t *testing.T) {
 			want := pack(t, newPool(t, 1), c.s, data, 1<<20)
 			for _, workers := range []int{1, 2, 8} {
 				if raceEnabled && workers < 8 {
-					continue // slow, and no more to find
+					continue // slow, and finds no further errors
 				}
 				p := newPool(t, workers)
 				for _, chunk := range []int{4093, c.size} {

@@ -2,5 +2,6 @@
 
 package compress
 
-// raceEnabled is used to skip tests that are slow under the race detector and find nothing there.
+// raceEnabled is used to skip tests that are slow under the race detector and find no further
+// errors there.
 const raceEnabled = true

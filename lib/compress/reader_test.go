@@ -10,7 +10,7 @@ import (
 	"chunkah/tests/bound"
 )
 
-// blobOf compresses a text.
+// blobOf compresses a string.
 func blobOf(t testing.TB, a Algorithm, text string) []byte {
 	t.Helper()
 	pool := NewPool(1)

@@ -94,7 +94,7 @@ func TestKey(t *testing.T) {
 }
 
 // TestLibraryVersion fails if go.mod lists a library version that differs from the one in the keys.
-// In that case run TestGolden. If it also fails, digests change and the changelog must say so.
+// In that case run TestGolden. If it also fails, digests change and the changelog must mention it.
 func TestLibraryVersion(t *testing.T) {
 	mod, err := os.ReadFile("../../go.mod")
 	if err != nil {

@@ -33,7 +33,7 @@ func (l *limited) Write(p []byte) (int, error) {
 	return n, errDiskFull
 }
 
-// TestWriterFails lets the target fail after each number of bytes that matters. The error must be
+// TestWriterFails makes the target fail after each relevant number of bytes. The error must be
 // returned unchanged, and every later call must return it again.
 func TestWriterFails(t *testing.T) {
 	p := newPool(t, 2)
@@ -236,7 +236,7 @@ func TestNoLeak(t *testing.T) {
 	}
 }
 
-// TestMemory writes much more data than a pool can buffer, and measures the heap meanwhile.
+// TestMemory writes much more data than a pool can buffer, and measures the heap at the same time.
 func TestMemory(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector uses additional memory")

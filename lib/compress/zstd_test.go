@@ -54,7 +54,7 @@ func TestOneFrame(t *testing.T) {
 	}
 }
 
-// TestJoinedFrames joins many small blocks whose first bytes invite an encoder to repeat an offset.
+// TestJoinedFrames joins many small blocks for whose first bytes an encoder would repeat an offset.
 // The encoder assumes that a frame begins, so its last offsets are 1, 4 and 8. The decoder uses the
 // last offsets of the previous block.
 func TestJoinedFrames(t *testing.T) {

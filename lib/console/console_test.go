@@ -72,7 +72,7 @@ func TestLines(t *testing.T) {
 	}
 }
 
-// Lines from several goroutines do not mix.
+// Lines from several goroutines are not interleaved.
 func TestConcurrent(t *testing.T) {
 	var out bytes.Buffer
 	c := New(&out, "tool")

@@ -84,7 +84,7 @@ func (texts) WriteFile(_ context.Context, w io.Writer, f *format.File) (int64, e
 	return int64(n), err
 }
 
-// A completer sets only what was incomplete.
+// A completer sets only IDs and fingerprints that were incomplete.
 func TestComplete(t *testing.T) {
 	a, b := Attributes{1}, Attributes{2}
 	files := []*format.File{
@@ -128,7 +128,7 @@ func TestComplete(t *testing.T) {
 	}
 }
 
-// Texts in records can contain anything.
+// Strings in records can contain anything.
 func TestCompleteIgnoresOthers(t *testing.T) {
 	for _, text := range []string{"", "+", "0123456789abcdef", "0123456789abcdeg+", "0123456789abcdef0+", "x+"} {
 		if Complete(&format.Layer{Components: []string{"a"}, Times: []int64{1}, Contents: []string{text}}) != nil {

@@ -24,7 +24,7 @@ func files(list ...format.File) iter.Seq2[*format.File, error] {
 	}
 }
 
-// sums returns a side whose files contain these texts.
+// sums returns a side whose files contain these strings.
 func sums(list []format.File, texts map[string]string) Side {
 	return Side{Files: files(list...), Sum: func(path string) (s Sum, err error) {
 		copy(s[:], texts[path])

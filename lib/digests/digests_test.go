@@ -94,8 +94,8 @@ func TestSink(t *testing.T) {
 	}
 }
 
-// An error from a reader, a cancelled context and Close end the reading. The stream is not finished
-// then.
+// An error from a reader, a cancelled context and Close stop reading. In these cases the stream is
+// not finished.
 func TestSinkFails(t *testing.T) {
 	stopped := errors.New("stopped")
 	ctx, cancel := context.WithCancelCause(t.Context())

@@ -19,7 +19,7 @@ import (
 	"chunkah/tests/mkroot"
 )
 
-// packaged is the component of everything below /usr/pkg in these tests. Its mtime limit is
+// packaged is the component of everything below /usr/pkg in these tests. Its mtime clamp is
 // packagedTime.
 const packaged, packagedTime = "dpkg/pkg", int64(mkroot.Epoch - 1000)
 
@@ -234,8 +234,8 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// If the source date is older than the packages, it determines the times of more files than
-// necessary.
+// If the source date is older than the packages, the times of more files than necessary are clamped
+// to it.
 func TestAdviceOnSourceDate(t *testing.T) {
 	for date, want := range map[int64]string{
 		packagedTime - 1: fmt.Sprintf("set SOURCE_DATE_EPOCH no earlier than the newest package, which is from 2023-11-14 (%d); build with --previous", packagedTime),

@@ -224,7 +224,7 @@ func TestDiscard(t *testing.T) {
 	}
 }
 
-// When the context ends, the extraction ends.
+// When the context is cancelled, the extraction ends.
 func TestInterrupted(t *testing.T) {
 	img := open(t, []mk.Entry{own(mk.File("f", "f"))})
 	dir := t.TempDir() + "/dir"

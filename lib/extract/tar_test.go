@@ -47,7 +47,7 @@ func TestToTar(t *testing.T) {
 	}
 }
 
-// A file appears only when it is complete. Until then an old file stays.
+// A file appears only when it is complete. Until then an old file is kept.
 func TestFile(t *testing.T) {
 	name := t.TempDir() + "/out.tar"
 	for i, commit := range []bool{false, true, false} {

@@ -13,8 +13,7 @@ func TestFamilies(t *testing.T) {
 		return r
 	}
 	suite := []int{3, 17, 40, 66}
-	// others are components with separate releases. With them, the suite is only a part of the
-	// image.
+	// others are components with separate releases, so that the suite is only a part of the image.
 	others := func(rs ...releases) []releases {
 		for i := range 3 * len(rs) {
 			rs = append(rs, released(100+7*i, 101+7*i, 102+7*i))

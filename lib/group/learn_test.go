@@ -63,7 +63,7 @@ func TestExplained(t *testing.T) {
 	}
 }
 
-// learned returns the layout, with what was learned from it.
+// learned returns the layout, including the data that Learn returned.
 func learned(cs []Component, ls []Layer, states []Learned) *Previous {
 	prev := layoutOf(cs, ls)
 	prev.Learned = make(map[string]Learned)
@@ -161,9 +161,9 @@ func TestLearningPays(t *testing.T) {
 	}
 }
 
-// Whatever a plan claims was learned, every component is in exactly one layer, and stabilities stay
-// within their bounds. If the plan claims the same about all components, the result equals a plan
-// without learned data, because no component is preferred.
+// Whatever learned data a plan contains, every component is in exactly one layer, and stabilities
+// are within their bounds. If the plan contains the same data for all components, the result equals
+// a plan without learned data, because no component is preferred.
 func TestHostileLearned(t *testing.T) {
 	cs := synthetic(300, 22, testNow)
 	prev := layoutOf(cs, Plan(cs, Options{Max: 32, Now: testNow}))

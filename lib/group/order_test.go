@@ -111,7 +111,7 @@ func TestOrderStays(t *testing.T) {
 }
 
 // TestUpdatesRaise checks that, without the previous image, an update since the turn keeps the
-// order of all other layers. The updated layer moves up or stays.
+// order of all other layers. The updated layer moves up or keeps its position.
 func TestUpdatesRaise(t *testing.T) {
 	cs := synthetic(40, 10, testNow)
 	opt := Options{Max: len(cs), Now: testNow}

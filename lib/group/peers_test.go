@@ -67,8 +67,8 @@ func TestLikeness(t *testing.T) {
 }
 
 // TestPeersRaiseChances checks a component that did not change in a week in which all its peers
-// changed. In that week it is more likely to change than in others, and the mean chance stays the
-// same.
+// changed. The component is more likely to change in that week than in others, and the mean chance
+// is unchanged.
 func TestPeersRaiseChances(t *testing.T) {
 	suite := []int{2, 9, 15, 22, 30, 41, 50}
 	cs := []Component{{Name: "a", Updates: weekly(suite...)}, {Name: "b", Updates: weekly(suite...)},

@@ -14,8 +14,8 @@ func secondLayout(cs []Component, limit int) (*Previous, []string) {
 	return prev, names(cs, ls)
 }
 
-// TestFewChanges checks that, if few components changed, hardly more layers change than necessary.
-// If one component changed, only its layer changes.
+// TestFewChanges checks that, if few components changed, few more layers change than necessary. If
+// one component changed, only its layer changes.
 func TestFewChanges(t *testing.T) {
 	cs := synthetic(360, 9, testNow)
 	for _, limit := range []int{24, 96} {
@@ -49,7 +49,7 @@ func TestFewChanges(t *testing.T) {
 	}
 }
 
-// TestForeignPrevious checks that any layout is accepted, and that its usable layers stay.
+// TestForeignPrevious checks that any layout is accepted, and that its usable layers are kept.
 func TestForeignPrevious(t *testing.T) {
 	cs := synthetic(200, 10, testNow)
 	r := rand.New(rand.NewPCG(10, 10))
@@ -67,7 +67,7 @@ func TestForeignPrevious(t *testing.T) {
 	for _, tc := range []struct {
 		name string
 		prev *Previous
-		kept *Previous // most of its layers stay
+		kept *Previous // most of its layers are kept
 	}{
 		{"one layer", whole, nil}, {"hashed", hashed, hashed}, {"every layer twice", twice, hashed},
 		{"other components", other, nil}, {"cut short", cut, cut},
@@ -104,8 +104,8 @@ func layersOf(cs []Component, p *Previous) (ls []Layer) {
 	return ls
 }
 
-// TestUnchangedLayoutStays checks that any layout, however it was made, stays while nothing
-// changes, at any clock.
+// TestUnchangedLayoutStays checks that any layout, however it was made, is kept as long as nothing
+// changes, whatever the time of the build.
 func TestUnchangedLayoutStays(t *testing.T) {
 	cs := synthetic(300, 11, testNow)
 	prev, _ := secondLayout(cs, 40)

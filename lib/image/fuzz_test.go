@@ -20,7 +20,7 @@ import (
 	mk "chunkah/tests/mkimage"
 )
 
-// Arbitrary layers are refused, or give a tree of clean names in which all files can be read. A
+// Arbitrary layers are refused, or produce a tree of clean names in which all files can be read. A
 // tree with only sums contains the same files.
 func FuzzLayers(f *testing.F) {
 	whole := mk.Tar(f, mk.Dir("d"), mk.File("d/f", "text"), mk.Link("h", "d/f"), mk.Symlink("s", "d"), mk.File("s/x", "").Xattr("user.x", "y"))
@@ -127,8 +127,9 @@ func checkTree(t *testing.T, tree, sums *Tree) {
 	}
 }
 
-// An arbitrary index, manifest and config give an image or an error. An image that can be opened is
-// also listed. Marks such as "@manifest" stand for digests and sizes, which a fuzzer cannot guess.
+// An arbitrary index, manifest and config produce an image or an error. An image that can be opened
+// is also listed. Marks such as "@manifest" stand for digests and sizes, which a fuzzer cannot
+// guess.
 func FuzzManifests(f *testing.F) {
 	f.Add(
 		[]byte(`{"schemaVersion":2,"manifests":[{"mediaType":"application/vnd.oci.image.manifest.v1+json",@manifest,"platform":{"os":"linux","architecture":"amd64"}}]}`),
@@ -172,7 +173,7 @@ func described(document []byte, mark string, d v1.Descriptor) []byte {
 	return bytes.ReplaceAll(document, []byte(mark), fmt.Appendf(nil, `"digest":%q,"size":%d`, d.Digest, d.Size))
 }
 
-// An arbitrary manifest.json gives an image or an error.
+// An arbitrary manifest.json produces an image or an error.
 func FuzzDockerArchive(f *testing.F) {
 	img := small(f, "name:1", "x")
 	files := mk.DockerFiles(f, img)

@@ -276,7 +276,7 @@ func TestInterrupted(t *testing.T) {
 	}
 }
 
-// A full disk or a missing directory gives an error that says so.
+// A full disk or a missing directory causes an error that mentions the cause.
 func TestNoSpool(t *testing.T) {
 	src := Location{Transport: testLayout, Path: small(t, "", "x").Layout(t)}
 	_, err := flattenSource(t, src, FlattenOptions{Spool: "/nonexistent"})

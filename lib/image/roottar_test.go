@@ -40,7 +40,7 @@ func flattenTar(t testing.TB, path string, opt FlattenOptions) (*Tree, error) {
 	return tree, err
 }
 
-// A root tar gives the same tree as a layer, in every compression and from a pipe.
+// A root tar produces the same tree as a layer, in every compression and from a pipe.
 func TestFlattenTar(t *testing.T) {
 	data := mk.Tar(t, mk.Dir("./"), mk.Dir("./d/"), mk.File("./d/f", "text"), mk.Link("./h", "./d/f"), mk.Symlink("s", "d"),
 		mk.Device(tar.TypeChar, "c", 1, 3), mk.File("x", strings.Repeat("x", 70_000)).Xattr("user.x", "y"))
@@ -78,7 +78,8 @@ func TestFlattenTar(t *testing.T) {
 	}
 }
 
-// A tar is refused if it is not a root file system, or if no directory could have its contents.
+// A tar is refused if it is not a root file system, or if a directory could not have the same
+// contents.
 func TestFlattenTarRefuses(t *testing.T) {
 	global := func(key string) mk.Entry {
 		return mk.File("pax_global_header", "").But(func(h *tar.Header) {
@@ -211,7 +212,7 @@ func TestFlattenTarChanges(t *testing.T) {
 	}
 }
 
-// An arbitrary root tar is refused, or gives the same tree as a layer except for ACLs.
+// An arbitrary root tar is refused, or produces the same tree as a layer except for ACLs.
 func FuzzRootTar(f *testing.F) {
 	f.Add(mk.Tar(f, mk.Dir("d"), mk.File("d/f", "text"), mk.Link("h", "d/f"), mk.Symlink("s", "d"), mk.File("s/x", "").Xattr("user.x", "y")))
 	f.Add(oldGNUSparse("s", 200_000, []int64{0, 5, 150_000, 5}, "0123456789"))

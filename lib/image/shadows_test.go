@@ -30,7 +30,7 @@ func shadowsOf(t *testing.T, layers ...[]mk.Entry) (*Tree, []patch.Shadow) {
 	return tree, patch.Shadows(lists)
 }
 
-// Files that upper layers hide are found, however they are hidden.
+// Files that upper layers hide are found, whatever hides them.
 func TestShadows(t *testing.T) {
 	base := []mk.Entry{
 		mk.Dir("d"), mk.Dir("d/e"), mk.File("d/e/key", strings.Repeat("k", 700)), mk.File("d/f", "f"), mk.File("g", "g"),

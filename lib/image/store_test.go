@@ -14,7 +14,7 @@ import (
 	mk "chunkah/tests/mkimage"
 )
 
-// The files of all layers go to the store, including files that an upper layer hides. The tree
+// The store receives the files of all layers, including files that an upper layer hides. The tree
 // contains their numbers and records which files were changed by a hard link.
 func TestStore(t *testing.T) {
 	big := func(c string) string { return strings.Repeat(c, 100000) }
@@ -59,7 +59,7 @@ func TestStore(t *testing.T) {
 	}
 }
 
-// A hard link with the same metadata as its inode changes nothing. An error from the store ends the
+// A hard link with the same metadata as its inode changes nothing. An error from the store stops
 // reading.
 func TestStoreErrors(t *testing.T) {
 	img := &mk.Image{Layers: []mk.Layer{{Tar: mk.Tar(t, mk.File("f", "x"), mk.Link("g", "f")), Packing: mk.Gzip}}}

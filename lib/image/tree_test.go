@@ -101,7 +101,7 @@ func TestTreeAnswersInAnyOrder(t *testing.T) {
 	}
 }
 
-// A blob that is truncated while it is read in place gives an error, not a short file.
+// Reading a blob that was truncated while it is read in place returns an error, not a short file.
 func TestBlobCutBehindOurBack(t *testing.T) {
 	img := &mk.Image{Layers: []mk.Layer{{Tar: mk.Tar(t, mk.File("f", strings.Repeat("x", 4096)))}}}
 	path := img.Archive(t)
@@ -121,8 +121,8 @@ func TestBlobCutBehindOurBack(t *testing.T) {
 	}
 }
 
-// A plain layer is read in place. A change after its digest was verified gives an error, whether a
-// file is read at once or in pieces.
+// A plain layer is read in place. A change after its digest was verified causes an error, whether a
+// file is read in one piece or in several.
 func TestBlobChangedBehindOurBack(t *testing.T) {
 	const size = 10_000
 	img := &mk.Image{Layers: []mk.Layer{{Tar: mk.Tar(t, mk.File("a", strings.Repeat("a", size)), mk.File("f", strings.Repeat("x", size)))}}}

@@ -293,7 +293,7 @@ func TestPlatform(t *testing.T) {
 }
 
 // Artifacts in an index are copied byte for byte. Missing platforms, and layers that clients fetch
-// from another place, are left out.
+// from another location, are left out.
 func TestJoinArtifacts(t *testing.T) {
 	blobs := mk.Blobs{}
 	amd, arm := made(t, "amd64").Manifest(t, blobs), made(t, "arm64").Manifest(t, blobs)

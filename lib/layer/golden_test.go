@@ -27,7 +27,7 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// The headers are ustar, preceded by pax, and contain nothing from the host.
+// The headers are ustar, preceded by pax headers, and contain no data from the host.
 func TestHeaderFields(t *testing.T) {
 	data := write(t, kinds()...)
 	for tr := tar.NewReader(bytes.NewReader(data)); ; {

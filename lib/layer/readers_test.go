@@ -121,7 +121,7 @@ func TestReadByGo(t *testing.T) {
 	compare(t, got, wanted(kinds()))
 }
 
-// python reads a tar and prints each entry as JSON, texts in hexadecimal.
+// python reads a tar and prints each entry as JSON, with strings in hexadecimal.
 const python = `
 import json, sys, tarfile
 kinds = {tarfile.REGTYPE: "file", tarfile.DIRTYPE: "dir", tarfile.SYMTYPE: "symlink", tarfile.LNKTYPE: "link",
@@ -151,7 +151,8 @@ func TestReadByPython(t *testing.T) {
 	compare(t, got, wanted(kinds()))
 }
 
-// GNU tar unpacks the tar with all attributes. It complains only about names that are not UTF-8.
+// GNU tar unpacks the tar with all attributes. It prints warnings only about names that are not
+// UTF-8.
 func TestUnpackedByGNUTar(t *testing.T) {
 	if out, err := exec.Command("tar", "--version").Output(); err != nil || !bytes.Contains(out, []byte("GNU tar")) {
 		t.Skip("needs GNU tar")

@@ -42,7 +42,8 @@ func TestManPage(t *testing.T) {
 	}
 }
 
-// If there are too many options for a screen, the last ones are left out, and the rest stays.
+// If there are too many options for a screen, the last options are left out, and all other parts
+// are complete.
 func TestScreenIsFull(t *testing.T) {
 	c := odd()
 	for range 40 {

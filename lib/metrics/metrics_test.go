@@ -134,7 +134,7 @@ func TestEndsOutOfOrder(t *testing.T) {
 	}
 }
 
-// A nil Run costs nothing.
+// A nil Run measures nothing.
 func TestNone(t *testing.T) {
 	var r *Run
 	s := r.Stage("scan")
@@ -146,7 +146,7 @@ func TestNone(t *testing.T) {
 	s.Done()
 }
 
-// The file is either replaced as a whole or left unchanged, and no other files are left behind.
+// The file is either completely replaced or left unchanged, and no other files are left behind.
 func TestAtomicWrite(t *testing.T) {
 	dir := t.TempDir()
 	name := filepath.Join(dir, "m.json")

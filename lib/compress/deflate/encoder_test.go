@@ -84,7 +84,7 @@ func TestLargest(t *testing.T) {
 	}
 }
 
-// TestLevels checks that a higher level gives smaller output on data with many matches.
+// TestLevels checks that a higher level produces smaller output for data with many matches.
 func TestLevels(t *testing.T) {
 	data, last := kinds()["copies"], 1<<30
 	for n := First; n <= Last; n++ {
@@ -114,7 +114,7 @@ func TestBlocks(t *testing.T) {
 	}
 }
 
-// TestHuffman builds codes for counts that give trees deeper than the limit.
+// TestHuffman builds codes for counts whose trees are deeper than the limit.
 func TestHuffman(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	var h huffman
