@@ -72,7 +72,7 @@ type claims struct {
 	summary   Summary
 	packages  []*Package
 	next      func(context.Context) (*Result, error) // nil after the last round
-	fallback  bool                                   // the claims come from a fallback
+	fallback  bool                                   // the claims are from a fallback
 	follows   []Follow
 	intervals []Interval
 	known     []KnownInterval
@@ -226,7 +226,7 @@ func (c *claims) finish(i int, counted map[int64]bool) {
 	}
 }
 
-// give adds a component to a file.
+// give assigns a component to a file.
 func (c *claims) give(f *format.File, comp *format.Component) {
 	f.Components = append(f.Components, comp.Name)
 	if c.used[comp.Name] == nil {

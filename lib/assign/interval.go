@@ -67,8 +67,8 @@ func (out *Outcome) setKnown(list []KnownInterval) {
 	}
 }
 
-// setIntervals gives each component the shortest interval that was set on its files. The interval
-// replaces the history of a package. An interval from a repo takes precedence.
+// setIntervals sets each component's interval to the shortest interval that was set on its files.
+// The interval replaces the history of a package. An interval from a repo takes precedence.
 func (out *Outcome) setIntervals(t *Tree, list []Interval) {
 	type shortest struct {
 		days, other int64 // other is a different number, or 0

@@ -81,8 +81,8 @@ func tags(files []*format.File) map[string]string {
 }
 
 // TestProperties checks any tree with any claims. Each file has a component. All names of an inode
-// have the same component unless the stream says otherwise. Nothing else in a record changes. Each
-// component that contains files is listed once.
+// have the same component unless the stream contains other components for them. No other field of a
+// record changes. Each component that contains files is listed once.
 func TestProperties(t *testing.T) {
 	for seed := range uint64(500) {
 		r := rand.New(rand.NewPCG(seed, 11))

@@ -49,7 +49,7 @@ func Best(layers []Layer) []Layer {
 	return best
 }
 
-// weight is the sort key of a layer. A layer with a higher weight goes further down.
+// weight is the sort key of a layer. A layer with a higher weight is placed further down.
 func weight(l Layer) float64 {
 	if l.Stay >= 1 {
 		return math.Inf(1)

@@ -25,7 +25,7 @@ type planFlags struct {
 	Plan       string `long:"plan" value-name:"FILE" unquote:"false" description:"write the plan to FILE, to use as --previous of the next build" brief:"write the plan, to use as --previous next time"`
 }
 
-// previousAuto stands for the image that the output replaces.
+// previousAuto is the value of --previous for the image that the output replaces.
 const previousAuto = "auto"
 
 // checkPlan refuses invalid combinations before the build starts. A plan can be written to standard

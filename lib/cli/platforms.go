@@ -17,7 +17,7 @@ import (
 	"chunkah/lib/sbom"
 )
 
-// platformAll stands for all platforms of an index.
+// platformAll is the value of --platform that selects all platforms of an index.
 const platformAll = "all"
 
 // checkAll refuses options that cannot be used in a build of several images.

@@ -10,7 +10,7 @@ import (
 type lister interface{ Lines() []string }
 
 // errorLines returns the lines of an error's text. Only an error with a method Lines has several
-// lines. Any other newline comes from a name or from an external message, and is quoted.
+// lines. Any other newline is part of a name or of an external message, and is quoted.
 func errorLines(err error) []string {
 	lines := split(err)
 	for i, line := range lines {

@@ -82,8 +82,8 @@ func (c *Component) ID() string {
 	return hex.EncodeToString(c.attributes[:shownAttributes]) + hex.EncodeToString(c.files.Sum(nil)[:size])
 }
 
-// Fingerprint returns the fingerprint for a component's time and contents. An incomplete ID gives
-// an incomplete fingerprint.
+// Fingerprint returns the fingerprint for a component's time and contents. The fingerprint of an
+// incomplete ID is incomplete.
 func Fingerprint(time int64, id string) string {
 	if _, partial := parse(id); partial {
 		return incomplete

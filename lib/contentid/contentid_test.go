@@ -76,7 +76,7 @@ func TestID(t *testing.T) {
 	}
 }
 
-// texts gives each file its path as contents, repeated up to its size.
+// texts provides each file with its path as contents, repeated up to its size.
 type texts struct{}
 
 func (texts) WriteFile(_ context.Context, w io.Writer, f *format.File) (int64, error) {

@@ -21,7 +21,7 @@ func IDs() []ID {
 	return list
 }
 
-// check looks for one kind of finding.
+// check finds one kind of problem.
 type check struct {
 	id   ID
 	harm Harm

@@ -39,9 +39,9 @@ func hasMachineID(e *Examiner, f *format.File) (bool, error) {
 	return id != "" && id != "uninitialized", err
 }
 
-// fromBuildMachine reports whether /etc/hostname or /etc/resolv.conf comes from the build machine.
-// This is the case if no package owns the file, and it contains more than comments or a generic
-// name.
+// fromBuildMachine reports whether /etc/hostname or /etc/resolv.conf was copied from the build
+// machine. This is the case if no package owns the file, and it contains more than comments or a
+// generic name.
 func fromBuildMachine(e *Examiner, f *format.File) (bool, error) {
 	if e.bound(f) || f.Type != format.TypeFile || f.Size == 0 {
 		return false, nil

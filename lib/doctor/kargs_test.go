@@ -29,7 +29,7 @@ func TestKargs(t *testing.T) {
 	}
 }
 
-// FuzzKargs checks that a valid text stays valid with an added comment, and becomes invalid with a
+// FuzzKargs checks that a valid file is still valid with an added comment, and is invalid with a
 // second array.
 func FuzzKargs(f *testing.F) {
 	f.Add("# x\nkargs = [\"a\", 'b', \"\"\"c\\\n d\"\"\"]\nmatch-architectures = [\n]\n")

@@ -202,8 +202,8 @@ func (d *Directory) reset() error {
 	return unix.Fchmod(int(d.dir.Fd()), d.before.Mode&0o7777)
 }
 
-// makeWritable gives directories a mode in which their owner can remove files. It ignores errors,
-// because they show up again when files are removed.
+// makeWritable sets the modes of directories so that their owner can remove files. It ignores
+// errors, because removing the files then fails too.
 func (d *Directory) makeWritable() {
 	_ = unix.Chmod(d.at(), 0o700)
 	root, err := d.open()

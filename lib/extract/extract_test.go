@@ -159,7 +159,7 @@ func TestInto(t *testing.T) {
 }
 
 // Three targets are refused: a directory with files, a file, and a directory whose parent is
-// missing. If a killed run has marked a directory, the error says so.
+// missing. If a killed run has marked a directory, the error mentions it.
 func TestCreateRefuses(t *testing.T) {
 	base := t.TempDir()
 	for _, dir := range []string{"full", "killed"} {
@@ -271,7 +271,7 @@ func TestCommitReplacesNothing(t *testing.T) {
 	}
 }
 
-// Runs of zeros become holes, and the contents stay the same.
+// Runs of zeros become holes, and the contents do not change.
 func TestHoles(t *testing.T) {
 	zero, text := strings.Repeat("\x00", 3<<20), strings.Repeat("text", 5000)
 	for name, body := range map[string]string{

@@ -14,7 +14,7 @@ import (
 	"chunkah/lib/rootfs"
 )
 
-// The things that can be lost, as they appear in messages.
+// The losses, as they appear in messages.
 const (
 	lostOwner  = "the owner"
 	lostSetID  = "setuid and setgid bits, because the owner differs"

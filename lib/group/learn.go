@@ -63,7 +63,7 @@ func (s Surprises) next(surprise bool) Surprises {
 
 // Learn returns what the previous images and this image show about each component. prev is the
 // previous image and must not be nil. If nothing at all has changed, nothing is learned, so that
-// building the same image again gives the same result. If more than half of the components are
+// building the same image again produces the same result. If more than half of the components are
 // surprises, the whole image was rebuilt. That does not show how often a single component changes.
 func Learn(cs []Component, prev *Previous) []Learned {
 	was := make(map[string]string) // fingerprints

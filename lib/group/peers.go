@@ -129,7 +129,7 @@ func (in *input) findPeers(hs []history, ref int64) []peers {
 	return out
 }
 
-// outlooks returns every component's chance to stay unchanged in each scenario, from its own
+// outlooks returns every component's chance of staying unchanged in each scenario, based on its own
 // history and the histories of its peers.
 func (in *input) outlooks(hs []history, ps []uint64, ref int64) []odds {
 	all := in.findPeers(hs, ref)

@@ -119,7 +119,8 @@ func newInput(components []Component, opt Options) *input {
 	return in
 }
 
-// compare sorts components by name. The other fields only decide between equal names.
+// compare sorts components by name. The other fields only determine the order of components with
+// equal names.
 func compare(a, b *Component) int {
 	return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Size, b.Size), slices.Compare(a.Updates, b.Updates),
 		cmp.Compare(a.IntervalDays, b.IntervalDays), cmp.Compare(a.Fingerprint, b.Fingerprint), cmp.Compare(a.Surprises, b.Surprises))

@@ -7,16 +7,16 @@ const jointShare = 60
 const (
 	// months is the number of spans of four weeks.
 	months = scenarios / 4
-	// run is the number of odds that are summed at once. A sum of 13 products of two chances fits
-	// into 64 bits.
+	// run is the number of odds that are added up in one sum. A sum of 13 products of two chances
+	// fits into 64 bits.
 	run  = 13
 	runs = (scenarios + months) / run
 	// weekRuns is the number of runs for weeks.
 	weekRuns = scenarios / run
 )
 
-// odds are the chances to stay unchanged in each scenario. The weeks come first, then the spans of
-// four weeks.
+// odds are the chances of staying unchanged in each scenario. The weeks come first, then the spans
+// of four weeks.
 type odds [scenarios + months]uint32 // scaled by one
 
 // sums contains the sum of each run of odds.
@@ -29,13 +29,13 @@ func (o *odds) sums() (s sums) {
 	return s
 }
 
-// mean returns the mean chance to stay unchanged for a week.
+// mean returns the mean chance of staying unchanged for a week.
 func (o *odds) mean() uint64 {
 	s := o.sums()
 	return everyWeek.mean(&s)
 }
 
-// and sets o to the chances that neither of two things changes.
+// and sets o to the chances that neither of two components or units changes.
 func (o *odds) and(p *odds) {
 	for i := range o {
 		o[i] = uint32(uint64(o[i]) * uint64(p[i]) >> oneBits)
@@ -86,7 +86,7 @@ func (c *clients) mean(s *sums) uint64 {
 	return (w*c.week + s[weekRuns]*c.span) / c.sum
 }
 
-// most returns an upper bound of the mean chance that neither of two things changes. In each run,
+// most returns an upper bound of the mean chance that neither of two units changes. In each run,
 // the two stay unchanged together at most as often as the one that changes more often.
 func (c *clients) most(a, b *sums) uint64 {
 	var s sums
@@ -96,7 +96,7 @@ func (c *clients) most(a, b *sums) uint64 {
 	return c.mean(&s)
 }
 
-// both returns the mean chance that neither of two things changes.
+// both returns the mean chance that neither of two units changes.
 func (c *clients) both(a, b *odds) uint64 {
 	var s sums
 	for i := range weekRuns {
@@ -117,7 +117,7 @@ func product(a, b *odds, i int) (sum uint64) {
 	return sum >> oneBits
 }
 
-// outlook returns a component's chance to stay unchanged in each scenario, only from its own
+// outlook returns a component's chance of staying unchanged in each scenario, based only on its own
 // history.
 func outlook(h *history, p uint64) (o odds) {
 	n := 0

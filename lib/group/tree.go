@@ -18,7 +18,7 @@ var halving = [sizeBits + rateBits]bool{true, false, true, false, false, true, f
 // area is a node of the tree.
 type area struct {
 	blocks []*block // the largest first
-	costs  []int64  // by n: expected bytes per week if the n largest are alone and the others together
+	costs  []int64  // by n: expected bytes per week if the n largest have their own layers and the others share one
 	halves [2]*area // nil if all blocks are in one square
 
 	// The cheapest plan at the price in the last call of solve.

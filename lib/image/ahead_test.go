@@ -47,7 +47,7 @@ func TestAheadStops(t *testing.T) {
 		}
 		a.stop()
 		a.stop()
-		read := in.read // the race detector sees a reader that is not stopped
+		read := in.read // the race detector reports a reader that is not stopped
 		if most := int64(size + (aheadChunks+1)*readBuffer); read > most {
 			t.Errorf("%d bytes were read for %d", read, size)
 		}

@@ -96,7 +96,7 @@ func sortedNames(items map[string]item) []string {
 	return names
 }
 
-// The decompressed size of an arbitrary blob is limited, and a reused unpacker gives the same
+// The decompressed size of an arbitrary blob is limited, and a reused unpacker produces the same
 // result.
 func FuzzUnpack(f *testing.F) {
 	for _, packing := range []string{mk.Plain, mk.Gzip, mk.Zstd} {

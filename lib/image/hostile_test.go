@@ -323,7 +323,7 @@ func TestStalledPipe(t *testing.T) {
 	}
 }
 
-// The metadata of archives is limited before anything is read for it.
+// The metadata of an archive is checked against the limits before the files that it lists are read.
 func TestHostileDockerArchives(t *testing.T) {
 	img := small(t, "", "x")
 	ids := make([]string, maxLayers+1)

@@ -49,8 +49,8 @@ type Transport struct {
 	// Dir returns the directory of a store, because no image may contain the files in it. It is
 	// nil, or returns "", if there is no such directory.
 	Dir func(ref string) string
-	// Tag returns the additional tag of the image REF for a NAME that the user gives. If it is nil,
-	// images can have any names.
+	// Tag returns the additional tag of the image REF for a NAME that the user specifies. If it is
+	// nil, images can have any names.
 	Tag func(ref, name string) (string, error)
 }
 

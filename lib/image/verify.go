@@ -17,8 +17,8 @@ import (
 	"chunkah/lib/oci"
 )
 
-// hashChunk is the number of bytes in a chunk that is hashed at once. hashChunks is the number of
-// chunks that are queued or being hashed.
+// hashChunk is the number of bytes that are hashed in one call. hashChunks is the number of chunks
+// that are queued or being hashed.
 const (
 	hashChunk  = 64 << 10
 	hashChunks = 4
@@ -105,8 +105,8 @@ type verified struct {
 	whole bool
 }
 
-// newVerified returns a reader for the blob want, whose bytes come from in. The caller must call
-// close.
+// newVerified returns a reader for the blob want, whose bytes are read from in. The caller must
+// call close.
 func newVerified(ctx context.Context, in io.Reader, want v1.Descriptor) (*verified, error) {
 	if err := oci.CheckDescriptor(want); err != nil {
 		return nil, err

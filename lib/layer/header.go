@@ -212,7 +212,7 @@ func splitName(s string) (prefix, name string, fits bool) {
 	if len(s) <= maxName {
 		return "", s, true
 	}
-	at := min(len(s)-1, maxPrefix+1) // a directory's trailing slash stays with its name
+	at := min(len(s)-1, maxPrefix+1) // a directory's trailing slash is kept with its name
 	cut := strings.LastIndexByte(s[:at], '/')
 	if cut <= 0 || len(s)-cut-1 > maxName {
 		return "", "", false

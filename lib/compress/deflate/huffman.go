@@ -63,7 +63,7 @@ func (h *huffman) build(codes []code, counts []uint32, limit int) {
 	assign(codes)
 }
 
-// assign gives each symbol its code. Shorter codes come first. Codes with the same length are
+// assign sets the code of each symbol. Shorter codes come first. Codes with the same length are
 // assigned in the order of the symbols.
 func assign(codes []code) {
 	var next [maxCode + 2]uint16

@@ -42,7 +42,7 @@ func (t *text) load8(i int) uint64 {
 
 // A finder stores the positions of all four-byte strings in a text, in chains from the newest to
 // the oldest, and the newest position of each three-byte string. It stores only the lowest 16 bits
-// of a position. A position that is too old looks like another position, which only costs a
+// of a position. A position that is too old is mistaken for another position, which only costs a
 // comparison.
 type finder struct {
 	text  text
