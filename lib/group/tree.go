@@ -18,7 +18,9 @@ var halving = [sizeBits + rateBits]bool{true, false, true, false, false, true, f
 // area is a node of the tree.
 type area struct {
 	blocks []*block // the largest first
-	costs  []int64  // by n: expected bytes per week if the n largest have their own layers and the others share one
+	// costs contains, by n, the expected bytes per week if the n largest blocks have their own
+	// layers and the others share one.
+	costs  []int64
 	halves [2]*area // nil if all blocks are in one square
 
 	// The cheapest plan at the price in the last call of solve.
