@@ -54,7 +54,7 @@ func TestActionFromACheckout(t *testing.T) {
 	}
 }
 
-// A release with another checksum is not installed.
+// A release whose checksum does not match is not installed.
 func TestActionRefusesADamagedRelease(t *testing.T) {
 	server := releaseServer(t, "v0.1.0")
 	out, temp, err := actionScript(t, "install", "ACTION_REF=v0.1.0", "GITHUB_SERVER_URL="+server)
@@ -82,7 +82,7 @@ func TestActionRefusesADamagedRelease(t *testing.T) {
 	}
 }
 
-// Each line of the options is one word for chunkah, whatever it contains.
+// Each line of the options is passed to chunkah as one argument, regardless of its contents.
 func TestActionOptions(t *testing.T) {
 	root := mkroot.Make(t, documented())
 	to := "oci:" + filepath.Join(t.TempDir(), "image")

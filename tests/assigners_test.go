@@ -24,8 +24,8 @@ func script(t *testing.T, name string) string {
 	return path
 }
 
-// odd has records that an assigner must not change, and names that it cannot read. Only files
-// without components may change.
+// odd is a stream with records that an assigner must not change, and with names that it cannot
+// decode. Only files without components may change.
 const odd = `{"header":{"version":1,"stage":"scan","root":"/x"}}
 {"file":{"path":"/","type":"dir","mode":493}}
 {"file":{"path":"/a","type":"file","mtime":9007199254740991,"mtime_nsec":5,"size":3}}
@@ -123,8 +123,8 @@ func TestAssignByDpkg(t *testing.T) {
 	}
 }
 
-// parcels has a dpkg package, two parcels with one source, a file that all three list, a large
-// file, and a file that no package owns.
+// parcels is a root with a dpkg package, two parcels from the same source, a file that all three
+// list, a large file, and a file that no package owns.
 const parcels = `
 file /var/lib/dpkg/status text="Package: tool\nStatus: install ok installed\nVersion: 1\nArchitecture: all\n\n"
 file /var/lib/dpkg/info/tool.list text="/usr\n/usr/bin\n/usr/bin/tool\n/usr/bin/both\n"
@@ -137,8 +137,9 @@ file /usr/share/crane/MANUAL text=manual
 file /srv/other text=other
 `
 
-// The example of docs/components.md works alone, before chunkah-assign (then it takes precedence
-// over all repos), and after it (then it gets the leftovers).
+// The example in docs/components.md works without chunkah-assign, before chunkah-assign (where it
+// takes precedence over all repos), and after chunkah-assign (where it assigns the remaining
+// files).
 func TestAssignByManifest(t *testing.T) {
 	clients.Need(t, "python3")
 	want := []string{"none", "none", "none", "none"}
@@ -171,7 +172,7 @@ func TestAssignByManifest(t *testing.T) {
 			}
 		}
 	}
-	// A broken manifest must not lose the other files: no image is made.
+	// A broken manifest must not lead to the loss of other files, so no image is made.
 	if err := os.WriteFile(filepath.Join(root, "var/lib/parcels/broken.json"), []byte("{"), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -183,8 +184,8 @@ func TestAssignByManifest(t *testing.T) {
 	empty(t, dir)
 }
 
-// customImage makes an image with a custom assigner, in a pipe and as a stage of build. It checks
-// that both equal the root and returns the components.
+// customImage makes two images with a custom assigner: in a pipe, and as a stage of build. It
+// checks that both images equal the root, and returns the components.
 func customImage(t *testing.T, root, assigner string) []string {
 	t.Helper()
 	archive := filepath.Join(t.TempDir(), "out.ociarchive")
@@ -205,7 +206,7 @@ func customImage(t *testing.T, root, assigner string) []string {
 	return components
 }
 
-// If an assigner dies half-way, no image is made.
+// If an assigner is killed before it has finished, no image is made.
 func TestAssignerDies(t *testing.T) {
 	dir := t.TempDir()
 	root := smallRoot(t)

@@ -16,8 +16,8 @@ import (
 	"chunkah/tests/mkroot"
 )
 
-// TestAttach: the registry of Debian has no API for referrers. A build and a later command attach
-// to its fallback tag, and the blobs are the documents.
+// TestAttach uses the registry of Debian, which does not support the referrers API. A build and a
+// later command attach documents through the fallback tag, and the blobs contain the documents.
 func TestAttach(t *testing.T) {
 	host := clients.NewRegistry(t, clients.RegistryOptions{})
 	root := mkroot.Make(t, "file /var/lib/dpkg/status text=\"Package: a\\nStatus: install ok installed\\nArchitecture: all\\nVersion: 1\\n\\n\"\n"+
@@ -41,7 +41,7 @@ func TestAttach(t *testing.T) {
 	}
 	subject = subject[:64]
 	run("sbom", image, "--format", "cyclonedx", "--attach", image, "-o", "bom.json")
-	run("sbom", image, "--format", "cyclonedx", "--attach", image) // once more changes nothing
+	run("sbom", image, "--format", "cyclonedx", "--attach", image) // attaching the same document again changes nothing
 
 	if out := run("build", "--from", image, "-o", "oci:again"); !strings.Contains(out, "not copied, because these documents refer to the source image's digest: application/spdx+json, application/vnd.cyclonedx+json\n") {
 		t.Errorf("the source has attachments:\n%s", out)

@@ -12,7 +12,7 @@ import (
 	"chunkah/tests/treediff"
 )
 
-// An image from another tool: one layer, made by umoci.
+// foreignImage returns an image from another tool: umoci makes it with one layer.
 func foreignImage(t *testing.T, root string) string {
 	t.Helper()
 	clients.Need(t, "umoci", "skopeo")
@@ -26,7 +26,7 @@ func foreignImage(t *testing.T, root string) string {
 	return archive
 }
 
-// Inside a container, with the source image mounted at /chunkah.
+// A build runs in a container in which the source image is mounted at /chunkah.
 func TestPodmanImageMount(t *testing.T) {
 	t.Parallel()
 	root := rpmRoot(t)
@@ -49,7 +49,7 @@ ENV AFTER=yes
 RUN ["/bin/sh", "-c", "echo more >/opt/more"]
 `
 
-// Inside a Containerfile whose last stage is chunkah's output.
+// A build runs in a Containerfile whose last stage is chunkah's output.
 func TestBuildahTrick(t *testing.T) {
 	t.Parallel()
 	root := rpmRoot(t)
@@ -71,8 +71,8 @@ func TestBuildahTrick(t *testing.T) {
 	}
 }
 
-// A running system, seen from inside: the engine's mounts are not in the image, but their mount
-// points are.
+// The root is a running system, and the build runs inside it. The engine's mounts are not in the
+// image, but their mount points are.
 func TestLiveRoot(t *testing.T) {
 	t.Parallel()
 	root := rpmRoot(t)

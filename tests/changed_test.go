@@ -10,7 +10,8 @@ import (
 	"chunkah/tests/mkroot"
 )
 
-// A file that changed after the scan is an error with its path: an image never mixes two moments.
+// If a file changes after the scan, an error names its path, because an image must not contain
+// states from different times.
 func TestChangedBetweenScanAndWrite(t *testing.T) {
 	const text = "file /d/f size=3000\nfile /d/g text=g\nsymlink /l to=d\nlink /h to=/d/f\n"
 	tests := []struct{ name, script, path string }{
@@ -44,8 +45,8 @@ func TestChangedBetweenScanAndWrite(t *testing.T) {
 	}
 }
 
-// If another process keeps writing to a file, the build has the file as it was at one moment, or
-// names it.
+// If another process keeps writing to a file, the image contains the file as it was at one moment,
+// or the build fails and names the file.
 func TestChangedWhileRead(t *testing.T) {
 	root := mkroot.Make(t, "file /log size=20000000\nfile /a text=a\n")
 	f, err := os.OpenFile(filepath.Join(root, "log"), os.O_WRONLY|os.O_APPEND, 0)

@@ -12,7 +12,7 @@ import (
 )
 
 // Names in any character set, including those that do not fit a ustar header, are unpacked by
-// clients byte for byte.
+// clients without a change to any byte.
 func TestNamesOfAnyCharset(t *testing.T) {
 	long := strings.Repeat("é", 120)
 	root := mkroot.Make(t, strings.ReplaceAll(`

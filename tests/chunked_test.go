@@ -13,9 +13,9 @@ import (
 	"chunkah/tests/mkroot"
 )
 
-// strange has files that clients could create differently from chunks than from a tar. Files that
-// podman 5.4 does create differently are in separate layers. The root directory has the mode that
-// podman gives it when it pulls whole layers.
+// strange is a root with files that clients could create differently from chunks than from a tar.
+// Files that podman 5.4 does create differently are in separate layers. The root directory has the
+// mode that podman gives it when it pulls whole layers.
 const strange = `
 dir / mode=0555
 dir /etc mode=0755 uid=3 gid=4 xattr:user.note=dir xattr:user.component=plain
@@ -38,11 +38,11 @@ file /owned/file text=owned xattr:user.component=owned
 symlink /owned/link to=file uid=11 gid=12
 `
 
-// emptyXattr is a file that podman 4 makes without its attribute.
+// emptyXattr is a file that podman 4 creates without its extended attribute.
 const emptyXattr = "file /etc/none text=none xattr:user.none=\"\" xattr:user.component=plain\n"
 
-// strangeRoot makes a root of strange and more, with a name as long as names can be, devices and
-// ACLs.
+// strangeRoot makes a root from strange and more, and adds a file with the longest possible name,
+// devices and ACLs.
 func strangeRoot(t *testing.T, more string) string {
 	t.Helper()
 	clients.Need(t, "root", "setfacl")
@@ -53,8 +53,8 @@ func strangeRoot(t *testing.T, more string) string {
 	return root
 }
 
-// chunked builds an image of a root with layers of zstd:chunked in a registry, and returns what
-// chunkah says.
+// chunked builds an image of a root with zstd:chunked layers in a registry, and returns chunkah's
+// messages.
 func chunked(t *testing.T, root, ref string, args ...string) string {
 	t.Helper()
 	res := start(t, exec.Command("chunkah", append([]string{"build", "--rootfs", root, "--compress", "zstd:chunked", "-o", "docker://" + ref}, args...)...))
@@ -64,8 +64,8 @@ func chunked(t *testing.T, root, ref string, args ...string) string {
 	return res.stderr
 }
 
-// If podman fetches chunks, it creates exactly the files of the source, whatever they are: layers
-// with files that it would create differently are not marked.
+// If podman fetches chunks, it creates exactly the files of the source. Layers with files that
+// podman would create differently are not marked as zstd:chunked.
 func TestPartialPullIsFaithful(t *testing.T) {
 	t.Parallel()
 	podman := clients.NewTrixie(t, true)
@@ -116,7 +116,7 @@ func TestPartialPullFetchesChanges(t *testing.T) {
 	proxy.Take()
 	podman.Pull(ref + "2")
 	got := proxy.Take()
-	if got.Bytes > 1_000_000 || got.Whole > 1 { // the config is whole
+	if got.Bytes > 1_000_000 || got.Whole > 1 { // the config is fetched as a whole
 		t.Errorf("one changed chunk: %+v", got)
 	}
 	var said struct {
@@ -130,14 +130,14 @@ func TestPartialPullFetchesChanges(t *testing.T) {
 	if err := json.Unmarshal([]byte(text), &said); err != nil {
 		t.Fatal(err)
 	}
-	// podman also fetches the config, and each part of an answer has a header.
+	// podman also fetches the config, and each part of a response has a header.
 	if n := said.Steps[0].Partial.Download; n > got.Bytes || n < got.Bytes-10_000 {
 		t.Errorf("chunkah reuse --partial says %d bytes, and podman fetched %+v", n, got)
 	}
 	clients.Run(t, exec.Command("chunkah", "diff", "--ignore-mtime", root, podman.Mount(ref+"2")))
 }
 
-// Everybody else reads the layers as ordinary zstd.
+// All other clients read the layers as ordinary zstd.
 func TestChunkedLayersAreOrdinary(t *testing.T) {
 	t.Parallel()
 	root := strangeRoot(t, "")
@@ -160,7 +160,8 @@ func TestChunkedLayersAreOrdinary(t *testing.T) {
 		clients.Run(t, exec.Command("chunkah", "diff", "--ignore-mtime", root, e.Mount(ref)))
 	})
 	t.Run("containerd", func(t *testing.T) {
-		// podman sets its own mode for the root directory, and loses capabilities of hard links.
+		// podman sets its own mode for the root directory, and loses the capabilities of hard
+		// links.
 		plain := host + "/strange:zstd"
 		clients.Run(t, exec.Command("chunkah", "build", "-q", "--rootfs", root, "--keep-special-files", "--compress", "zstd", "-o", "docker://"+plain))
 		c := clients.NewContainerd(t)
@@ -180,8 +181,8 @@ func TestChunkedLayersAreOrdinary(t *testing.T) {
 	})
 }
 
-// The same input gives the same blobs, into a layout, an archive and a registry, with any number of
-// threads.
+// The same input results in the same blobs in a layout, an archive and a registry, with any number
+// of threads.
 func TestChunkedIsDeterministic(t *testing.T) {
 	root := smallRoot(t)
 	dir := t.TempDir()
@@ -204,8 +205,8 @@ func TestChunkedIsDeterministic(t *testing.T) {
 	}
 }
 
-// Whatever happens to a blob, its marks stay with it: from a cache, from the previous image, as a
-// kept layer of a source, in an index, and copied by other tools.
+// A blob keeps its zstd:chunked annotations if it is reused from a cache or from the previous
+// image, kept as a layer of a source, listed in an index, or copied by other tools.
 func TestChunkedMarksStay(t *testing.T) {
 	clients.Need(t, "skopeo")
 	root, dir := smallRoot(t), t.TempDir()
@@ -231,7 +232,7 @@ func TestChunkedMarksStay(t *testing.T) {
 	} {
 		out := "oci-archive:" + dir + "/" + name
 		build(out, args...)
-		if got := marks(out); got < want-1 { // leftovers can be another layer above kept ones
+		if got := marks(out); got < want-1 { // the remaining files can be in an additional layer above the kept layers
 			t.Errorf("%s: %d layers are marked, and in the first image %d", name, got, want)
 		}
 	}
@@ -245,7 +246,7 @@ func TestChunkedMarksStay(t *testing.T) {
 	}
 }
 
-// Destinations that cannot hold such layers refuse them before anything is read.
+// Destinations that do not support such layers refuse them before anything is read.
 func TestChunkedIsRefused(t *testing.T) {
 	for _, out := range []string{"docker-archive:out", "docker-daemon:app:1"} {
 		res := start(t, exec.Command("chunkah", "build", "--rootfs", t.TempDir(), "--compress", "zstd:chunked", "-o", out))

@@ -66,7 +66,7 @@ func (x *terminal) ended() bool {
 	return x.over
 }
 
-// patience bounds the wait for text on a terminal.
+// patience limits the wait for text on a terminal.
 const patience = 2 * time.Minute
 
 // await waits until ok is true.
@@ -106,7 +106,7 @@ func TestCompletionInShells(t *testing.T) {
 		{"chunkah build --compress gz\t", "build --compress gzip"},
 		{"chunkah verify oci-archive:arc\t", "verify oci-archive:archive.tar"},
 		{"chunkah-pack --max-layer-\t", "--max-layer-size"},
-		{"chunkah-write --forma\t", "--forma"}, // not one of its options
+		{"chunkah-write --forma\t", "--forma"}, // not an option of this command
 	}
 	for _, shell := range shells {
 		t.Run(shell.name, func(t *testing.T) {

@@ -14,7 +14,7 @@ import (
 	"chunkah/tests/mkroot"
 )
 
-// markedRoot has components that only xattrs name.
+// markedRoot is a root whose components are named only by xattrs.
 const markedRoot = `
 dir /opt/web xattr:user.component=web xattr:user.update-interval=weekly
 file /opt/web/index.html size=30000 mtime=1600000000
@@ -22,7 +22,8 @@ file /srv/model size=2000000 xattr:user.component=model mtime=1600000000
 file /etc/app.conf text=app mtime=1600000000
 `
 
-// diffIDOf returns the diffID of the layer with only one component, and fails if there is none.
+// diffIDOf returns the diffID of the layer with only one component, and fails if there is no such
+// layer.
 func diffIDOf(t *testing.T, archive, component string) string {
 	t.Helper()
 	img := clients.ReadImage(t, archive)
@@ -35,8 +36,8 @@ func diffIDOf(t *testing.T, archive, component string) string {
 	return ""
 }
 
-// Components from xattrs are found again in an image built from one of chunkah's, although the
-// xattrs are not in it.
+// When an image made by chunkah is the source of a build, components from xattrs are found again,
+// although the image does not contain the xattrs.
 func TestComponentsSurviveABuild(t *testing.T) {
 	base := build(t, mkroot.Make(t, markedRoot))
 	e := clients.NewEngine(t)
@@ -58,12 +59,12 @@ func TestComponentsSurviveABuild(t *testing.T) {
 			t.Errorf("the layer of %s was %s and is %s", component, was, is)
 		}
 	}
-	// The same in the pipe, where assign opens the image again.
+	// The result is the same in a pipe, in which assign opens the image again.
 	piped := filepath.Join(dir, "piped.ociarchive")
 	clients.Run(t, exec.Command("sh", "-c", `chunkah-scan "$1" | chunkah-assign | chunkah-pack | chunkah-write >"$2"`, "sh", "oci-archive:"+next, piped))
 	sameBytes(t, again, piped)
 
-	// A file of a source on top has no component from the image's history.
+	// A file from a source above the image gets no component from the image's history.
 	above := mkroot.Make(t, "file /opt/web/index.html text=new mtime=1600000000\n")
 	over := filepath.Join(dir, "over.ociarchive")
 	clients.Run(t, exec.Command("chunkah", "build", "--from", "oci-archive:"+base, "--from", "dir:"+above, "-o", over))
@@ -76,7 +77,7 @@ func TestComponentsSurviveABuild(t *testing.T) {
 		}
 	}
 
-	// The history can be turned off.
+	// The use of the history can be turned off.
 	without := filepath.Join(dir, "without.ociarchive")
 	clients.Run(t, exec.Command("chunkah", "build", "--from", "oci-archive:"+base, "--repos", "xattr,bigfiles", "-o", without))
 	for _, h := range clients.ReadImage(t, without).Config.History {
@@ -86,7 +87,7 @@ func TestComponentsSurviveABuild(t *testing.T) {
 	}
 }
 
-// Xattrs given with --keep-xattr are in the image, and clients unpack them.
+// The image contains the xattrs given with --keep-xattr, and clients unpack them.
 func TestKeptComponentXattrs(t *testing.T) {
 	t.Parallel()
 	root := mkroot.Make(t, markedRoot)
@@ -130,13 +131,13 @@ func TestKeptComponentXattrs(t *testing.T) {
 	t.Run("tar", func(t *testing.T) {
 		has("tar", clients.TarUnpack(t, archive), "opt/web", "user.component", "web")
 	})
-	// The next build reads them as from a directory.
+	// The next build reads these xattrs in the same way as from a directory.
 	again := filepath.Join(t.TempDir(), "again.ociarchive")
 	clients.Run(t, exec.Command("chunkah", slices.Concat([]string{"build", "--from", "oci-archive:" + archive, "-o", again}, keep)...))
 	if was, is := diffIDOf(t, archive, "xattr/web"), diffIDOf(t, again, "xattr/web"); was != is {
 		t.Errorf("the layer of xattr/web was %s and is %s", was, is)
 	}
-	// In the pipe, pack keeps them.
+	// In a pipe, pack keeps these xattrs.
 	piped := filepath.Join(t.TempDir(), "piped.ociarchive")
 	clients.Run(t, exec.Command("sh", "-c",
 		`chunkah-scan "$1" | chunkah-assign | chunkah-pack --keep-xattr user.component --keep-xattr user.update-interval | chunkah-write -t localhost/kept:1 >"$2"`, "sh", root, piped))

@@ -14,7 +14,7 @@ import (
 	"chunkah/tests/mkroot"
 )
 
-// diffRoot has a file of each type.
+// diffRoot is a root with a file of each type.
 const diffRoot = `
 dir / mode=0755
 dir /d mode=0755 xattr:user.d=1
@@ -28,7 +28,7 @@ block /d/b dev=8:1 mode=0600
 file /e text=e
 `
 
-// diffLines runs chunkah diff. Its status must say whether there are differences.
+// diffLines runs chunkah diff and checks that the exit status matches the output.
 func diffLines(t *testing.T, args ...string) []string {
 	t.Helper()
 	res := start(t, exec.Command("chunkah", append([]string{"diff"}, args...)...))
@@ -107,7 +107,8 @@ func TestDiffFindsEveryChange(t *testing.T) {
 	}
 }
 
-// In images of other tools, times count. Between two images, they count to the nanosecond.
+// For images of other tools, times are compared. Between two images, they are compared with
+// nanoseconds.
 func TestDiffOfTimes(t *testing.T) {
 	clients.Need(t, "root", "tar")
 	image := func(sec, nsec int64) string {
@@ -205,7 +206,7 @@ func TestVerifyForeignImages(t *testing.T) {
 	for _, place := range []string{"oci-archive:" + dir + "/podman.oci", "docker-archive:" + dir + "/podman.tar", "oci:" + dir + "/skopeo:1", "oci:" + dir + "/skopeo:2", "oci:" + dir + "/skopeo"} {
 		clients.Run(t, exec.Command("chunkah", "verify", place))
 		if place == "oci:"+dir+"/skopeo" {
-			continue // these are two files
+			continue // the layout contains two images
 		}
 		for _, d := range withoutRoot(diffLines(t, "--ignore-mtime", mount, place)) {
 			t.Errorf("%s: %s", place, d)
@@ -213,7 +214,7 @@ func TestVerifyForeignImages(t *testing.T) {
 	}
 }
 
-// Images saved by Docker are valid too, in its own form and with its own media types.
+// Images saved by Docker, in Docker's own format and with its own media types, are also valid.
 func TestVerifyDockerImages(t *testing.T) {
 	t.Parallel()
 	d := clients.NewDocker(t)

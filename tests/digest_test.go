@@ -32,7 +32,7 @@ func digestsOf(t *testing.T, args ...string) string {
 	return string(written)
 }
 
-// The digest of a build is that of the manifest or index at each of its outputs and tags.
+// The digest of a build is the digest of the manifest or index at each of its outputs and tags.
 func TestDigestAtEveryOutput(t *testing.T) {
 	t.Parallel()
 	clients.Need(t, "skopeo", "docker-registry", "jq")
@@ -68,7 +68,8 @@ func TestDigestAtEveryOutput(t *testing.T) {
 	}
 }
 
-// The digest is written after the tag has moved, and not if the registry refuses the tag.
+// The digest is written only after the tag has moved. It is not written if the registry refuses the
+// tag.
 func TestDigestAfterTheTag(t *testing.T) {
 	t.Parallel()
 	clients.Need(t, "skopeo", "docker-registry")

@@ -40,8 +40,8 @@ func dist(t *testing.T, dir string, env []string, args ...string) {
 	clients.Run(t, cmd)
 }
 
-// make dist gives the same files for a version in any directory, with or without git, for any user,
-// and they can be installed.
+// make dist makes the same files for a version in any directory, with or without git, and for any
+// user. The packages can be installed.
 func TestDist(t *testing.T) {
 	t.Parallel()
 	clients.Need(t, "root", "make", "git", "dpkg", "rpm", "qemu-aarch64-static", "mmdebstrap")
@@ -50,7 +50,8 @@ func TestDist(t *testing.T) {
 	}
 	checkout := sources(t, filepath.Join(t.TempDir(), "checkout"))
 	plain := sources(t, filepath.Join(t.TempDir(), "a folder", "of another name"))
-	// In turn, so that Go compiles each package once. Packages for arm64 are those of another test.
+	// The builds run one after the other, so that Go compiles each package once. The program for
+	// arm64 is shared with another test.
 	arm64Program(t)
 	t.Run("make", func(t *testing.T) {
 		t.Run("in a checkout", func(t *testing.T) {
@@ -78,7 +79,7 @@ func TestDist(t *testing.T) {
 		t.Errorf("there are %q, want %q", got, names)
 	}
 	for _, name := range listNames(t, filepath.Join(plain, "dist")) {
-		if name == "SHA256SUMS" { // only of one architecture
+		if name == "SHA256SUMS" { // here it lists the packages of only one architecture
 			continue
 		}
 		if a, b := fileDigest(t, filepath.Join(out, name)), fileDigest(t, filepath.Join(plain, "dist", name)); a != b {
@@ -96,7 +97,7 @@ func TestDist(t *testing.T) {
 	t.Run("SBOM", func(t *testing.T) { billOfMaterials(t, out) })
 }
 
-// Versions of packages have the order of their commits.
+// The order of the packages' versions is the order of their commits.
 func TestPackageVersions(t *testing.T) {
 	clients.Need(t, "dpkg", "rpm")
 	of := func(kind, version string) string {

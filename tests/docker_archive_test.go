@@ -90,8 +90,8 @@ func TestDockerArchiveInDocker(t *testing.T) {
 	}
 }
 
-// podman loads it with each storage driver, from a file and from a pipe, and keeps the name, the
-// compression and the image's digest.
+// podman loads the archive with each storage driver, from a file and from a pipe, and keeps the
+// name, the compression and the image's digest.
 func TestDockerArchiveInPodman(t *testing.T) {
 	t.Parallel()
 	root := runnable(t)
@@ -119,7 +119,8 @@ func TestDockerArchiveInPodman(t *testing.T) {
 	}
 }
 
-// skopeo, umoci and containerd read it: skopeo by manifest.json, the others as a layout.
+// skopeo, umoci and containerd read the archive. skopeo uses manifest.json, and the others read it
+// as a layout.
 func TestDockerArchiveInOthers(t *testing.T) {
 	t.Parallel()
 	root := runnable(t)
@@ -156,8 +157,8 @@ func umociUnpack(t *testing.T, image string) string {
 	return filepath.Join(bundle, "rootfs")
 }
 
-// A complete Debian goes through a pipe into the daemon, and has the same image ID there as in an
-// archive.
+// An image of a complete Debian is sent through a pipe to the daemon, and has the same image ID
+// there as in an archive.
 func TestDockerArchiveOfADebianRoot(t *testing.T) {
 	t.Parallel()
 	root := debianRoot(t)

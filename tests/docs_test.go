@@ -13,7 +13,7 @@ import (
 	"chunkah/tests/clients"
 )
 
-// A block is a fenced code block of a page. The text after the fence says what it is:
+// A block is a fenced code block of a page. The text after the fence specifies its kind:
 //
 //	sh            commands, which are run
 //	sh untested   commands that cannot be run here; the page says why
@@ -55,7 +55,7 @@ func blocksOf(t *testing.T, page string) []block {
 	return blocks
 }
 
-// A document is a page of the documentation while its commands are run in their own directory.
+// A document is a page of the documentation whose commands are run in their own directory.
 type document struct {
 	t    *testing.T
 	name string
@@ -68,7 +68,7 @@ type document struct {
 	after func(b block)
 }
 
-// pages are all pages with commands, each with a function that prepares its directory.
+// pages lists all pages with commands, each with a function that prepares its directory.
 var pages = map[string]func(p *document){
 	"README.md":                  readmePage,
 	"docs/clients.md":            inspectPage,
@@ -100,7 +100,7 @@ var pages = map[string]func(p *document){
 	"docs/recipes/tarballs.md":   tarballPage,
 }
 
-// Every command in the documentation is run, and prints the output shown there.
+// Every command in the documentation is run, and must print the output that the page shows.
 func TestDocumentedCommands(t *testing.T) {
 	t.Parallel()
 	for name, setUp := range pages {
@@ -115,7 +115,7 @@ func TestDocumentedCommands(t *testing.T) {
 	}
 }
 
-// No page has commands that are not run.
+// No page contains commands that are not run.
 func TestCommandsAreMarked(t *testing.T) {
 	files, err := filepath.Glob("../docs/*.md")
 	if err != nil {
@@ -141,7 +141,7 @@ func TestCommandsAreMarked(t *testing.T) {
 	}
 }
 
-// Tests named in pages exist.
+// Tests that are named in pages exist.
 func TestNamedTestsExist(t *testing.T) {
 	have := make(map[string]bool)
 	declared := regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)\w+)\(`)
@@ -179,13 +179,14 @@ func TestNamedTestsExist(t *testing.T) {
 			}
 		}
 	}
-	// docs/guarantees.md names more than this.
+	// docs/guarantees.md names more tests than this.
 	if n < 10 {
 		t.Errorf("%d tests are named", n)
 	}
 }
 
-// Links in the pages are valid, including those to headings, and each page of docs has one.
+// Links in the pages are valid, including those to headings, and each page in docs is linked from
+// another page.
 func TestLinksLeadSomewhere(t *testing.T) {
 	var pages []string
 	for _, pattern := range []string{"../*.md", "../docs/*.md", "../docs/*/*.md", "../format/*.md"} {
@@ -279,7 +280,7 @@ func (p *document) run(b block) {
 	}
 }
 
-// hosts replaces the page's registry with the test's.
+// hosts replaces the page's registry with the registry of the test.
 func (p *document) hosts(text string) string {
 	if p.registry == "" {
 		return text

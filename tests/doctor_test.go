@@ -29,7 +29,7 @@ type finding struct {
 	Options []string
 }
 
-// diagnose runs chunkah doctor. Its status must say whether there are findings.
+// diagnose runs chunkah doctor and checks that the exit status matches the findings.
 func diagnose(t *testing.T, env []string, args ...string) []finding {
 	t.Helper()
 	cmd := exec.Command("chunkah", append([]string{"doctor", "--json"}, args...)...)
@@ -81,8 +81,8 @@ func touchNow(t *testing.T, path string, at int64) {
 	}
 }
 
-// Images of the same root differ from build to build. After the advice is followed they do not, and
-// doctor finds nothing.
+// Images of the same root differ from build to build. After the advice is followed, they no longer
+// differ, and doctor finds nothing.
 func TestDoctorAdvice(t *testing.T) {
 	t.Parallel()
 	clients.Need(t, "root", "rpm", "python3", "sqlite3")
@@ -134,7 +134,7 @@ func TestDoctorAdvice(t *testing.T) {
 				}
 				before[run] = layersOf(t, root, test.before(run))
 				others := []string{root}
-				if test.id != "newer-than-source-date" { // new files have this fault anyway
+				if test.id != "newer-than-source-date" { // this finding is always reported for new files
 					others = append(others, "--ignore", "newer-than-source-date")
 				}
 				list := diagnose(t, []string{test.before(run)}, others...)
@@ -149,7 +149,7 @@ func TestDoctorAdvice(t *testing.T) {
 					clients.Run(t, exec.Command("sh", "-ec", command))
 				}
 				if test.id == "newer-than-source-date" && run == 1 {
-					// The time to keep is that of the first build.
+					// The time to keep is the time of the first build.
 					clients.Run(t, exec.Command("sh", "-ec", strings.ReplaceAll(command, fmt.Sprintf("@%d", mkroot.Epoch+1000), fmt.Sprintf("@%d", mkroot.Epoch))))
 				}
 				if left := diagnose(t, []string{test.env(run)}, append(others, list[0].Options...)...); len(left) > 0 {
@@ -192,7 +192,7 @@ func layersOf(t *testing.T, root, env string, args ...string) string {
 	return clients.Run(t, exec.Command("sh", "-ec", `tar -xOf "$1" index.json | grep -o 'sha256:[0-9a-f]*' | cut -d: -f2 | while read d; do tar -xOf "$1" blobs/sha256/$d; done | jq -c '[.layers[].digest]'`, "sh", archive))
 }
 
-// The findings for a fresh Debian are right and complete.
+// The findings for a fresh Debian are correct and complete.
 func TestDoctorDebian(t *testing.T) {
 	t.Parallel()
 	root := copyRoot(t, debianRoot(t))
@@ -217,7 +217,8 @@ func TestDoctorDebian(t *testing.T) {
 	}
 }
 
-// A root of rpm packages has only the files that rpm leaves beside its database, and rpm's log.
+// In a root of rpm packages, doctor finds only the files that rpm leaves beside its database, and
+// rpm's log.
 func TestDoctorRPM(t *testing.T) {
 	list := diagnose(t, []string{"SOURCE_DATE_EPOCH=4000000000"}, rpmRoot(t))
 	if got, want := ids(list), []string{"log-files", "rpmdb-leftovers"}; !slices.Equal(got, want) {
@@ -225,7 +226,8 @@ func TestDoctorRPM(t *testing.T) {
 	}
 }
 
-// Python packages installed by pip differ from day to day; those of the system do not.
+// Python packages installed by pip differ from build to build, but the Python packages of the
+// system do not.
 func TestDoctorPython(t *testing.T) {
 	t.Parallel()
 	for _, f := range diagnose(t, nil, trixieRoot(t), "--prune", "/dev/") {
@@ -242,7 +244,8 @@ func TestDoctorPython(t *testing.T) {
 	t.Error("files compiled by pip are not found")
 }
 
-// An image is examined with any transport, and the advice has commands for its build.
+// An image is examined through any transport, and the advice contains commands for building the
+// image.
 func TestDoctorImages(t *testing.T) {
 	clients.Need(t, "root")
 	root := mkroot.Make(t, "dir / mode=0755\nfile /etc/machine-id text=x\nfile /tmp/x\nfifo /srv/p")
@@ -302,14 +305,14 @@ func TestDoctorOnTheOrderOfLayers(t *testing.T) {
 			t.Errorf("ignored: got %+v", got)
 		}
 	}
-	// Several sources have no order of layers.
+	// If there are several sources, the order of layers is not checked.
 	image := "oci:" + (&mkimage.Image{Layers: []mkimage.Layer{volatile, stable}}).Layout(t)
 	if got := diagnose(t, nil, image, "dir:"+mkroot.Make(t, "file /usr/x text=x")); len(got) != 0 {
 		t.Errorf("got %+v", got)
 	}
 }
 
-// doctorPage has the roots for docs/doctor.md.
+// doctorPage prepares the roots for docs/doctor.md.
 func doctorPage(p *document) {
 	clients.Need(p.t)
 	err := mkroot.Write(filepath.Join(p.dir, "root"), `

@@ -12,8 +12,8 @@ import (
 )
 
 // rattler makes a channel and installs its packages into a prefix with the library of pixi. Then it
-// lists each package's files, as lines of NAME, tab, PATH. The arguments are the prefix, a
-// directory for the rest, and the version of zlib.
+// lists the files of each package, as lines of NAME, tab, PATH. The arguments are the prefix, a
+// directory for all other files, and the version of zlib.
 const rattler = `
 import asyncio, hashlib, io, json, sys, tarfile
 from pathlib import Path
@@ -45,8 +45,8 @@ for path in sorted((prefix / "conda-meta").glob("*.json")):
         print(record.name.normalized, prefix / file, sep="\t")
 `
 
-// The library of pixi installs and updates packages that are made here, because no registry of this
-// test has conda packages. Its records decide which package a file belongs to.
+// The library of pixi installs and updates packages that are made here, because no registry that
+// this test can use contains conda packages. Its records decide which package a file belongs to.
 func TestCondaInstaller(t *testing.T) {
 	t.Parallel()
 	clients.Need(t, "python3")

@@ -37,8 +37,8 @@ func TestComposerUpdate(t *testing.T) {
 		[]string{"srv/app/vendor/acme/log", "srv/app/vendor/composer", "srv/app/vendor/autoload.php"}})
 }
 
-// Debian's packages for R contain the files that R wrote. The test moves them, without Debian's
-// lists, to the place where R itself installs packages.
+// Debian's packages for R contain the files that R wrote. The test moves these files, without
+// Debian's file lists, to the directory into which R itself installs packages.
 func TestRUpdate(t *testing.T) {
 	t.Parallel()
 	clients.Need(t, "apt-get", "dpkg-deb")
@@ -125,8 +125,8 @@ func TestPerlUpdate(t *testing.T) {
 	checkUpdate(t, root, update{"perl", randomize(t, root, small), []string{small, local, "usr/local/lib/*/perl/*/auto/Acme/Small"}})
 }
 
-// The test copies this machine's Python, without its packages, to where make install puts it. Then
-// a file beside it changes.
+// The test copies this machine's Python, without its packages, to the path at which make install
+// installs it. Then a file beside it changes.
 func TestPythonBesideUpdate(t *testing.T) {
 	t.Parallel()
 	clients.Need(t, "python3", "tar")
@@ -152,7 +152,8 @@ func TestPythonBesideUpdate(t *testing.T) {
 	checkUpdate(t, root, update{"python", randomize(t, root, "usr/local/lib/app.data"), []string{"usr/local/lib/app.data"}})
 }
 
-// A whole runtime has 200 MB. This one has little more than a release file like Temurin's.
+// A complete runtime has a size of 200 MB. This runtime contains little more than a release file
+// like Temurin's.
 func TestJVMUpdate(t *testing.T) {
 	clients.Need(t)
 	root := t.TempDir()
@@ -205,7 +206,7 @@ func TestYarnUpdate(t *testing.T) {
 	putSize(t, root, "srv/app/index.js", 50_000)
 	install := exec.Command("sh", "-ec", `YARN_NPM_REGISTRY_SERVER=$(npm config get registry) node "$YARN" install`)
 	install.Dir = filepath.Join(root, "srv/app")
-	// If CI is set, Yarn needs this to write a lock file.
+	// If CI is set, Yarn requires this variable to write a lock file.
 	install.Env = append(os.Environ(), "YARN="+filepath.Join(dir, "node_modules/@yarnpkg/cli-dist/bin/yarn.js"), "HOME="+dir,
 		"YARN_ENABLE_IMMUTABLE_INSTALLS=false")
 	clients.Run(t, install)

@@ -18,7 +18,7 @@ import (
 
 // update is a change of one package of one ecosystem in a root.
 type update struct {
-	repo string // the component repo that knows the ecosystem
+	repo string // the component repo for the ecosystem
 	// change changes the files of the package and of the database in the root.
 	change func()
 	// files are the files of the package and of the database that change: paths in the root, or
@@ -29,9 +29,9 @@ type update struct {
 // knownBefore are other repos that find packages in these roots.
 var knownBefore = []string{"dpkg", "python", "node", "java", "bigfiles"}
 
-// checkUpdate builds an image of a root, changes one package, and builds the next image. A
-// client that has the first one must not download more than 1.3 times the changed files.
-// Without the repo, it must download more. Otherwise the test shows nothing.
+// checkUpdate builds an image of a root, changes one package, and builds the next image. A client
+// that has the first image must not download more than 1.3 times the size of the changed files.
+// Without the repo, the client must download more. Otherwise the test proves nothing.
 func checkUpdate(t *testing.T, root string, u update) {
 	t.Helper()
 	others := slices.DeleteFunc(slices.Clone(knownBefore), func(repo string) bool { return repo == u.repo })
@@ -52,7 +52,7 @@ func checkUpdate(t *testing.T, root string, u update) {
 	}
 }
 
-// randomize gives files other contents of the same size, which do not compress.
+// randomize replaces the contents of files with incompressible contents of the same size.
 func randomize(t *testing.T, root string, paths ...string) func() {
 	return func() {
 		t.Helper()
@@ -88,7 +88,7 @@ func put(t *testing.T, root, path, text string) {
 	}
 }
 
-// putSize writes a file of a size into a root, which does not compress.
+// putSize writes an incompressible file of the given size into a root.
 func putSize(t *testing.T, root, path string, size int) {
 	t.Helper()
 	text, err := io.ReadAll(io.LimitReader(mkroot.Bytes(path), int64(size)))
@@ -207,7 +207,7 @@ func TestCondaUpdate(t *testing.T) {
 		[]string{"opt/conda/*/*zlib*", "opt/conda/conda-meta/history"}})
 }
 
-// No system in these tests has opkg as a package, so the test makes its database.
+// opkg is not available as a package in any system of these tests, so the test makes its database.
 func TestOpkgUpdate(t *testing.T) {
 	clients.Need(t)
 	root := t.TempDir()

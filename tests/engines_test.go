@@ -15,7 +15,7 @@ import (
 	mk "chunkah/tests/mkimage"
 )
 
-// tenLayersArchive is the image of ten layers, plain.
+// tenLayersArchive returns an archive with the image of ten layers, uncompressed.
 func tenLayersArchive(t *testing.T) string {
 	t.Helper()
 	img := imageOf(t, tenLayers())
@@ -91,8 +91,8 @@ func TestFromBuildah(t *testing.T) {
 	}
 }
 
-// Users can read their own storage. If it has files of other users, the build fails with the
-// command to run.
+// Users can read their own storage. If the storage contains files of other users, the build fails,
+// and the error contains the command to run.
 func TestFromStorageOfAUser(t *testing.T) {
 	clients.Need(t, "root", "podman")
 	e := clients.NewEngine(t)
@@ -137,7 +137,7 @@ func TestFromStorageOfAUser(t *testing.T) {
 	}
 }
 
-// An image goes into a Docker daemon and back unchanged, and no file is written on the way.
+// An image is written to a Docker daemon and read back unchanged, and no temporary file is written.
 func TestDockerDaemon(t *testing.T) {
 	clients.Need(t, "root", "dockerd", "tar", "setfacl")
 	d := clients.NewDocker(t)
@@ -192,8 +192,8 @@ func TestDockerDaemonFaults(t *testing.T) {
 	}
 }
 
-// An image with Docker's manifest has the same contents as with OCI's, and podman sees its health
-// check.
+// An image with a Docker manifest has the same contents as with an OCI manifest, and podman finds
+// its health check.
 func TestManifestTypeDocker(t *testing.T) {
 	t.Parallel()
 	clients.Need(t, "root", "podman", "skopeo", "docker-registry", "dockerd")
@@ -225,7 +225,7 @@ func TestManifestTypeDocker(t *testing.T) {
 	}
 	d := clients.NewDocker(t)
 	d.Pull(host + "/app:docker")
-	// As the previous image, it supplies layers for images in both formats.
+	// If the image is used as the previous image, its layers are reused in images in both formats.
 	for _, form := range []string{"docker", "oci"} {
 		if said := push("/app:next", "--manifest-type", form, "--previous", "docker://"+host+"/app:docker"); !strings.Contains(said, ": reused ") {
 			t.Errorf("%s: %s", form, said)

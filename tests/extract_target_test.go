@@ -16,7 +16,7 @@ import (
 )
 
 // Another process can replace the target itself, or its directory with a temporary name, by a
-// symlink. Nothing changes where the symlink leads to, whether the command succeeds or fails.
+// symlink. Nothing at the symlink's target changes, whether the command succeeds or fails.
 func TestExtractTargetIsReplaced(t *testing.T) {
 	t.Parallel()
 	clients.Need(t, "root")

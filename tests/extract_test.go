@@ -37,7 +37,7 @@ func untarred(t testing.TB, source string) string {
 	return dir
 }
 
-// awkward has files that only some clients restore completely.
+// awkward is a root with files that only some clients restore completely.
 const awkward = owned + `
 link /usr/bin/also-ping to=/usr/bin/ping
 symlink /link uid=7 gid=8 mtime=1 to=../../../../../etc/passwd
@@ -53,7 +53,7 @@ dir /setgid mode=2755 gid=5
 file /setgid/inner text=x
 `
 
-// An image of any kind is extracted with everything that it has, as by umoci and podman.
+// An image of any kind is extracted with all of its metadata, as by umoci and podman.
 func TestExtract(t *testing.T) {
 	t.Parallel()
 	clients.Need(t, "root", "umoci", "skopeo", "setfacl")
@@ -83,8 +83,8 @@ func TestExtract(t *testing.T) {
 	treediff.Equal(t, root, extracted(t, "tar:"+dir+"/root.tar"), opt)
 }
 
-// An existing empty directory is filled in place, so that it can be a mount point, whatever its
-// mode, owner and ACL are.
+// Files are extracted into an existing empty directory without replacing it, so that it can be a
+// mount point. Its mode, owner and ACL do not matter.
 func TestExtractToMountPoint(t *testing.T) {
 	clients.Need(t, "root", "setfacl")
 	root := mkroot.Make(t, "dir / mode=0710 mtime=5\nfile /etc/f text=x\n")
@@ -105,7 +105,7 @@ func TestExtractToMountPoint(t *testing.T) {
 		t.Errorf("diff finds %q", out)
 	}
 
-	// Without room, an error leaves the directory empty.
+	// If there is not enough space, an error is returned and the directory is empty.
 	full := t.TempDir()
 	if err := unix.Mount("tmpfs", full, "tmpfs", 0, "size=64k"); err != nil {
 		t.Fatal(err)
@@ -147,8 +147,8 @@ func nobodys(t *testing.T, archive string) string {
 	return dir
 }
 
-// A user without privileges gets all contents, and a list of everything else. With --strict the
-// list is an error, and nothing is left.
+// For a user without privileges, all contents are extracted, and everything that could not be
+// restored is listed. With --strict the list is an error, and no files remain.
 func TestExtractAsAnyUser(t *testing.T) {
 	clients.Need(t, "root", "setpriv")
 	root := mkroot.Make(t, awkward)
@@ -185,7 +185,7 @@ func TestExtractAsAnyUser(t *testing.T) {
 	if err != nil || len(entries) != 3 { // chunkah, in, out
 		t.Errorf("left: %v, %v", entries, err)
 	}
-	// A tar has everything.
+	// A tar can contain everything.
 	clients.Run(t, asNobody(dir+"/chunkah", "extract", "--strict", "oci-archive:"+dir+"/in", "--tar", dir+"/tar"))
 	treediff.Equal(t, root, extracted(t, "tar:"+dir+"/tar"), treediff.Options{SkipXattr: func(_, name string, _ []byte) bool { return name == "user.component" }})
 }
@@ -339,7 +339,7 @@ func awaitTemp(t *testing.T, dirs ...string) string {
 	t.Helper()
 	for end := time.Now().Add(deadline); time.Now().Before(end); {
 		for _, dir := range dirs {
-			entries, _ := os.ReadDir(dir) // can be missing
+			entries, _ := os.ReadDir(dir) // the directory can be missing
 			for _, e := range entries {
 				if temp.Is(e.Name()) {
 					return filepath.Join(dir, e.Name())

@@ -77,8 +77,8 @@ func fatJar(name, libraries, seed string) (err error) {
 	return errors.Join(err, out.Close())
 }
 
-// The command that doctor prints for a Spring Boot archive extracts it. Then clients download only
-// the classes if a class changes.
+// The command that doctor prints for a Spring Boot archive extracts the archive. If a class changes
+// afterwards, clients download only the classes.
 func TestFatJarUpdate(t *testing.T) {
 	t.Parallel()
 	clients.Need(t, "java", "mvn", "jq")

@@ -18,8 +18,8 @@ func dataCalls() []string {
 	return []string{"read", "pread64", "getdents64", "readlinkat", "write", "pwrite64", "copy_file_range", "fsync", "renameat", "ftruncate", "mkdirat"}
 }
 
-// looks returns calls that only query something. If such a call fails, the command can use another
-// way.
+// looks returns calls that only query something. If such a call fails, the command can fall back to
+// another call.
 func looks() []string {
 	return []string{"openat", "openat2", "statx", "newfstatat", "fstat", "listxattrat", "lgetxattr"}
 }
@@ -31,7 +31,7 @@ type faultMode struct {
 	calls []string
 	// survived is set if the command must succeed.
 	survived bool
-	// sampled returns the numbers of the calls that fail, of n.
+	// sampled returns which of n calls fail, as numbers starting at 1.
 	sampled func(n int) []int
 }
 
@@ -83,10 +83,10 @@ func TestFaultsOfCalls(t *testing.T) {
 	})
 }
 
-// ends returns the first and the last of n calls, or all.
+// ends returns the numbers of the first and the last of n calls, or of all calls.
 func ends(n int) []int { return someOf(n, 1, n) }
 
-// some also returns the one in the middle, or all.
+// some also returns the number of the call in the middle, or of all calls.
 func some(n int) []int { return someOf(n, 1, n/2, n) }
 
 func someOf(n int, from ...int) (at []int) {
@@ -112,7 +112,7 @@ func (p faultPlace) judge(t *testing.T, j faultJob, mode faultMode, r, whole fau
 	case mode.survived:
 		t.Errorf("%s: %s fails: status %d, %s", mode.name, r.Hit, r.Status.ExitStatus(), r.stderr)
 	case p.tooLate(*r.Hit) && (!r.unchanged(before) || r.stdout == whole.stdout):
-		// The existing files are complete, and the status says that some are missing.
+		// The existing files are complete, and the exit status reports that some files are missing.
 		if r.Status.ExitStatus() != j.failure() || !strings.Contains(r.stderr, filepath.Join(p.dir, "out")) || len(r.made) > len(whole.made) {
 			t.Errorf("%s: %s: status %d, there is %v: %s", mode.name, r.Hit, r.Status.ExitStatus(), r.made, r.stderr)
 		}
@@ -155,7 +155,7 @@ func (p faultPlace) tooLate(c inject.Call) bool {
 	return c.Name == "renameat" && p.below(c, "out") || c.Name == "fsync" && isFolder || c.Name == "openat" && isFolder
 }
 
-// words are the texts by which a message can name a call.
+// words lists the strings by which a message can identify a call.
 func (p faultPlace) words(c inject.Call) []string {
 	inRoot, isSource := strings.CutPrefix(c.Path, p.root)
 	switch {

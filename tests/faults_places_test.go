@@ -51,8 +51,8 @@ func (zeros) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// A 1 MB disk with the output, the temporary files, the cache, or all three runs full. Either there
-// is enough room, or the command names the place and leaves existing files unchanged.
+// A 1 MB disk for the output, the temporary files, the cache, or all three becomes full. Either
+// there is enough space, or the command names the path and leaves existing files unchanged.
 func TestFaultsOfSmallDisks(t *testing.T) {
 	clients.Need(t, "root")
 	eachFaultJob(t, func(t *testing.T, p faultPlace, j faultJob) {
@@ -72,7 +72,8 @@ func TestFaultsOfSmallDisks(t *testing.T) {
 	})
 }
 
-// onSmallDisk runs the job with a small disk in one place, and reports whether that was full.
+// onSmallDisk runs the job with a small disk at one of these paths, and reports whether the disk
+// became full.
 func (p faultPlace) onSmallDisk(t *testing.T, j faultJob, whole faultResult, place string, free int64) bool {
 	t.Helper()
 	p.fresh(t, faultJob{})
@@ -164,7 +165,7 @@ func (p faultPlace) closedPipe(t *testing.T, line string, read int64) {
 	made, temps := p.look(t)
 	if code := cmd.ProcessState.ExitCode(); code != 128+int(syscall.SIGPIPE) {
 		if read > 0 && code <= 1 {
-			return // a short output was written at once
+			return // a short output was written before the pipe was closed
 		}
 		t.Errorf("status %d: %s", code, &stderr)
 	}
@@ -176,7 +177,7 @@ func (p faultPlace) closedPipe(t *testing.T, line string, read int64) {
 	}
 }
 
-// deafPipe returns the writing end of a pipe without a reader.
+// deafPipe returns the write end of a pipe without a reader.
 func deafPipe(t *testing.T) *os.File {
 	t.Helper()
 	r, w, err := os.Pipe()
@@ -189,7 +190,7 @@ func deafPipe(t *testing.T) *os.File {
 	return w
 }
 
-// A stream that is truncated at any place is reported, and there is no output.
+// A stream that is truncated at any position is reported, and there is no output.
 func TestFaultsOfCutStreams(t *testing.T) {
 	clients.Need(t)
 	p := newFaultPlace(t)

@@ -44,8 +44,8 @@ func (p faultPlace) moments(t *testing.T, j faultJob) (whole faultResult, list [
 	return whole, list
 }
 
-// A signal at any moment ends a command with a message and its status, without leftovers; or it
-// comes too late, and the command succeeds.
+// A signal at any moment ends a command with a message and the signal's exit status, without
+// leftovers. If the signal is sent too late, the command succeeds.
 func TestFaultsOfSignals(t *testing.T) {
 	eachFaultJob(t, func(t *testing.T, p faultPlace, j faultJob) {
 		whole, moments := p.moments(t, j)
@@ -68,7 +68,7 @@ func TestFaultsOfSignals(t *testing.T) {
 	})
 }
 
-// A killed command leaves existing files unchanged, or has finished. The next one names the
+// A killed command leaves existing files unchanged, or has finished. The next command names the
 // leftovers, and makes the output.
 func TestFaultsOfKills(t *testing.T) {
 	eachFaultJob(t, func(t *testing.T, p faultPlace, j faultJob) {
@@ -119,7 +119,7 @@ func (p faultPlace) wholeOrBefore(t *testing.T, killed, whole faultResult, befor
 	}
 }
 
-// covers reports whether made has everything in want.
+// covers reports whether made contains everything in want.
 func covers(made, want map[string]string) bool {
 	for name, sum := range want {
 		if made[name] != sum {

@@ -30,11 +30,11 @@ type faultJob struct {
 	args   string
 	stdin  string // a file
 	before string // shell commands that create the existing files
-	// once is set if the job refuses to run again over what it has made.
+	// once is set if the job refuses to overwrite its own output when it runs again.
 	once bool
 }
 
-// faultJobs are all stages, all kinds of output, and all other commands.
+// faultJobs returns jobs for all stages, all kinds of output, and all other commands.
 func faultJobs() []faultJob {
 	return []faultJob{
 		{name: "scan", args: "chunkah-scan $ROOT"},
@@ -66,7 +66,7 @@ func (j faultJob) failure() int {
 	return 1
 }
 
-// A faultPlace has the paths of jobs: their input, and the directory of one job.
+// A faultPlace contains the paths of jobs: their input, and the directory of one job.
 type faultPlace struct{ root, in, dir string }
 
 const faultRoot = `file /usr/bin/a size=9000 mode=0755 xattr:user.component=a
@@ -223,7 +223,7 @@ func sumOf(t *testing.T, path string) string {
 	return fmt.Sprintf("%x", sha256.Sum256(data))
 }
 
-// about reports whether a call belongs to the job, not to the start of the process.
+// about reports whether a call belongs to the job and not to the start of the process.
 func (p faultPlace) about(c inject.Call) bool {
 	for _, dir := range []string{p.root, p.in, p.dir} {
 		if c.Path == dir || strings.HasPrefix(c.Path, dir+"/") {
@@ -246,11 +246,11 @@ func (r faultResult) finished(as faultResult) bool {
 	return r.Status == as.Status && r.stdout == as.stdout && maps.Equal(r.made, as.made)
 }
 
-// nothing is the checksum of no bytes.
+// nothing is the checksum of empty data.
 var nothing = fmt.Sprintf("%x", sha256.Sum256(nil))
 
-// failed checks that the job failed as it should: with the status, a message with one of the words,
-// unchanged existing files, and no unfinished ones.
+// failed checks that the job failed as expected: with this status, with a message that contains one
+// of the words, without changes to existing files, and without unfinished files.
 func (p faultPlace) failed(t *testing.T, j faultJob, r, whole faultResult, before map[string]string, status int, words ...string) {
 	t.Helper()
 	if r.Status.Signaled() || r.Status.ExitStatus() != status {

@@ -12,12 +12,12 @@ import (
 	"chunkah/tests/clients"
 )
 
-// imageSize is the size of a file with a file system, in bytes. The file is sparse. xfs needs at
-// least 300 MB.
+// imageSize is the size of a file that contains a file system, in bytes. The file is sparse. xfs
+// requires at least 300 MB.
 const imageSize = 320 << 20
 
-// filesystem mounts a new file system and returns its root: tmpfs, or ext4 or xfs in a file. Each
-// read updates access times if possible.
+// filesystem mounts a new file system and returns its root. The file system is a tmpfs, or ext4 or
+// xfs in a file. It is mounted so that each read updates access times, if possible.
 func filesystem(t *testing.T, kind string) string {
 	t.Helper()
 	if kind == "tmpfs" {
@@ -51,7 +51,7 @@ func mount(t *testing.T, what string, args ...string) string {
 	return dir
 }
 
-// copyTo copies a root with all metadata to dir, which is created.
+// copyTo creates dir and copies a root to it, with all metadata.
 func copyTo(t *testing.T, root, dir string) string {
 	t.Helper()
 	clients.Run(t, exec.Command("cp", "--archive", root, dir))
@@ -83,7 +83,8 @@ func overlay(t *testing.T, root string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The directories' times, which the removals changed, are those of the upper layer.
+	// The removals changed the times of directories. An overlayfs shows the times of the upper
+	// layer, so these are restored from the root.
 	clients.Run(t, exec.Command("sh", "-ec", `cd "$0"; find . -depth -type d -exec touch --reference="$1/{}" {} \;`, upper, root))
 	if err := os.Mkdir(disk+"/work", 0o755); err != nil {
 		t.Fatal(err)

@@ -26,7 +26,7 @@ func from(t *testing.T, args ...string) string {
 	return archive
 }
 
-// owned is small, with files that only root can create.
+// owned is the root small with additional files that only root can create.
 const owned = small + `
 file /owned uid=1234 gid=3000000 mode=6755 text=x
 file /usr/bin/ping mode=0755 text=x xattr:security.capability="\x01\x00\x00\x02\x00\x20\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
@@ -37,13 +37,13 @@ file /old mtime=-5 text=x
 
 const fromConfig = `{"architecture":"arm64","os":"linux","created":"2020-02-02T02:02:02Z","config":{"Env":["A=b"],"Cmd":["/x"],"Labels":{"l":"1"}}}`
 
-// An image gives the same new image with any transport and any compression of its layers, and as
-// unpacked files. Its config is kept.
+// The same new image is built from an image through any transport, with any compression of its
+// layers, and from its unpacked files. The image's config is kept.
 func TestFromEveryForm(t *testing.T) {
 	t.Parallel()
 	clients.Need(t, "root", "skopeo", "umoci")
-	// Unpacked files do not have the xattrs with components. The image's history has the
-	// components.
+	// Unpacked files do not have the xattrs with components. The components are in the image's
+	// history.
 	root := mkroot.Make(t, regexp.MustCompile(` xattr:user\.component=\w+`).ReplaceAllString(owned, ""))
 	flags := []string{"--keep-special-files", "--config-str", fromConfig, "--annotation", "a=b"}
 	unpacked := clients.UmociUnpack(t, build(t, root, flags...))
@@ -60,7 +60,7 @@ func TestFromEveryForm(t *testing.T) {
 				sameBytes(t, want, from(t, "--from", source, "-t", "localhost/new:1"))
 			}
 
-			// A docker archive has no annotations, and no zstd.
+			// A docker archive can contain neither annotations nor zstd layers.
 			if packing == "zstd" {
 				return
 			}
@@ -72,7 +72,8 @@ func TestFromEveryForm(t *testing.T) {
 	}
 }
 
-// The four commands do the same as build, even if later ones know the source only from the header.
+// The four commands produce the same result as build, even if later commands find the source only
+// in the header.
 func TestFromInAPipe(t *testing.T) {
 	root := smallRoot(t)
 	archive := build(t, root, "--compress", "gzip", "--config-str", fromConfig)
@@ -84,7 +85,7 @@ func TestFromInAPipe(t *testing.T) {
 	}
 }
 
-// Reading an image needs neither root nor capabilities, for any owner of its files.
+// Reading an image requires neither root privileges nor capabilities, for any owner of its files.
 func TestFromAsAnyUser(t *testing.T) {
 	clients.Need(t, "root", "setpriv")
 	archive := build(t, mkroot.Make(t, owned), "--keep-special-files", "--compress", "gzip")
@@ -130,8 +131,8 @@ func TestFromWithFlags(t *testing.T) {
 	}
 }
 
-// layered is an image of three layers. The upper two change the lowest in every way. more is added
-// to the last one.
+// layered returns an image of three layers. The upper two change the lowest layer in every possible
+// way. more is added to the top layer.
 func layered(t *testing.T, more ...mk.Entry) *mk.Image {
 	t.Helper()
 	base := []mk.Entry{
@@ -157,10 +158,10 @@ func layered(t *testing.T, more ...mk.Entry) *mk.Image {
 	}}
 }
 
-// The lowest layers stay unchanged, and the layers above have the differences: unpacked, the image
-// is the same.
+// The lowest layers stay unchanged, and the layers above contain the differences. The unpacked
+// image is the same.
 func TestKeepBase(t *testing.T) {
-	img := layered(t, mk.Link("usr/third", "usr/inode")) // podman refuses this: a link into a layer below
+	img := layered(t, mk.Link("usr/third", "usr/inode")) // podman refuses a hard link to a file in a lower layer
 	base := &mk.Image{Layers: img.Layers[:1], Name: "base"}
 	source := "oci:" + img.Layout(t)
 	byNumber := from(t, "--from", source, "--keep-base", "1")
@@ -215,7 +216,7 @@ func TestKeepBaseInDockerArchive(t *testing.T) {
 	}
 }
 
-// If the base is for several platforms, the one of the image is used.
+// If the base is for several platforms, the base for the image's platform is used.
 func TestKeepBaseOfItsPlatform(t *testing.T) {
 	img := layered(t)
 	img.Arch = "s390x"
@@ -227,7 +228,7 @@ func TestKeepBaseOfItsPlatform(t *testing.T) {
 	sameBytes(t, from(t, "--from", source, "--keep-base", "1"), from(t, "--from", source, "--keep-base", base))
 }
 
-// podman sees the same files in an image and in the new one with the same base.
+// podman shows the same files in an image and in the new image with the same base.
 func TestKeepBaseInPodman(t *testing.T) {
 	t.Parallel()
 	clients.Need(t, "root", "podman")

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// decoding matches code of a package that reads data from outside.
+// decoding matches code that decodes external data.
 var decoding = regexp.MustCompile(`\b((json|toml)\.(Unmarshal|NewDecoder)|tar\.NewReader|(gzip|zstd|flate|zip)\.NewReader|gzip\.Reader|buildinfo\.Read|` +
 	`sql\.Open|binary\.(Big|Little)Endian\.Uint|pkgdb\.NewLines|bufio\.New(Reader|Scanner)|strconv\.(Parse|Atoi)|fmt\.Sscan|http\.NewRequest)`)
 

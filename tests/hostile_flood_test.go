@@ -13,15 +13,15 @@ import (
 	"time"
 )
 
-// A flood is a generated stream that is too long for memory: a start, a repeated middle, and an
-// end.
+// A flood is a generated stream that does not fit into memory. It consists of a start, a repeated
+// middle, and an end.
 type flood struct {
 	name          string
 	start, middle string
 	size          int64 // bytes of the middle
 	end           string
 	want          string
-	// memory is the memory that a stage may use, in KiB, besides the usual.
+	// memory is the amount of memory, in KiB, that a stage may use in addition to idleMemory.
 	memory int
 }
 
@@ -34,7 +34,7 @@ const (
 	msgpackFile = msgpackHead + "\x81\xa4file\x82\xa4type\xa4file"
 )
 
-// text32 is the start of a msgpack text, and list32 of a list, with that length.
+// text32 returns the start of a msgpack string with that length, and list32 the start of a list.
 func text32(n uint32) string { return "\xdb" + string(binary.BigEndian.AppendUint32(nil, n)) }
 func bin32(n uint32) string  { return "\xc6" + string(binary.BigEndian.AppendUint32(nil, n)) }
 func list32(n uint32) string { return "\xdd" + string(binary.BigEndian.AppendUint32(nil, n)) }
@@ -73,8 +73,8 @@ var floods = []flood{
 	{"msgpack: lists in lists", msgpackFile + "\xaacomponents", "\x91", 4 * gib, "", "record 2:", 32 * kib},
 }
 
-// For any size of a stream, real or announced, a stage uses little memory, stops reading as soon as
-// it sees the fault, and leaves no files.
+// For any real or declared size of a stream, a stage uses little memory, stops reading as soon as
+// it detects the fault, and leaves no files.
 func TestHostileFloods(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes in hundreds of megabytes")
@@ -133,7 +133,7 @@ func runMeasured(t *testing.T, cmd *exec.Cmd, in io.Reader) (peak int, fed int64
 	defer hangs.Stop()
 	sent := make(chan int64)
 	go func() {
-		n, _ := io.Copy(stdin, in) // it can stop reading at any time
+		n, _ := io.Copy(stdin, in) // the command can stop reading at any time
 		_ = stdin.Close()
 		sent <- n
 	}()
@@ -157,7 +157,7 @@ func runMeasured(t *testing.T, cmd *exec.Cmd, in io.Reader) (peak int, fed int64
 	return <-seen, fed, err
 }
 
-// repeated returns the same bytes again and again.
+// repeated is a reader that returns the same bytes repeatedly.
 type repeated struct {
 	block []byte
 	at    int

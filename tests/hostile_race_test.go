@@ -66,7 +66,8 @@ func TestLaw6NothingOutsideIsOpened(t *testing.T) {
 			if n := guard.opened(t); n > 0 {
 				t.Errorf("%d events of files outside", n)
 			}
-			// A careless reader is led outside, and the kernel reports it.
+			// As a check of the guard, a reader without protection is led outside, and the kernel
+			// reports this.
 			for end := time.Now().Add(deadline); guard.opened(t) == 0 && time.Now().Before(end); {
 				_, _ = os.ReadFile(place + "/root/d00/x/f")
 			}
@@ -79,8 +80,8 @@ func TestLaw6NothingOutsideIsOpened(t *testing.T) {
 	}
 }
 
-// racePlace has a root and, beside it, files with the same names outside the root, one of them a
-// pipe without a writer.
+// racePlace returns a directory with a root and, beside it, files with the same names outside the
+// root. One of these files is a pipe without a writer.
 func racePlace(t *testing.T) string {
 	t.Helper()
 	var text strings.Builder
@@ -151,7 +152,7 @@ func (s *swapper) end(t *testing.T) int {
 	return s.n
 }
 
-// A guard gets the kernel's events for every open and read in some directories.
+// A guard receives the kernel's events for every open and read in some directories.
 type guard struct {
 	fd   int
 	ever bool // there was an event

@@ -16,7 +16,7 @@ import (
 	"chunkah/tests/treediff"
 )
 
-// loops are cyclic links, also in the places of package databases.
+// loops is a root with cyclic links, including links at the paths of package databases.
 const loops = `
 file /usr/bin/true text=x
 symlink /self to=self
@@ -44,7 +44,8 @@ symlink /nix to=nix
 symlink /lib64 to=lib64/lib64
 `
 
-// A hostile root gives an image of all its files, from one process and from four.
+// An image of a hostile root contains all of its files, whether it is made by one process or by
+// four.
 func TestHostileRoots(t *testing.T) {
 	t.Parallel()
 	clients.Need(t, "root")
@@ -78,7 +79,7 @@ func TestHostileRoots(t *testing.T) {
 	}
 }
 
-// crowded has 100,000 names in one directory: files, links and hard links.
+// crowded makes a root with 100,000 names in one directory: files, links and hard links.
 func crowded(t *testing.T) string {
 	root := mkroot.Make(t, "file /d/one text=x\nfile /other/f text=x\n")
 	for i := range 100_000 {
@@ -103,7 +104,7 @@ func crowded(t *testing.T) string {
 	return root
 }
 
-// deep has 4,000 nested directories, with a file at every 400th.
+// deep makes a root with 4,000 nested directories, and with a file in every 400th directory.
 func deep(t *testing.T) string {
 	root := mkroot.Make(t, "file /usr/bin/true text=x\n")
 	fd, err := unix.Open(root, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
@@ -135,7 +136,7 @@ func deep(t *testing.T) string {
 	return root
 }
 
-// shut has no permissions on anything, including the root directory.
+// shut makes a root in which no file has any permissions, including the root directory.
 func shut(t *testing.T) string {
 	root := mkroot.Make(t, `
 dir /d/sub mode=0000
@@ -152,7 +153,7 @@ dir /d mode=0000
 	return root
 }
 
-// A user without access gets an error at once, with the paths.
+// For a user without access, commands fail immediately, and the error contains the paths.
 func TestShutRootAsAnyUser(t *testing.T) {
 	clients.Need(t, "root")
 	root := shut(t)

@@ -17,8 +17,8 @@ import (
 	"chunkah/tests/mkroot"
 )
 
-// deadline is the time after which a stage that must refuse its input counts as hanging. All stages
-// need far less.
+// deadline is the time after which a stage that must refuse its input is treated as hanging. All
+// stages need far less time.
 const deadline = 2 * time.Minute
 
 // A hostileStream is a stream that one of the three reading stages must refuse. "@" in its records
@@ -26,11 +26,12 @@ const deadline = 2 * time.Minute
 type hostileStream struct {
 	name   string
 	header string // fields without the braces
-	// records are in one layer if write reads them. Lines with their own layers are only for write.
+	// records are the file records. For write, they are put into one layer, unless they contain
+	// layer records, which only write reads.
 	records string
 	want    string // part of each stage's message
-	// takes lists stages that do not check for this fault: they pass it on to a stage that refuses
-	// it.
+	// takes lists stages that do not check for this fault. They pass the record on to a stage that
+	// refuses it.
 	takes string
 }
 
@@ -78,7 +79,7 @@ var hostileStreams = []hostileStream{
 	{"root and sources", hostileRoot + `,"sources":["dir:@/root"]`, directory("/etc"), "record 1:", ""},
 	{"layers kept of a root", hostileRoot + `,"keep_layers":2`, directory("/etc"), "record 1:", ""},
 
-	// Records that do not fit together.
+	// These records are inconsistent.
 	{"below a symlink", hostileRoot, linked("/l", "/etc") + regular("/l/passwd"), `"/l`, "assign"},
 	{"below itself", hostileRoot, linked("/l", "l") + linked("/l/l", "l"), `"/l`, "assign"},
 	{"below a file", hostileRoot, regular("/f") + regular("/f/f"), `"/f`, "assign"},
@@ -90,7 +91,7 @@ var hostileStreams = []hostileStream{
 	{"whiteout of nothing below", hostileRoot, filed("/etc", `"type":"whiteout"`), `"/etc"`, "assign pack"},
 	{"layer in a layerless stream", hostileRoot + `,"stage":"assign"`, `{"layer":{"index":0}}` + "\n" + directory("/d"), "", ""},
 
-	// Records that do not fit the root.
+	// These records do not match the root.
 	{"file that is a link out", hostileRoot, regular("/out"), `"/out"`, "assign pack"},
 	{"file below a link out", hostileRoot, directory("/out") + regular("/out/secret"), `"/out/secret"`, "assign pack"},
 	{"file below a link up", hostileRoot, directory("/up") + directory("/up/outside") + regular("/up/outside/secret"), `"/up/outside/secret"`, "assign pack"},
@@ -113,7 +114,7 @@ var hostileStreams = []hostileStream{
 	{"an open file of this process", `"root":"/proc/self/fd"`, regular("/0"), `"/0"`, "assign pack"},
 	{"a process' memory", `"root":"/proc/self"`, filed("/mem", `"type":"file"`, `"size":1048576`), `"/mem"`, "assign"},
 
-	// Headers that lead to hostile places.
+	// These headers refer to hostile paths.
 	{"a root that is a pipe", `"root":"@/pipe"`, regular("/f"), `opening root "@/pipe": not a directory`, "pack"},
 	{"a root that is a file", `"root":"/proc/self/fd/0"`, regular("/f"), `opening root "/proc/self/fd/0": not a directory`, "pack"},
 	{"a root that is a loop", `"root":"@/root/loop"`, regular("/f"), `opening root "@/root/loop": too many levels of symbolic links`, "pack"},
@@ -130,7 +131,7 @@ var hostileStreams = []hostileStream{
 	{"a process among sources", `"sources":["dir:@/root","dir:/proc/self"]`, directory("/root") + directory("/root/etc") + regular("/root/etc/passwd"), `"/root/etc/passwd"`, "assign pack"},
 }
 
-// hostileLayers are only for write.
+// hostileLayers are read only by write.
 var hostileLayers = []hostileStream{
 	{"file in no layer", hostileRoot, directory("/d") + `{"layer":{}}`, `file "/d" is not in a layer`, ""},
 	{"no layer at all", hostileRoot, "", "no layers", ""},
@@ -180,8 +181,8 @@ file /outside/secret text=secret
 	return place
 }
 
-// Each stage refuses hostile streams in both encodings: at once, with a message that names the
-// fault, and without an image.
+// Each stage refuses hostile streams in both encodings, without a delay and with a message that
+// names the fault. No image is made.
 func TestHostileStreams(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
@@ -204,7 +205,7 @@ func TestHostileStreams(t *testing.T) {
 	}
 }
 
-// try gives the stream to one stage.
+// try passes the stream to one stage.
 func (h *hostileStream) try(t *testing.T, place, stage, body string) {
 	t.Helper()
 	text := `{"header":{"version":1,` + h.header + "}}\n" + body + `{"end":{}}`
@@ -253,7 +254,7 @@ func inMsgpack(t *testing.T, text string) []byte {
 	}
 }
 
-// bytesOf converts a JSON value for msgpack: numbers, and bytes if the field has bytes.
+// bytesOf converts a JSON value for msgpack: numbers, and strings in fields that contain bytes.
 func bytesOf(t *testing.T, field string, value any) any {
 	t.Helper()
 	switch v := value.(type) {

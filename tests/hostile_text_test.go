@@ -21,7 +21,7 @@ import (
 // forged is a line that a hostile text tries to print.
 const forged = "chunkah: all is well"
 
-// hostileTexts are texts that a terminal interprets, by name.
+// hostileTexts contains, by name, strings that a terminal interprets.
 var hostileTexts = map[string]string{
 	"newline":   "a\n" + forged + "\nb",
 	"return":    "a\r" + forged,
@@ -33,7 +33,7 @@ var hostileTexts = map[string]string{
 	"bytes":     "a\xff\x9b2J\xc2",
 }
 
-// obeyed returns the first text in an output that a terminal would interpret, empty for none.
+// obeyed returns the first string in an output that a terminal would interpret, or an empty string.
 func obeyed(out string) string {
 	for line := range strings.SplitSeq(out, "\n") {
 		if strings.HasPrefix(strings.TrimLeft(line, " "), forged) {
@@ -48,8 +48,8 @@ func obeyed(out string) string {
 	return ""
 }
 
-// checkObeyed runs shell command lines with any status, and checks both outputs. Their roots and
-// images are in dir.
+// checkObeyed runs shell command lines, ignores their exit statuses, and checks standard output and
+// standard error. Their roots and images are in dir.
 func checkObeyed(t *testing.T, dir string, lines ...string) {
 	t.Helper()
 	for _, line := range lines {
@@ -124,10 +124,10 @@ file /usr/lib/node_modules/x/package.json text=` + q(`{"name":`+jsonText(text)+`
 	check(os.Rename(faulty.Layout(t), filepath.Join(dir, "faulty")))
 }
 
-// valid returns a text as valid UTF-8, as a component's name requires.
+// valid converts a string to valid UTF-8, which is required in a component's name.
 func valid(s string) string { return strings.ToValidUTF8(s, "?") }
 
-// jsonText returns a text as JSON with as few escapes as possible.
+// jsonText encodes a string as JSON with as few escapes as possible.
 func jsonText(s string) string {
 	return `"` + strings.NewReplacer("\n", `\n`, "\r", `\r`, "\x1b", `\u001b`, "\a", `\u0007`, "\b", `\b`, "\x0b", `\u000b`, "\f", `\f`).Replace(valid(s)) + `"`
 }
@@ -179,7 +179,7 @@ func hostileLines(dir, text string) []string {
 	}
 }
 
-// A registry's messages are printed only as text too.
+// Messages from a registry are also printed only as text.
 func TestHostileRegistryText(t *testing.T) {
 	dir := t.TempDir()
 	if err := mkroot.Write(filepath.Join(dir, "root"), "file /f text=x\n"); err != nil {

@@ -16,8 +16,9 @@ import (
 	"chunkah/tests/treediff"
 )
 
-// dropped reports whether an image leaves out an extended attribute on purpose: SELinux labels,
-// chunkah's own, and those without a value, which every client built on Go's tar drops.
+// dropped reports whether an extended attribute is deliberately left out of an image. These are
+// SELinux labels, chunkah's own attributes, and attributes without a value, which every client that
+// uses Go's tar package drops.
 func dropped(_, name string, value []byte) bool {
 	switch name {
 	case "security.selinux", "user.component", "user.update-interval":
@@ -33,7 +34,7 @@ func droppedByPodman(path, name string, value []byte) bool {
 }
 
 // sameInAllClients unpacks an archive with every client and compares the trees. If run is not nil,
-// it then runs podman's image.
+// it is then called with podman's image.
 func sameInAllClients(t *testing.T, root, archive string, run func(e *clients.Engine, image string)) {
 	t.Helper()
 	opt := treediff.Options{SkipXattr: dropped}

@@ -15,7 +15,8 @@ import (
 	"chunkah/tests/treediff"
 )
 
-// joined has images of this machine's architecture and of another, and their index.
+// joined contains images of this machine's architecture and of another architecture, and their
+// index.
 type joined struct {
 	root, archive string
 	archs         []string          // this machine's first
@@ -51,7 +52,7 @@ func TestIndexInSkopeo(t *testing.T) {
 		treediff.Equal(t, j.root, umociUnpack(t, layout+":x"), treediff.Options{SkipXattr: dropped})
 	}
 
-	// A copy by skopeo is a source again, and gives the same index.
+	// A copy made by skopeo can be used as a source, and results in the same index.
 	layout := filepath.Join(t.TempDir(), "all")
 	clients.Run(t, exec.Command("skopeo", "--insecure-policy", "copy", "--quiet", "--all", "oci-archive:"+j.archive, "oci:"+layout+":x"))
 	again := filepath.Join(t.TempDir(), "again.ociarchive")
@@ -59,8 +60,8 @@ func TestIndexInSkopeo(t *testing.T) {
 	sameBytes(t, j.archive, again)
 }
 
-// podman loads the image of its own platform, another one with --platform, and lists both in a
-// manifest list.
+// podman loads the image of its own platform, and the other image with --platform, and lists both
+// in a manifest list.
 func TestIndexInPodman(t *testing.T) {
 	t.Parallel()
 	j := joinedImages(t)
@@ -97,7 +98,7 @@ func TestIndexInPodman(t *testing.T) {
 	}
 }
 
-// containerd, the image store of newer Docker daemons, has the index under its name.
+// containerd, the image store of newer Docker daemons, stores the index under its name.
 func TestIndexInContainerd(t *testing.T) {
 	j := joinedImages(t)
 	c := clients.NewContainerd(t)

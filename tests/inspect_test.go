@@ -17,7 +17,7 @@ import (
 	"chunkah/tests/mkroot"
 )
 
-// asked is a registry that records the blobs read.
+// asked is a registry that records which blobs are read.
 type asked struct {
 	inner http.Handler
 	mu    sync.Mutex
@@ -71,7 +71,7 @@ func TestInspectLeavesLayersInTheRegistry(t *testing.T) {
 	}
 }
 
-// The same for the downloads of clients: manifests have the sizes.
+// The same applies to chunkah reuse, because manifests contain the sizes.
 func TestReuseLeavesLayersInTheRegistry(t *testing.T) {
 	a, name := startAsked(t)
 	for i, size := range []string{"5000", "5001"} {

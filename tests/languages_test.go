@@ -12,8 +12,9 @@ import (
 	"chunkah/tests/mkroot"
 )
 
-// languages adds packages to a Debian: pip's, in the system and in a virtual environment, and
-// npm's. This machine's clients download them, and those of the root install them.
+// languages adds packages to a Debian: packages from PyPI, in the system and in a virtual
+// environment, and packages from npm. The clients of this machine download the packages, and the
+// clients in the root install them.
 func languages(root string) error {
 	wheels := filepath.Join(root, "tmp/wheels")
 	steps := []*exec.Cmd{
@@ -102,8 +103,8 @@ func TestNodeOwners(t *testing.T) {
 	root := trixieRoot(t)
 	o := assign(t, root)
 	o.have(t, "node/chalk", "node/lodash", "node/async", "node/@nodelib/fs.walk", "node/semver", "node/.database")
-	// In npm's tree, a package that only one top-level dependency needs is in that dependency's
-	// component, except lodash, which is large.
+	// In a tree installed by npm, a package that only one top-level dependency needs is in the
+	// component of that dependency, except lodash, which is large.
 	gathered := map[string]string{
 		"chalk": "chalk", "ansi-styles": "chalk", "color-convert": "chalk", "color-name": "chalk",
 		"escape-string-regexp": "chalk", "supports-color": "chalk", "has-flag": "chalk",

@@ -16,8 +16,8 @@ import (
 	"chunkah/tests/mkroot"
 )
 
-// small is a root without a package database. Its components are from xattrs, big files and
-// leftovers. It needs no privileges.
+// small is a root without a package database. Its components are defined by xattrs and large files,
+// and the remaining files are unclaimed. Creating it requires no privileges.
 const small = `
 dir /etc mode=0755
 file /etc/hostname text="small\n"
@@ -67,7 +67,7 @@ func TestLaw1UnrelatedChangeLeavesDigests(t *testing.T) {
 	onlyChanged(t, before, clients.ReadImage(t, build(t, root)).Layers(), "xattr/web")
 }
 
-// The same with packages, with a changed file in a directory that two packages share.
+// The same applies to packages, if a file in a directory that two packages share changes.
 func TestLaw1OnAnRPMRoot(t *testing.T) {
 	root := copyRoot(t, rpmRoot(t))
 	before := clients.ReadImage(t, build(t, root)).Layers()
@@ -126,7 +126,7 @@ dir /sticky mode=1777
 	sameInAllClients(t, root, archive, nil)
 }
 
-// A tree gives the same archive in every way to run the stages.
+// The same archive is made from a tree with every way to run the stages.
 func TestLaw3SameInputSameBytes(t *testing.T) {
 	t.Parallel()
 	roots := map[string]func(*testing.T) string{"small": smallRoot, "rpm": rpmRoot}
@@ -160,13 +160,14 @@ func TestLaw3SameInputSameBytes(t *testing.T) {
 	}
 }
 
-// A copy of a tree, with other inode numbers and another order on disk, gives the same archive.
+// The same archive is made from a copy of a tree with other inode numbers and another order on
+// disk.
 func TestLaw3CopyOfTheTree(t *testing.T) {
 	root := rpmRoot(t)
 	sameBytes(t, build(t, root), build(t, copyRoot(t, root)))
 }
 
-// index.json comes last, so that half an archive is not an image.
+// index.json comes last, so that a truncated archive is not a valid image.
 func TestLaw4IndexComesLast(t *testing.T) {
 	names := clients.ReadImage(t, build(t, smallRoot(t))).Names
 	if last := names[len(names)-1]; last != "index.json" {
@@ -177,7 +178,7 @@ func TestLaw4IndexComesLast(t *testing.T) {
 	}
 }
 
-// Compressed layers have the same tree.
+// An image with compressed layers contains the same tree.
 func TestCompressedImages(t *testing.T) {
 	t.Parallel()
 	clients.Need(t, "root", "umoci", "skopeo")

@@ -16,7 +16,7 @@ import (
 	"chunkah/tests/rpmroot"
 )
 
-// A fault that many paths share is one error with all paths.
+// If many paths have the same fault, one error lists all paths.
 func TestLaw7EveryPathIsNamed(t *testing.T) {
 	t.Run("special files", func(t *testing.T) {
 		text := "file /usr/a text=a\n"
@@ -105,8 +105,8 @@ func openAbove(t *testing.T, path string) {
 	}
 }
 
-// memoryBound is how much more memory a build may use than for a tiny root, in KiB, for files of
-// any size.
+// memoryBound is the amount of memory, in KiB, by which a build with files of any size may exceed a
+// build of a tiny root.
 const memoryBound = 64 << 10
 
 func TestLaw8MemoryDoesNotGrowWithBytes(t *testing.T) {

@@ -17,7 +17,7 @@ import (
 	"chunkah/tests/rpmroot"
 )
 
-// A full disk leaves no output, and existing files stay.
+// If the disk is full, there is no output, and existing files are unchanged.
 func TestLaw4FullDisk(t *testing.T) {
 	clients.Need(t, "root")
 	dir := t.TempDir()
@@ -62,7 +62,7 @@ func TestLaw4Devices(t *testing.T) {
 	sameBytes(t, build(t, root), dir+"/got")
 }
 
-// Links, races and records that lead out of the root read nothing there.
+// Nothing outside the root is read because of links, races or records that lead there.
 func TestLaw6NothingOutside(t *testing.T) {
 	const secret = "what stands outside of the root"
 	outside := mkroot.Make(t, `file /passwd text="`+secret+`"`)

@@ -13,8 +13,9 @@ import (
 	"chunkah/tests/treediff"
 )
 
-// chunkah adds images to a layout that umoci created and skopeo and buildah changed: other images
-// stay, one with the same name is replaced, blobs are shared, and the tools find all of them.
+// chunkah adds images to a layout that umoci created and that skopeo and buildah changed. Other
+// images are kept, an image with the same name is replaced, blobs are shared, and the tools find
+// all images.
 func TestLayoutWithOthers(t *testing.T) {
 	clients.Need(t, "umoci", "skopeo")
 	root := runnable(t)
@@ -72,7 +73,7 @@ func countBlobs(t *testing.T, layout string) int {
 	return len(entries)
 }
 
-// Unknown fields of an index, and images that are not replaced, stay.
+// Unknown fields of an index, and images that are not replaced, are kept.
 func TestLayoutKeepsAnnotations(t *testing.T) {
 	root := runnable(t)
 	layout := filepath.Join(t.TempDir(), "layout")

@@ -36,9 +36,10 @@ func learnedIn(t *testing.T, archive string) map[string]uint32 {
 	return surprises
 }
 
-// In a chain of images with patch layers, most components are only in kept layers. Each image still
-// records the same as without --max-stale about each component: how often it changes unexpectedly,
-// even if all that changed is that a file is gone, and that it has stopped.
+// In a chain of images with patch layers, most components are only in kept layers. About each
+// component, each image still records the same data as without --max-stale: how often the component
+// changes unexpectedly, even if the only change is that a file was removed, and that it has stopped
+// changing.
 func TestLearningWithPatchLayers(t *testing.T) {
 	clients.Need(t, "setfattr")
 	t.Parallel()
@@ -99,7 +100,7 @@ func TestLearningWithPatchLayers(t *testing.T) {
 	clients.Run(t, exec.Command("chunkah", "diff", "--ignore-mtime", root, "oci-archive:"+patches))
 }
 
-// keptLayers counts the layers of an image that the next image contains, too.
+// keptLayers counts the layers of an image that the next image also contains.
 func keptLayers(t *testing.T, last, next string) (n int) {
 	t.Helper()
 	before := clients.ReadImage(t, last).Config.RootFS.DiffIDs

@@ -43,8 +43,9 @@ func plannedLayerOf(t *testing.T, plan, component string) (l plannedLayer, layer
 	return l, layers, surprises
 }
 
-// A component that changes in each image, and whose history does not say so, moves to the top layer
-// and no longer shares it with stable ones. This knowledge is kept wherever plans are kept.
+// A component that changes in each image, although its history does not contain these updates,
+// moves to the top layer and no longer shares this layer with stable components. The data about the
+// changes are kept wherever plans are stored.
 func TestLearning(t *testing.T) {
 	clients.Need(t, "skopeo", "setfattr")
 	var spec strings.Builder

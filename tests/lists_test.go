@@ -21,7 +21,7 @@ import (
 )
 
 // listed checks that every listed path belongs to its package's source, that sources have the times
-// of their newest package, and that there are no other components except own.
+// of their newest package, and that there are no other components except those in own.
 func (o *owners) listed(t *testing.T, repo string, packages []listroot.Package, own ...string) {
 	t.Helper()
 	owner := listroot.Owner(packages)
@@ -100,7 +100,8 @@ func TestRPMOwners(t *testing.T) {
 		"/usr/share/tools/README":        "rpm/tools",
 		"/var/log/made.log":              "chunkah/unclaimed", // a ghost
 	})
-	// The names of an inode belong together: rpm can list any of their packages.
+	// All names of an inode are in one component, and rpm can list any of the packages that own
+	// these names.
 	inode := func(f *format.File) string {
 		if f.Hardlink == 0 {
 			return f.Path
@@ -153,7 +154,7 @@ func testdata(t *testing.T, name string) string {
 	return path
 }
 
-// A real apk database, with all files that it lists.
+// This test uses a real apk database, with all files that it lists.
 func TestRealAlpineOwners(t *testing.T) {
 	text, err := os.ReadFile(testdata(t, "apk-installed"))
 	if err != nil {
@@ -193,7 +194,7 @@ func TestRealAlpineOwners(t *testing.T) {
 	}
 }
 
-// A real pacman database, with all files that it lists.
+// This test uses a real pacman database, with all files that it lists.
 func TestRealArchOwners(t *testing.T) {
 	archive := testdata(t, "arch-pkgdb.tar.gz")
 	root := mkroot.Make(t, "dir /var/lib/pacman")

@@ -15,8 +15,8 @@ import (
 	"chunkah/tests/rpmroot"
 )
 
-// scratch is a directory for this run of the tests: it has the commands, in bin, and roots that
-// take long to create.
+// scratch is a directory for this run of the tests. It contains the commands, in bin, and roots
+// that take a long time to create.
 var scratch string
 
 func TestMain(m *testing.M) {
@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 func run(m *testing.M) int {
 	syscall.Umask(0o022) // the same roots for all users
 	if signal.Ignored(syscall.SIGHUP) {
-		// The tests run under nohup. Commands inherit ignored signals, but not caught ones.
+		// The tests can run under nohup. Commands inherit ignored signals, but not caught signals.
 		signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
 	}
 	var err error
@@ -86,7 +86,7 @@ func (c *cachedRoot) make(name string, fill func(dir string) error) (dir string,
 	return dir, c.err
 }
 
-// get is make for a test.
+// get is like make, but fails the test on an error.
 func (c *cachedRoot) get(t *testing.T, name string, fill func(dir string) error) string {
 	t.Helper()
 	dir, err := c.make(name, fill)
@@ -98,7 +98,7 @@ func (c *cachedRoot) get(t *testing.T, name string, fill func(dir string) error)
 
 var rpmCache, debianCache, trixieCache cachedRoot
 
-// rpmRoot is rpmroot's root. Do not change it: see copyRoot.
+// rpmRoot returns the root of package rpmroot. Tests must not change it: see copyRoot.
 func rpmRoot(t *testing.T) string {
 	t.Helper()
 	clients.Need(t, "root", "rpm", "rpmbuild", "busybox", "setfacl", "setfattr")

@@ -36,7 +36,8 @@ func onlyDocker(t *testing.T, host string, status int) string {
 	return strings.TrimPrefix(server.URL, "http://")
 }
 
-// A registry that refuses OCI manifests gets Docker's, and a message says so in one line.
+// If a registry refuses OCI manifests, a Docker manifest is pushed, and a one-line message reports
+// this.
 func TestDockerManifestByItself(t *testing.T) {
 	t.Parallel()
 	clients.Need(t, "skopeo", "docker-registry")
@@ -64,7 +65,7 @@ func TestDockerManifestByItself(t *testing.T) {
 			t.Errorf("the tag names %s, want %s", got, want.stdout)
 		}
 		clients.Run(t, exec.Command("chunkah", "verify", image))
-		// Of several outputs, only this registry gets Docker's format.
+		// If there are several outputs, only this registry gets a manifest in Docker's format.
 		layout, bill := "oci:"+t.TempDir()+"/layout", filepath.Join(t.TempDir(), "bill")
 		for place, other := range map[string]string{image + "-two": layout, layout: image + "-three"} {
 			res := push(place, "-o", other, "--verify", "--sbom", bill)

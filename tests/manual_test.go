@@ -11,7 +11,7 @@ import (
 )
 
 // Every command has a manual page without warnings from mandoc and man, and the same definitions
-// give the same pages.
+// result in the same pages.
 func TestManualPages(t *testing.T) {
 	t.Parallel()
 	clients.Need(t, "mandoc", "man")

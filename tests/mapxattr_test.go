@@ -23,7 +23,7 @@ func labelOf(path string) string {
 	return strings.TrimRight(string(value), "\x00")
 }
 
-// --map-xattr puts labels into the image that have another name in the source. docs/fidelity.md
+// With --map-xattr, an image contains labels that have another name in the source. docs/fidelity.md
 // describes what clients do with them.
 func TestMapXattr(t *testing.T) {
 	t.Parallel()

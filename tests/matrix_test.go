@@ -16,7 +16,7 @@ import (
 	"chunkah/tests/pinnedroot"
 )
 
-// A machine is a platform for chunkah with its inputs.
+// A machine is a platform on which chunkah runs, with its inputs.
 type machine struct {
 	root     string
 	source   string // an archive with an image of the root
@@ -44,9 +44,9 @@ var outputs = []output{
 	{name: "from", source: fromImage, write: "--compress zstd --level 1"},
 }
 
-// run makes an output with a bash script and returns the archive. The script has two functions that
-// write the archive to standard output: build takes options for chunkah build, stages those of each
-// of the four commands.
+// run makes an output with a bash script and returns the archive. The script can call two functions
+// that write the archive to standard output. The arguments of build are options for chunkah build,
+// and the arguments of stages are options for each of the four commands.
 func (m machine) run(t *testing.T, o output, script string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -86,7 +86,7 @@ stages() { chunkah-scan --keep-special-files ` + o.source + ` $1 | chunkah-assig
 	return out.Name()
 }
 
-// settings must not matter on one machine. Each is a script.
+// settings lists, as scripts, settings that must have no effect on a machine.
 var settings = []struct{ name, script string }{
 	{"threads 1", `build -T 1`},
 	{"threads 2", `build -T 2`},
@@ -110,7 +110,7 @@ var settings = []struct{ name, script string }{
 	{"warm cache", `build --cache cache -T 8 >cold; build --cache cache -T 1; cmp cold out`},
 }
 
-// An image has the same digest on each machine, with each setting and in each way to make it.
+// An image has the same digest on each machine, with each setting, and with each way to make it.
 func TestLaw3Matrix(t *testing.T) {
 	t.Parallel()
 	pins := readPins(t)
@@ -241,8 +241,8 @@ func emulated(t *testing.T, emulator, program string) (dir string) {
 	return dir
 }
 
-// buildArm64 builds chunkah for arm64, once for all tests: the go command does not notice that
-// another one is compiling the same packages.
+// buildArm64 builds chunkah for arm64, once for all tests: the go command does not detect that
+// another go command is compiling the same packages.
 var buildArm64 = sync.OnceValues(func() (string, error) {
 	program := filepath.Join(scratch, "chunkah-arm64")
 	cmd := exec.Command("go", "build", "-trimpath", "-o", program, "../cmd/chunkah")

@@ -15,9 +15,9 @@ import (
 	"chunkah/tests/rpmroot"
 )
 
-// imageTasks are the command lines of the recipes, run in /srv by the shell of chunkah's image. $TO
-// is a repository; app.oci is a compressed archive of the root in /chunkah. A file that "same"
-// names must have the same bytes on the host.
+// imageTasks are the command lines of the recipes. The shell in chunkah's image runs them in /srv.
+// $TO is a repository, and app.oci is a compressed archive of the root in /chunkah. If same is set,
+// the written file must have the same bytes as that file on the host.
 var imageTasks = []struct {
 	name, line string
 	writes     string // a file
@@ -62,7 +62,8 @@ type imageEngine struct {
 func imageEngines(t *testing.T) []imageEngine {
 	archive := chunkahImage(t)
 	how := [][]string{nil, {"--read-only"}, {"--user", "1000:1000"}, {"--read-only", "--user", "1000:1000"}}
-	// Without the directories that podman mounts by default. Docker does not mount any.
+	// These options leave out the directories that podman mounts by default. Docker does not mount
+	// such directories.
 	bare := [][]string{{"--read-only", "--read-only-tmpfs=false"}, {"--read-only", "--read-only-tmpfs=false", "--user", "1000:1000"}}
 	e := clients.NewEngine(t)
 	list := []imageEngine{{"podman", e.Podman, e.Load(archive), slices.Concat(how, bare)}}
@@ -74,8 +75,8 @@ func imageEngines(t *testing.T) []imageEngine {
 	return list
 }
 
-// The image works in the ways users run it: with a writable or read-only root, as another user,
-// with podman and with docker. There is always a place for spools.
+// The image works in all ways in which users run it: with a writable or read-only root, as another
+// user, with podman and with docker. There is always a directory for spools.
 func TestChunkahImageAnyhow(t *testing.T) {
 	t.Parallel()
 	engines := imageEngines(t)

@@ -15,7 +15,7 @@ import (
 	"chunkah/tests/clients"
 )
 
-// owners has the results of chunkah-assign for a root.
+// owners contains the results of chunkah-assign for a root.
 type owners struct {
 	paths      []string // in the order of the stream
 	files      map[string]*format.File
@@ -96,7 +96,7 @@ func (o *owners) have(t *testing.T, names ...string) {
 	}
 }
 
-// leaves returns every path that is not a directory and that keep, if not nil, accepts.
+// leaves returns all paths that are not directories. If keep is not nil, it selects the paths.
 func (o *owners) leaves(keep func(f *format.File) bool) []string {
 	var list []string
 	for _, p := range o.paths {
@@ -130,8 +130,8 @@ func (o *owners) unclaimed(t *testing.T) {
 	}
 }
 
-// compiled checks that every compiled Python file has its source's component, and that there are at
-// least so many.
+// compiled checks that every compiled Python file has the component of its source, and that there
+// are at least this many compiled files.
 func (o *owners) compiled(t *testing.T, least int) {
 	t.Helper()
 	n := 0
@@ -185,10 +185,10 @@ func (o *owners) dpkgAgrees(t *testing.T, root string) {
 	for _, p := range asked {
 		args = append(args, pattern.Replace(p))
 		if short, ok := strings.CutPrefix(p, "/usr/"); ok {
-			args = append(args, pattern.Replace("/"+short)) // as packages from before the merge list it
+			args = append(args, pattern.Replace("/"+short)) // the form in which packages built before the /usr merge list the path
 		}
 	}
-	// Status 1 means that some of them are in no package.
+	// Status 1 means that some of the paths are in no package.
 	res := start(t, exec.Command("chroot", args...))
 	if res.code > 1 {
 		t.Fatalf("dpkg -S: status %d\n%s", res.code, res.stderr)

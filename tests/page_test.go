@@ -20,7 +20,7 @@ import (
 	"chunkah/tests/mkroot"
 )
 
-// hostile is a root with names that try to be markup.
+// hostile is a root with names that contain markup.
 const hostile = `
 file "/opt/<b>bold&amp;/</script><script>hacked=1</script>" text=x
 file "/opt/<b>bold&amp;/<img src=x onerror=hacked=1>" size=30000
@@ -41,8 +41,8 @@ func pageOf(t *testing.T, spec string) string {
 	return "file://" + name
 }
 
-// The page works in a browser, with only the keyboard and with any file names. It loads nothing
-// else.
+// The page works in a browser, with only the keyboard and with any file names. It loads no other
+// resources.
 func TestPageInABrowser(t *testing.T) {
 	clients.Need(t, "chromium")
 	address := pageOf(t, hostile)
@@ -65,7 +65,8 @@ func TestPageInABrowser(t *testing.T) {
 	want(`document.querySelector(".cell b").textContent.startsWith("bigfiles/srv/big · 2.0 MB")`, "true")
 	want(`[...document.querySelectorAll(".cell span")].filter(s => s.closest(".cell").clientHeight < 60).length`, "0") // no "layer 2" in small cells
 
-	// Tab goes to the search, two choices and the map: the trail has nothing to press.
+	// Tab moves the focus to the search, two choices and the map. The trail contains no elements to
+	// press.
 	for _, id := range []string{"query", "by", "colour"} {
 		p.Press("Tab")
 		want("document.activeElement.id", id)
@@ -93,7 +94,7 @@ func TestPageInABrowser(t *testing.T) {
 	p.Press("Escape")
 	want(label, "bigfiles/srv/big")
 
-	// A slash starts a search; results can be opened.
+	// A slash starts a search, and results can be opened.
 	p.Press("/")
 	want("document.activeElement.id", "query")
 	p.Type("LIBSSL")
@@ -109,7 +110,7 @@ func TestPageInABrowser(t *testing.T) {
 	want(label, "/srv/app/libssl.so")
 	want(`document.querySelector("#detail h2").textContent`, "/srv/app/libssl.so")
 
-	// Every file can be found, and is shown as text.
+	// Every file can be found, and its name is shown as text.
 	for text, found := range map[string]string{
 		"</script>":     "1 found",
 		"<img":          "1 found",
@@ -161,7 +162,7 @@ func TestPageInLightAndDark(t *testing.T) {
 	clients.Need(t, "chromium")
 	p := browser.Open(t, pageOf(t, hostile)+"#search=ssl&open=all")
 	p.Until(`document.getElementById("found").textContent === "1 found"`)
-	// A cell of each class, which no single image has.
+	// The page gets a cell of each class, because no single image contains all classes.
 	p.Eval(`{ for (const c of ["c0", "c1", "c2", "c3", "c4", "c5", "cr"]) { const e = make("button", undefined, "cell " + c); e.append(make("b", "name"), make("span", "text")); map.append(e); } 0 }`, new(int))
 	grounds := map[string]bool{}
 	for _, scheme := range []string{"light", "dark"} {
@@ -177,7 +178,8 @@ func TestPageInLightAndDark(t *testing.T) {
 	}
 }
 
-// The page shows clients' downloads: bars of unchanged downloads, and missing layers.
+// The page shows the downloads of clients, with bars for unchanged data and with the missing
+// layers.
 func TestReusePageInABrowser(t *testing.T) {
 	clients.Need(t, "chromium")
 	dir := t.TempDir()
@@ -215,7 +217,7 @@ func TestReusePageInABrowser(t *testing.T) {
 }
 
 // Each step of a series can be chosen, with the mouse, the keyboard or the address. The directories
-// of all layers can be opened, and each file says whether it changed.
+// of all layers can be opened, and each file shows whether it changed.
 func TestSeriesPageInABrowser(t *testing.T) {
 	clients.Need(t, "chromium")
 	dir := t.TempDir()
@@ -257,7 +259,7 @@ func TestSeriesPageInABrowser(t *testing.T) {
 	p.Go("file://" + name + "#step=1")
 	want(pressed, "v2")
 
-	// The layers that several images have are in the page once.
+	// A layer that several images contain is in the page only once.
 	want(`data.layers.length < data.views.reduce((n, v) => n + v.layers.length, 0)`, "true")
 
 	// In the view by directory, directories with one entry are skipped on the way down and up.
@@ -289,8 +291,8 @@ func TestSeriesPageInABrowser(t *testing.T) {
 // label is the name of the cell that has the focus.
 const label = "document.activeElement.getAttribute('aria-label').split(',')[0]"
 
-// An image of another tool has no stability: its map is coloured by layer. Wasted bytes are
-// counted.
+// An image made by another tool contains no stability, so its map is coloured by layer. Wasted
+// bytes are counted.
 func TestForeignPageInABrowser(t *testing.T) {
 	clients.Need(t, "chromium")
 	img := &mkimage.Image{}
@@ -323,7 +325,8 @@ func TestForeignPageInABrowser(t *testing.T) {
 	}
 }
 
-// A page can show half a million files: it has few elements at any time, and every file is found.
+// A page can show half a million files. It contains only few elements at any time, and every file
+// can be found.
 func TestPageOfHalfAMillionFiles(t *testing.T) {
 	t.Parallel()
 	clients.Need(t, "chromium")

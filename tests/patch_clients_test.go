@@ -18,8 +18,8 @@ import (
 	"chunkah/tests/mkroot"
 )
 
-// skopeo copies an image with patch layers to other forms and back. The copies have the files of
-// the root, and the next build keeps their layers.
+// skopeo copies an image with patch layers to other formats and back. The copies contain the files
+// of the root, and the next build keeps their layers.
 func TestPatchLayersSurviveSkopeo(t *testing.T) {
 	clients.Need(t, "root", "umoci", "skopeo", "setfattr")
 	old, root, next := mkroot.Make(t, patchRoots[0]), mkroot.Make(t, patchRoots[1]), mkroot.Make(t, patchRoots[2])
@@ -83,7 +83,7 @@ func loadedCompiled(t *testing.T, root string, modules ...string) (list []string
 }
 
 // Compiled Python stays valid in images with patch layers: Python compiles nothing at its start,
-// whichever of source, time and compiled file changed.
+// regardless of whether the source, the time or the compiled file has changed.
 func TestPatchLayersKeepPythonValid(t *testing.T) {
 	clients.Need(t, "root", "umoci", "python3")
 	const rest = "dir / mode=0755\nfile /big size=900000\n"
@@ -113,8 +113,8 @@ func TestPatchLayersKeepPythonValid(t *testing.T) {
 	}
 }
 
-// The files of a layer of zstd:chunked come from its table of contents. With damaged tables, the
-// layer is read.
+// The files of a zstd:chunked layer are read from its table of contents. If the table is damaged,
+// the layer itself is read.
 func TestPatchLayersOnTablesOfContents(t *testing.T) {
 	clients.Need(t, "root", "setfattr")
 	old, root, last := mkroot.Make(t, patchRoots[0]), mkroot.Make(t, patchRoots[1]), filepath.Join(t.TempDir(), "last")

@@ -12,8 +12,9 @@ import (
 	"chunkah/tests/mkimage"
 )
 
-// Layers of another tool are kept, too. Their history does not describe their files, so they are
-// read once. After that the user's record describes them, and the files come from the plan.
+// Layers made by another tool are also kept. Their history does not describe their files, so these
+// layers are read once. After that, the user's record describes them, and the files are read from
+// the plan.
 func TestPatchLayersOfAnotherTool(t *testing.T) {
 	t.Parallel()
 	clients.Need(t, "root")

@@ -51,12 +51,12 @@ func forge(t *testing.T, args ...string) forgery {
 	return forgery{root, "oci:" + layouts[0], plan}
 }
 
-// A previous image can lie about the files in its layers. Layers that this user has not verified
-// are read once, their true files are used, and the new image's history is right. No list of files
-// is a proof, not even a plan.
+// The history of a previous image can contain wrong digests of the files in its layers. Layers that
+// this user has not verified are read once, their actual files are used, and the new image's
+// history is correct. No list of files is treated as a proof, not even a plan.
 func TestPatchLayersWithForgedHistory(t *testing.T) {
 	t.Setenv("XDG_STATE_HOME", t.TempDir())
-	f := forge(t) // this user wrote both images, and knows their layers
+	f := forge(t) // this user wrote both images and has a record of their layers
 	for _, state := range []string{os.Getenv("XDG_STATE_HOME"), t.TempDir()} {
 		t.Setenv("XDG_STATE_HOME", state)
 		want := ""
@@ -78,7 +78,7 @@ func TestPatchLayersWithForgedHistory(t *testing.T) {
 			}
 			sameBytes(t, want, out)
 		}
-		// The new image's layers are known now.
+		// The layers of the new image are in the user's record at this point.
 		res := start(t, exec.Command("chunkah", "build", "--rootfs", f.root, "--config-str", "{}", "--max-stale", "50", "--previous", "oci-archive:"+want, "-o", filepath.Join(t.TempDir(), "x")))
 		if res.code != 0 || strings.Contains(res.stderr, readsOnce) || strings.Contains(res.stderr, historyLies) {
 			t.Errorf("status %d\n%s", res.code, res.stderr)
@@ -86,7 +86,7 @@ func TestPatchLayersWithForgedHistory(t *testing.T) {
 	}
 }
 
-// With --trust-previous, the lie reaches the image, and --verify finds it.
+// With --trust-previous, the wrong contents get into the image, and --verify finds them.
 func TestPatchLayersTrustPrevious(t *testing.T) {
 	f := forge(t)
 	args := []string{"build", "--rootfs", f.root, "--config-str", "{}", "--max-stale", "50%", "--trust-previous", "--previous", f.forged, "--plan", f.plan}
@@ -108,7 +108,8 @@ func TestPatchLayersTrustPrevious(t *testing.T) {
 	}
 }
 
-// A layer with a known diffID and known entries counts only if its blob is known to be that layer.
+// A record of a diffID and its entries is used only if the blob is proven to be the layer with that
+// diffID.
 func TestPatchLayersWithForgedDiffID(t *testing.T) {
 	t.Setenv("XDG_STATE_HOME", t.TempDir())
 	dir := t.TempDir()
@@ -129,8 +130,8 @@ func TestPatchLayersWithForgedDiffID(t *testing.T) {
 	}
 }
 
-// A stream can lie about the digests of files and entries. Such a lie is not recorded, and the
-// image does not repeat it.
+// A stream can contain wrong digests of files and entries. Wrong digests are neither recorded nor
+// copied to the image.
 func TestPatchLayersOfLyingStream(t *testing.T) {
 	root, dir := mkroot.Make(t, "dir / mode=0755\nfile /big size=900000\nfile /small text=old\n"), t.TempDir()
 	other := mkroot.Make(t, "dir / mode=0755\nfile /big size=900000\nfile /small text=new\n")

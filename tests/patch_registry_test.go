@@ -12,7 +12,7 @@ import (
 	"chunkah/tests/mkroot"
 )
 
-// fatRoot has components of different sizes. In each version, one small file differs.
+// fatRoot makes a root with components of different sizes. In each version, one small file differs.
 func fatRoot(t *testing.T, version string) string {
 	t.Helper()
 	spec := "file /etc/version text=" + version + " xattr:user.component=c1\n"

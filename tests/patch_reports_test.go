@@ -29,8 +29,8 @@ func rewritten(t *testing.T) (was, now string) {
 	return layout + ":1", layout + ":2"
 }
 
-// Commands say why a layer of the previous image was rewritten, and the plan shows how much of it
-// was stale.
+// Commands report why a layer of the previous image was rewritten, and the plan shows how many of
+// its bytes were stale.
 func TestReasonsForRewrittenLayers(t *testing.T) {
 	was, now := rewritten(t)
 	const why = ` was rewritten because its stale bytes exceeded the limit`
@@ -49,7 +49,7 @@ func TestReasonsForRewrittenLayers(t *testing.T) {
 			t.Errorf("%s: no %s: status %d\n%s%s", c.args, c.want, res.code, res.stdout, res.stderr)
 		}
 	}
-	// The same root again keeps all layers, and the reason stays in the history.
+	// If the same root is built again, all layers are kept, and the reason stays in the history.
 	again := strings.TrimSuffix(now, ":2") + ":3"
 	root := mkroot.Make(t, rewrittenRoots[1])
 	clients.Run(t, exec.Command("chunkah", "build", "-q", "--config-str", "{}", "--max", "8", "--compress", "gzip", "--rootfs", root, "--previous", now, "--max-stale", "10%", "-o", again))
@@ -59,7 +59,7 @@ func TestReasonsForRewrittenLayers(t *testing.T) {
 	if got, want := digests(again), digests(now); got != want {
 		t.Errorf("the same root again gives %s, want %s", got, want)
 	}
-	// The plan has the stale bytes of the layer that it rewrites.
+	// The plan contains the stale bytes of the layer that is rewritten.
 	res := start(t, exec.Command("chunkah", "build", "--explain", "--config-str", "{}", "--max", "8", "--rootfs", root, "--previous", was, "--max-stale", "10%", "-o", "oci-archive:"+filepath.Join(t.TempDir(), "x")))
 	if want := `(?m)^ +\d +901\.6 kB +400\.9 kB  rewritten because its stale bytes exceeded the limit$`; !regexp.MustCompile(want).MatchString(res.stdout) {
 		t.Errorf("no %s: status %d\n%s%s", want, res.code, res.stdout, res.stderr)

@@ -101,7 +101,7 @@ func patched(t *testing.T, root, previous string, args ...string) string {
 	return build(t, root, append([]string{"--config-str", "{}", "--keep-special-files", "--previous", previous, "--max-stale", "20%"}, args...)...)
 }
 
-// sameTree checks that an image has the files of a root, as clients see it.
+// sameTree checks that an image contains the files of a root, as clients unpack it.
 func sameTree(t *testing.T, root, archive string) {
 	t.Helper()
 	clients.Run(t, exec.Command("chunkah", "diff", "--ignore-mtime", root, "oci-archive:"+archive))
@@ -109,8 +109,8 @@ func sameTree(t *testing.T, root, archive string) {
 	treediff.Equal(t, root, clients.UmociUnpack(t, archive), treediff.Options{})
 }
 
-// A chain of images with patch layers has the files of each root, whatever changes, and old layers
-// are kept.
+// In a chain of images with patch layers, each image contains the files of its root, regardless of
+// what changes, and old layers are kept.
 func TestPatchLayers(t *testing.T) {
 	clients.Need(t, "root", "umoci", "setfattr")
 	var roots []string
@@ -133,7 +133,7 @@ func TestPatchLayers(t *testing.T) {
 		}
 		last = next
 	}
-	// Without --max-stale, the image is as if there had been no previous one.
+	// Without --max-stale, the image is the same as without a previous image.
 	sameBytes(t, build(t, roots[0], "--config-str", "{}", "--keep-special-files"), build(t, roots[0], "--config-str", "{}", "--keep-special-files", "--max-stale", "0"))
 }
 
@@ -191,8 +191,8 @@ func dockerPaths(path string) bool {
 	return slices.Contains([]string{"/dev", "/proc", "/sys", "/.dockerenv", "/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/etc/mtab"}, path)
 }
 
-// The wrapper and the pipe give the same bytes, in both encodings, on any number of cores, and
-// wherever the file list of the previous image comes from.
+// chunkah build and a pipe write the same bytes, in both encodings, on any number of cores, and for
+// any source of the previous image's file list.
 func TestPatchLayersAreReproducible(t *testing.T) {
 	clients.Need(t, "root", "setfattr")
 	old, root := mkroot.Make(t, patchRoots[0]), mkroot.Make(t, patchRoots[1])
@@ -215,7 +215,7 @@ func TestPatchLayersAreReproducible(t *testing.T) {
 	}
 }
 
-// Wrong options give one line that says what to do.
+// Wrong options cause a one-line error with advice.
 func TestPatchLayersRefuse(t *testing.T) {
 	root := mkroot.Make(t, "file /a text=a\n")
 	for want, args := range map[string][]string{
@@ -237,7 +237,7 @@ func TestPatchLayersRefuse(t *testing.T) {
 	}
 }
 
-// reuse says how many bytes of the new image are stale.
+// chunkah reuse reports how many bytes of the new image are stale.
 func TestReuseSaysStaleBytes(t *testing.T) {
 	last := build(t, mkroot.Make(t, "dir / mode=0755\nfile /big size=900000\nfile /small text=old\n"), "--config-str", "{}")
 	next := patched(t, mkroot.Make(t, "dir / mode=0755\nfile /big size=900000\nfile /small text=new\n"), last)
@@ -330,7 +330,7 @@ func TestPatchLayersOfDamagedImage(t *testing.T) {
 	}
 }
 
-// doctor lists removed files that look secret: they are in a kept layer.
+// doctor lists removed files that look like secrets, because they are still in a kept layer.
 func TestPatchLayersKeepSecrets(t *testing.T) {
 	const rest = "dir / mode=0755\nfile /big size=900000\n"
 	with := mkroot.Make(t, rest+"file /root/.ssh/id_rsa text=secret\n")
@@ -347,8 +347,8 @@ func TestPatchLayersKeepSecrets(t *testing.T) {
 	}
 }
 
-// doctor lists removed secrets whatever hides them: whiteouts, opaque directories, and files in the
-// place of directories. A file that another name still shows is not removed.
+// doctor lists removed secrets regardless of what hides them: whiteouts, opaque directories, or
+// files that replaced directories. A file that another name still shows is not removed.
 func TestDoctorSeesHiddenSecrets(t *testing.T) {
 	const secret = "/app/keys/id_rsa"
 	base := []mk.Entry{

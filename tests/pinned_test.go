@@ -16,7 +16,7 @@ import (
 
 var updatePins = flag.Bool("update", false, "pin the digests anew")
 
-// pinsFile has the digests of the archives of the pinned root, one per line.
+// pinsFile contains the digests of the archives of the pinned root, one per line.
 const pinsFile = "testdata/pinned"
 
 // readPins returns the pinned digests by the names of their outputs.
@@ -35,8 +35,8 @@ func readPins(t *testing.T) map[string]string {
 	return pins
 }
 
-// The same input gives the same bytes as in the last version, unless the changelog says otherwise:
-// see TestPinsAreInTheChangelog.
+// The same input results in the same bytes as in the previous version, unless the changelog
+// announces a change: see TestPinsAreInTheChangelog.
 func TestLaw3PinnedDigests(t *testing.T) {
 	m := thisMachine(t)
 	var made strings.Builder
@@ -56,7 +56,7 @@ func TestLaw3PinnedDigests(t *testing.T) {
 	if made.String() != string(want) {
 		t.Errorf("all users will download their images again; if that is intended, pin the digests with -update\ngot\n%s\nwant\n%s", &made, want)
 	}
-	// A layout has no bytes of its own, but the same image.
+	// There is no pinned digest for a layout, but it contains the same image.
 	layout := filepath.Join(t.TempDir(), "layout")
 	m.run(t, output{source: fromRoot}, "build -o oci:"+layout)
 	index, err := os.ReadFile(filepath.Join(layout, "index.json"))
@@ -68,8 +68,8 @@ func TestLaw3PinnedDigests(t *testing.T) {
 	}
 }
 
-// They can only be changed together: the changelog's newest Digests line has the digest of the file
-// of pins.
+// The pins and the changelog can only be changed together, because the newest Digests line in the
+// changelog contains the digest of the file of pins.
 func TestPinsAreInTheChangelog(t *testing.T) {
 	text, err := os.ReadFile("../CHANGELOG.md")
 	if err != nil {

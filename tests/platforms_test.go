@@ -15,8 +15,8 @@ import (
 	"chunkah/tests/clients"
 )
 
-// attested is a layout with the images of an index, and what buildx adds to them: an attestation
-// for each.
+// attested makes a layout with the images of an index, and with an attestation for each image, as
+// buildx adds them.
 func attested(t *testing.T, j *joined) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "attested")
@@ -107,14 +107,14 @@ func TestPlatformAll(t *testing.T) {
 				if !strings.Contains(raw, fmt.Sprintf(`"architecture":%q`, arch)) {
 					t.Errorf("%s has no image for %s: %s", name, arch, raw)
 				}
-				// The image is that of a build of this platform.
+				// The image equals the image of a build for this platform.
 				clients.Run(t, exec.Command("chunkah", "diff", "--platform", "linux/"+arch, from, place))
 			}
 		}
 	}
 }
 
-// Clients take the image of their own platform.
+// Clients use the image for their own platform.
 func TestPlatformAllInPodman(t *testing.T) {
 	clients.Need(t, "docker-registry")
 	j := joinedImages(t)
@@ -159,14 +159,14 @@ func TestPlatformAllRefused(t *testing.T) {
 	if res.code != 2 || !strings.Contains(res.stderr, "works only with chunkah build") {
 		t.Errorf("scan: status %d: %s", res.code, res.stderr)
 	}
-	// A single image gives an index of one.
+	// A single image results in an index of one image.
 	clients.Run(t, exec.Command("chunkah", "build", "--platform", "all", "--from", "oci-archive:"+archive, "-o", out))
 	if data := clients.Run(t, exec.Command("tar", "-xOf", out, "index.json")); !strings.Contains(data, v1.MediaTypeImageIndex) {
 		t.Errorf("it is no index: %s", data)
 	}
 }
 
-// If one image fails, there is no index, wherever it would be.
+// If the build of one image fails, no index is written to any destination.
 func TestPlatformAllOrNone(t *testing.T) {
 	clients.Need(t, "docker-registry", "skopeo")
 	dir, host := t.TempDir(), clients.NewRegistry(t, clients.RegistryOptions{})

@@ -134,7 +134,7 @@ func podArgs(p *document, c podContainer, user int, volumes []podVolume) []strin
 	return args
 }
 
-// emptyDir is a directory that everybody can write to, like a volume of that name.
+// emptyDir makes a directory that everybody can write to, like a volume of this type.
 func emptyDir(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -234,7 +234,8 @@ func gitlabScript(variables map[string]string, lines []string, logins string) st
 	return "set -o errexit\nset +o noclobber\n: | eval " + quoted(script) + "\nexit 0\n"
 }
 
-// bootcPage has a small bootable base image. Its workflow is run like those of GitHub.
+// bootcPage prepares a small bootable base image. The page's workflow is run like GitHub's
+// workflows.
 func bootcPage(p *document) {
 	root := p.smallRoot()
 	e := p.engine()

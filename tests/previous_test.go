@@ -25,7 +25,7 @@ func componentsRoot(t *testing.T, n int) string {
 	return mkroot.Make(t, spec.String())
 }
 
-// planOf builds with the options and returns the plan, the archive and standard error.
+// planOf builds an image with the options and returns the plan, the archive and standard error.
 func planOf(t *testing.T, root string, args ...string) (plan, archive, stderr string) {
 	t.Helper()
 	archive = filepath.Join(t.TempDir(), "out.ociarchive")
@@ -43,14 +43,14 @@ var progress = regexp.MustCompile(`(?m)^chunkah: (scan:|assign:|pack:|wrote |\d+
 // warnings returns the other messages of a build.
 func warnings(stderr string) string { return progress.ReplaceAllString(stderr, "") }
 
-// A layout that pack would not choose itself is kept, with its fingerprints, after any transport of
-// the image.
+// A layout that pack would not choose itself is kept, together with its fingerprints, after the
+// image was copied through any transport.
 func TestPreviousFromAnImage(t *testing.T) {
 	clients.Need(t, "skopeo", "setfattr")
 	root := componentsRoot(t, 24)
 	plain, _, _ := planOf(t, root)
 	dir := t.TempDir()
-	// Four layers by number, which grouping would not choose.
+	// Components are assigned to four layers by their numbers, which grouping would not choose.
 	var odd strings.Builder
 	for l := range 4 {
 		var names []string
@@ -110,7 +110,8 @@ func TestPreviousFromAnImage(t *testing.T) {
 	})
 }
 
-// A file that is neither a plan nor chunkah's image gives a message and no failure.
+// If a file is neither a plan nor an image made by chunkah, there is a message, and the build
+// succeeds.
 func TestPreviousIsNoneOfOurs(t *testing.T) {
 	clients.Need(t, "skopeo", "umoci", "setfattr")
 	root := componentsRoot(t, 12)
@@ -161,8 +162,8 @@ func TestPreviousKeepsDigests(t *testing.T) {
 	clients.Need(t, "setfattr")
 	root := copyRoot(t, componentsRoot(t, 24))
 	_, last, _ := planOf(t, root)
-	// The first build with --previous can change more layers, because a plan made without it lacks
-	// some data.
+	// The first build with --previous can change more layers, because a plan made without
+	// --previous does not contain all data.
 	for i, name := range []string{"c03", "c04", "c20"} {
 		rewrite(t, filepath.Join(root, "srv", name), 0, fmt.Sprint("changed ", i))
 		_, next, _ := planOf(t, root, "--previous", last)
@@ -179,7 +180,8 @@ func TestPreviousKeepsDigests(t *testing.T) {
 	}
 }
 
-// --previous auto looks at the destination: nothing the first time, then the previous image.
+// --previous auto reads the destination, which contains nothing the first time, and then the
+// previous image.
 func TestPreviousAuto(t *testing.T) {
 	clients.Need(t, "setfattr")
 	root := componentsRoot(t, 24)

@@ -16,11 +16,11 @@ import (
 	"chunkah/tests/mkroot"
 )
 
-// An assigner that waits, so that the commands draw their progress a few times.
+// waiting is an assigner that waits, so that the commands draw their progress a few times.
 const waiting = "echo a word >&2; sleep 0.7; exec chunkah-assign"
 
-// onScreen runs a command line on a terminal to its end and returns its output and the final lines
-// of the screen.
+// onScreen runs a command line on a terminal until it ends, and returns its output and the final
+// lines of the screen.
 func onScreen(t *testing.T, line, term string, columns int, press string) (written string, screen []string, status int) {
 	t.Helper()
 	if testing.Short() {
@@ -46,7 +46,8 @@ func onScreen(t *testing.T, line, term string, columns int, press string) (writt
 	return x.text(), display(t, x.text()), status
 }
 
-// up is the only escape sequence in use: it goes up some lines and clears everything below.
+// up is the only escape sequence in use. It moves the cursor up some lines and clears everything
+// below.
 var up = regexp.MustCompile("^\x1b\\[([0-9]+)A\x1b\\[J")
 
 // display returns the final contents of a terminal.
@@ -127,7 +128,8 @@ func TestProgressInterrupted(t *testing.T) {
 	}
 }
 
-// If progress cannot be drawn or is turned off, there are milestones or nothing.
+// If progress cannot be drawn, milestones are printed. If progress is turned off, nothing is
+// printed.
 func TestProgressNotDrawn(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -214,7 +216,7 @@ func TestSummary(t *testing.T) {
 }
 
 // Commands that read an image draw their progress from the start, and remove it before they print
-// their answer.
+// their result.
 func TestReadingProgress(t *testing.T) {
 	t.Parallel()
 	const made = "chunkah build -q --rootfs root --config-str '{}' --compress gzip -o image; "

@@ -10,17 +10,17 @@ import (
 	"chunkah/tests/clients"
 )
 
-// Bounds of an update of curl in a root of 107 source packages. Beside curl, the package database
-// changes, which has 6.5 MB.
+// Limits for an update of curl in a root of 107 source packages. In addition to curl, the package
+// database changes, which has a size of 6.5 MB.
 const (
 	curlDownload = 6_000_000  // bytes that docker downloads with gzip
 	curlGrowth   = 15_000_000 // bytes by which a client's storage grows
 )
 
 // With patch layers, an update of one package costs clients that store layers by chain little more
-// than the package and the database. The root has the packages of a Fedora container, from the
-// database that a module carries for its tests. The paths and sizes of the files are real, but
-// their contents are invented.
+// than the package and the database. The root contains the packages of a Fedora container, listed
+// in a database that a module contains for its tests. The paths and sizes of the files are real,
+// but their contents are invented.
 func TestClientsPullAnUpdatedPackage(t *testing.T) {
 	t.Parallel()
 	clients.Need(t, "root", "skopeo", "docker-registry")

@@ -44,7 +44,7 @@ const (
 	pulledBytes = 300_000
 )
 
-// pulledLayer makes a layer with a directory of files that do not compress.
+// pulledLayer makes a layer with a directory of incompressible files.
 func pulledLayer(t *testing.T, name string, random *rand.Rand) mkimage.Layer {
 	entries := []mkimage.Entry{mkimage.Dir(name + "/")}
 	for i := range pulledFiles {
@@ -55,8 +55,8 @@ func pulledLayer(t *testing.T, name string, random *rand.Rand) mkimage.Layer {
 	return mkimage.Layer{Packing: mkimage.Gzip, Tar: mkimage.Tar(t, entries...)}
 }
 
-// updates are images for clients that have the layers a to e. A capital letter stands for the layer
-// with other files, z for b with another compression.
+// updates lists images for clients that already have the layers a to e. A capital letter stands for
+// a layer with other files, and z stands for layer b with another compression.
 var updates = []struct {
 	name, layers string
 	// config is set if the config differs although the tars are the same.
@@ -114,8 +114,8 @@ func TestClientsPullAsPredicted(t *testing.T) {
 						digests = append(digests, digest.FromBytes(l.Blob(t)).String())
 					}
 					did, want := pullUpdate(t, p, registry, name, digests), predict(t, client.name, layouts...)
-					// podman remembers the diffID of each blob that it has unpacked, even for other
-					// stores. It downloads such a blob only if it lacks the layer.
+					// podman records the diffID of each blob that it has unpacked, even for other
+					// stores. It downloads such a blob only if the layer is not in its store.
 					if client.name != "podman" || !strings.Contains(u.layers, "z") || did.bytes > 0 {
 						expectDownload(t, did, want)
 					}
@@ -126,7 +126,7 @@ func TestClientsPullAsPredicted(t *testing.T) {
 	}
 }
 
-// A pulled is the cost of an update for a client.
+// A pulled value is the cost of an update for a client.
 type pulled struct {
 	bytes  int64
 	layers int
@@ -146,7 +146,7 @@ func blobsOf(t *testing.T, image string) (digests []string) {
 	return digests
 }
 
-// pullUpdate pulls name:1 and then name:2, which has these layers.
+// pullUpdate pulls name:1 and then name:2, which consists of these layers.
 func pullUpdate(t *testing.T, p puller, registry *clients.Counter, name string, digests []string) (did pulled) {
 	t.Helper()
 	p.Pull(name + ":1")
@@ -234,7 +234,7 @@ func push(t *testing.T, layout, ref string) {
 	clients.Run(t, exec.Command("skopeo", "--insecure-policy", "copy", "--quiet", "--preserve-digests", "--dest-tls-verify=false", layout, "docker://"+ref))
 }
 
-// The same for a Debian with many layers and an updated package.
+// The same applies to a Debian with many layers and an updated package.
 func TestClientsPullADebianAsPredicted(t *testing.T) {
 	t.Parallel()
 	clients.Need(t, "root", "skopeo", "docker-registry")

@@ -17,8 +17,9 @@ import (
 	ggcr "github.com/google/go-containerregistry/pkg/registry"
 )
 
-// A signal ends a push in every state, and the message about the tag is true: if the registry has
-// moved it, the push has succeeded, and if that is unknown, the message says so.
+// A signal ends a push in every state, and the message about the tag is correct. If the registry
+// has moved the tag, the push has succeeded. If it is unknown whether the tag has moved, the
+// message reports this.
 func TestSignalWhilePushing(t *testing.T) {
 	root := smallRoot(t)
 	forever := func(_ http.Handler, _ http.ResponseWriter, r *http.Request) {
@@ -26,7 +27,7 @@ func TestSignalWhilePushing(t *testing.T) {
 		<-r.Context().Done()
 	}
 	moved := func(inner http.Handler, w http.ResponseWriter, r *http.Request) {
-		time.Sleep(200 * time.Millisecond) // the signal arrives before the answer
+		time.Sleep(200 * time.Millisecond) // the signal arrives before the response
 		inner.ServeHTTP(w, r)
 	}
 	for name, test := range map[string]struct {
@@ -52,7 +53,7 @@ func TestSignalWhilePushing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			inner := ggcr.New(ggcr.Logger(log.New(io.Discard, "", 0)))
 			started := make(chan *os.Process, 1)
-			var once sync.Once // a second signal ends a command at once
+			var once sync.Once // a second signal ends a command immediately
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				if r.Method == test.method && strings.Contains(r.URL.Path, test.path) {
 					once.Do(func() { _ = (<-started).Signal(syscall.SIGTERM) }) // an error shows in the command's status

@@ -15,7 +15,7 @@ import (
 	"chunkah/tests/mkroot"
 )
 
-// places are names of one image for each transport.
+// places returns a name of one image for each transport.
 func places(dir, host, name string) map[string]string {
 	return map[string]string{
 		"oci":            "oci:" + dir + "/" + name + ":app",
@@ -40,8 +40,8 @@ func rechunk(t *testing.T, source, dest string, args ...string) string {
 	return m[1]
 }
 
-// everyWay copies an image from each place to each place, and checks that the image stays the same,
-// also for skopeo.
+// everyWay copies an image from each of the places to each of them, and checks, also with skopeo,
+// that the image stays the same.
 func everyWay(t *testing.T, source, compress string) {
 	t.Helper()
 	dir, host := t.TempDir(), clients.NewRegistry(t, clients.RegistryOptions{})
@@ -83,7 +83,7 @@ func skopeoInspect(t *testing.T, place string, args ...string) string {
 func TestEverySourceToEveryDestination(t *testing.T) {
 	t.Parallel()
 	clients.Need(t, "root", "skopeo", "docker-registry", "podman")
-	// The xattrs with components are not in an image.
+	// An image does not contain the xattrs with components.
 	unmarked := regexp.MustCompile(` xattr:user.component=\w+`).ReplaceAllString(owned, "")
 	t.Run("a directory", func(t *testing.T) { everyWay(t, mkroot.Make(t, unmarked), "gzip") })
 	t.Run("Debian", func(t *testing.T) { everyWay(t, debianRoot(t), "none") })
@@ -120,7 +120,8 @@ func TestPushSendsWhatChanged(t *testing.T) {
 			t.Errorf("%v: no %q in\n%s", args, want, res.stderr)
 		}
 	}
-	// The changed layer has a few hundred bytes, the largest of the others 70,000.
+	// The changed layer has a few hundred bytes, and the largest of the other layers has 70,000
+	// bytes.
 	if got := sent.Load(); got > 40_000 {
 		t.Errorf("%d bytes reached the registry", got)
 	}
@@ -147,7 +148,7 @@ func TestPushRefused(t *testing.T) {
 	}
 }
 
-// An image gets all its tags in a registry.
+// All tags of an image are written to a registry.
 func TestPushTags(t *testing.T) {
 	host := clients.NewRegistry(t, clients.RegistryOptions{})
 	root := mkroot.Make(t, "file /f text=x\n")

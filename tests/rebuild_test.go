@@ -81,7 +81,7 @@ func changed(t *testing.T, before, now string) (list []string) {
 	return list
 }
 
-// appRoot has files without a clamp in many components, and links between them.
+// appRoot makes a root with files without a clamp in many components, and with links between them.
 func appRoot(t *testing.T) string {
 	t.Helper()
 	var spec strings.Builder
@@ -97,8 +97,8 @@ func appRoot(t *testing.T) string {
 // now is the time at which test number i builds its root.
 func now(i int) time.Time { return time.Unix(1_750_000_000+int64(i)*86_400, 0) }
 
-// A rebuilt root with the same contents gives the same layers, for any clock, source date and file
-// times. A changed byte in one file changes only its layer.
+// A rebuilt root with the same contents results in the same layers, for any current time, source
+// date and file times. A changed byte in one file changes only its layer.
 func TestRebuildKeepsLayers(t *testing.T) {
 	clients.Need(t, "setfattr")
 	for _, test := range []struct {
@@ -140,7 +140,7 @@ func TestRebuildKeepsLayers(t *testing.T) {
 	}
 }
 
-// pipeWith builds with a pipeline, with options of pack and the previous image.
+// pipeWith builds an image with a pipeline, options for pack, and the previous image.
 func pipeWith(t *testing.T, root string, args []string, previous string) string {
 	t.Helper()
 	archive := filepath.Join(t.TempDir(), "out")
@@ -153,7 +153,7 @@ func pipeWith(t *testing.T, root string, args []string, previous string) string 
 	return archive
 }
 
-// The record of times survives storing and copying of images.
+// The record of times is preserved when images are stored and copied.
 func TestRebuildFromCopies(t *testing.T) {
 	clients.Need(t, "skopeo", "setfattr")
 	root := copyRoot(t, appRoot(t))

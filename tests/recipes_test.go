@@ -15,7 +15,7 @@ import (
 	"chunkah/tests/mkroot"
 )
 
-// documented is the root of docs/components.md, with another dpkg package than in parcels.
+// documented returns the root of docs/components.md, with a different dpkg package than in parcels.
 func documented() string {
 	return strings.Replace(parcels, `text="Package: tool\n`, `text="Package: bash\nStatus: install ok installed\nVersion: 5\n\nPackage: tool\n`, 1) + apps
 }
@@ -34,7 +34,7 @@ file /srv/web/node_modules/express/package.json text="{\"name\": \"express\"}"
 file /srv/web/node_modules/express/index.js size=200000
 `
 
-// componentsPage has the root of that page.
+// componentsPage prepares the root of that page.
 func componentsPage(p *document) {
 	clients.Need(p.t, "jq", "python3")
 	if err := mkroot.Write(filepath.Join(p.dir, "root"), documented()); err != nil {
@@ -43,7 +43,8 @@ func componentsPage(p *document) {
 	p.path("scripts")
 }
 
-// messagesPage has a root of three files, and an app that changed since its previous image.
+// messagesPage prepares a root of three files, and an app that has changed since its previous
+// image.
 func messagesPage(p *document) {
 	clients.Need(p.t, "jq")
 	if err := mkroot.Write(filepath.Join(p.dir, "app"), documented()); err != nil {
@@ -82,7 +83,7 @@ func references(p *document) *clients.Engine {
 	return e
 }
 
-// readmePage is run in a checkout, and has two versions of an app's image.
+// readmePage prepares a checkout, and two versions of an app's image.
 func readmePage(p *document) {
 	clients.Need(p.t, "make")
 	sources(p.t, p.dir)
@@ -95,13 +96,13 @@ func readmePage(p *document) {
 	e.Podman("tag", e.Load(appImage(p.t, root)), "localhost/app:2")
 }
 
-// optionsPage has a root, and roots of two architectures.
+// optionsPage prepares a root, and roots of two architectures.
 func optionsPage(p *document) {
 	p.smallRoot()
 	p.run(block{kind: "sh", text: "cp -a root amd64-root; cp -a root arm64-root"})
 }
 
-// inspectPage has the root of componentsPage, and images of it for each transport.
+// inspectPage prepares the root of componentsPage, and images of this root for each transport.
 func inspectPage(p *document) {
 	clients.Need(p.t, "root", "skopeo")
 	componentsPage(p)
@@ -112,7 +113,7 @@ func inspectPage(p *document) {
 		for tag in 1 2; do skopeo copy --quiet --dest-tls-verify=false oci:app:$tag docker://registry.example/app:$tag; done`})
 }
 
-// tutorialPage has two versions of an app's image.
+// tutorialPage prepares two versions of an app's image.
 func tutorialPage(p *document) {
 	p.t.Helper()
 	root := filepath.Join(p.dir, "root")
@@ -127,7 +128,7 @@ func tutorialPage(p *document) {
 		chunkah build --rootfs root --max 1 -o app2.ociarchive`})
 }
 
-// troublePage has the problems of the page.
+// troublePage prepares the problems that the page describes.
 func troublePage(p *document) {
 	p.smallRoot()
 	spec := "fifo /run/app.fifo\nfile /etc/app.conf text=x\n"
@@ -143,7 +144,7 @@ var ownImage struct {
 	said []byte
 }
 
-// chunkahImage is chunkah's own image as an OCI archive.
+// chunkahImage returns chunkah's own image as an OCI archive.
 func chunkahImage(t *testing.T) string {
 	t.Helper()
 	clients.Need(t, "root", "buildah", "go")
@@ -191,7 +192,7 @@ func (p *document) smallRoot() string {
 	return root
 }
 
-// appImage is an OCI archive of that root in one layer, with a config.
+// appImage returns an OCI archive with this root in one layer, and with a config.
 func appImage(t *testing.T, root string) string {
 	t.Helper()
 	return build(t, root, "--max", "1", "--config-str", appConfig)
@@ -199,7 +200,7 @@ func appImage(t *testing.T, root string) string {
 
 const appConfig = `{"Cmd": ["true"], "Env": ["APP=1"], "Labels": {"org.example.app": "yes"}}`
 
-// enginePage has podman or buildah with the images of an app and of chunkah.
+// enginePage prepares podman or buildah with the images of an app and of chunkah.
 func enginePage(p *document) {
 	root := p.smallRoot()
 	e := p.engine()
@@ -261,7 +262,7 @@ func greetingOf(t *testing.T, dir string) string {
 	return string(b)
 }
 
-// dockerPage has a Docker daemon with an app's image.
+// dockerPage prepares a Docker daemon with an app's image.
 func dockerPage(p *document) {
 	root := p.smallRoot()
 	d := clients.NewDocker(p.t)
@@ -347,7 +348,8 @@ func (p *document) sameAsPushed(root, name string) {
 	}
 }
 
-// chunkah's own image is small, has the five commands and a shell, and is split by chunkah itself.
+// chunkah's own image is small, contains the five commands and a shell, and is split into layers by
+// chunkah itself.
 func TestChunkahImage(t *testing.T) {
 	archive := chunkahImage(t)
 	info, err := os.Stat(archive)
@@ -380,7 +382,7 @@ func TestChunkahImage(t *testing.T) {
 	sameBytes(t, build(t, root, "--max", "9", "-t", "localhost/app:1"), filepath.Join(work, "out.ociarchive"))
 }
 
-// tarballPage makes a Debian.
+// tarballPage prepares a Debian root.
 func tarballPage(p *document) {
 	clients.Need(p.t, "root", "mmdebstrap", "tar")
 	p.smallRoot()

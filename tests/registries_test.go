@@ -26,7 +26,8 @@ func configured(t *testing.T, home, text string, hosts ...string) {
 	}
 }
 
-// chunkah reads an image from the same place as skopeo, or from none if skopeo does not.
+// chunkah reads an image from the same registry as skopeo, or from no registry if skopeo does not
+// read it.
 func TestRegistriesConf(t *testing.T) {
 	clients.Need(t, "skopeo", "docker-registry")
 	home := newHome(t)
@@ -83,7 +84,8 @@ func TestRegistriesConf(t *testing.T) {
 	}
 }
 
-// A push goes to the place in the image's name, and everything that it reads comes from there.
+// An image is pushed to the registry in its name, and everything that a push reads is read from
+// this registry.
 func TestRegistriesConfPush(t *testing.T) {
 	clients.Need(t, "skopeo", "docker-registry")
 	home := newHome(t)
@@ -110,7 +112,7 @@ func TestRegistriesConfPush(t *testing.T) {
 	}
 }
 
-// Names without a registry are refused if podman would take another one.
+// Names without a registry are refused if podman would use another registry.
 func TestRegistriesConfShortNames(t *testing.T) {
 	home := newHome(t)
 	configured(t, home, "unqualified-search-registries = [\"registry.example\", \"docker.io\"]\n[aliases]\n\"fedora\" = \"registry.example/fedora\"\n")
@@ -127,7 +129,7 @@ func TestRegistriesConfShortNames(t *testing.T) {
 	}
 }
 
-// The helpers that registries.conf names are asked for logins.
+// The helpers that registries.conf names are called to get logins.
 func TestRegistriesConfHelpers(t *testing.T) {
 	clients.Need(t, "skopeo", "docker-registry")
 	home := newHome(t)

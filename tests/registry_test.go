@@ -31,7 +31,7 @@ type pushed struct {
 	built  *oci.Built
 }
 
-// tarOf is a layer with one file of random bytes, which cannot be compressed.
+// tarOf returns a layer with one file of random bytes, which cannot be compressed.
 func tarOf(t *testing.T, name string, size int) []byte {
 	t.Helper()
 	data := make([]byte, size)

@@ -94,7 +94,7 @@ func newKey(t *testing.T) *ecdsa.PrivateKey {
 
 func writePEM(t *testing.T, path, kind string, der []byte) {
 	t.Helper()
-	mode := os.FileMode(0o644) // other users of the test read certificates
+	mode := os.FileMode(0o644) // processes of other users in the test read certificates
 	if kind == "PRIVATE KEY" {
 		mode = 0o600
 	}

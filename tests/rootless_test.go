@@ -18,9 +18,9 @@ import (
 // rootlessID is the user ID of the user that rootless runs commands as.
 const rootlessID = 4321
 
-// rootless runs a shell script with a user who has a home and subordinate IDs. In the script, as
-// runs a command as this user, $CHUNKAH is chunkah, and $DIR is dir, which the user can read. dir
-// must come from clients.ShortDir.
+// rootless runs a shell script with a user who has a home and subordinate IDs. In the script, the
+// function as runs a command as this user, $CHUNKAH is chunkah, and $DIR is dir, which the user can
+// read. dir must be a directory from clients.ShortDir.
 func rootless(t *testing.T, dir, script string) result {
 	t.Helper()
 	clients.Need(t, "root", "podman", "setpriv", "newuidmap", "unshare")
@@ -72,7 +72,7 @@ func endPause(t *testing.T, file string) {
 	}
 	for n := 0; err == nil && n < 100; n++ {
 		stat, gone := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-		if gone != nil || strings.Contains(string(stat), ") Z ") { // init can be slow to collect its status
+		if gone != nil || strings.Contains(string(stat), ") Z ") { // init can take some time to collect its status
 			return
 		}
 		time.Sleep(10 * time.Millisecond)
@@ -80,7 +80,8 @@ func endPause(t *testing.T, file string) {
 	t.Errorf("podman's pause process %q is still there: %v", text, err)
 }
 
-// A user's own storage is written under podman unshare, and podman of that user has the image.
+// A user's own storage is written under podman unshare, and the podman of this user finds the
+// image.
 func TestToStorageOfAUser(t *testing.T) {
 	clients.Need(t, "root")
 	dir := clients.ShortDir(t)

@@ -12,7 +12,7 @@ import (
 	"chunkah/tests/mkroot"
 )
 
-// gnuTar packs a root with all metadata that a tar can hold.
+// gnuTar packs a root with all metadata that a tar can contain.
 func gnuTar(t *testing.T, root string, args ...string) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "root.tar")
@@ -21,7 +21,7 @@ func gnuTar(t *testing.T, root string, args ...string) string {
 	return file
 }
 
-// tarRecords are the records of a source, without fields that only a file system has.
+// tarRecords returns the records of a source, without fields that exist only in a file system.
 func tarRecords(t *testing.T, source string) string {
 	t.Helper()
 	_, files, _ := strings.Cut(clients.Run(t, exec.Command("chunkah-scan", "--keep-special-files", source)), "\n")
@@ -38,8 +38,8 @@ func awkwardRoot(t *testing.T) string {
 	return root
 }
 
-// A root tar gives the same records and image as the directory that it was made from, with any
-// compression.
+// A root tar with any compression results in the same records and the same image as the directory
+// from which it was made.
 func TestFromRootTar(t *testing.T) {
 	t.Parallel()
 	clients.Need(t, "root", "tar", "setfacl", "xz", "bzip2", "zstd")
@@ -81,7 +81,7 @@ func TestFromRootTar(t *testing.T) {
 	})
 }
 
-// Reading a root tar needs no privileges, whoever owns its files.
+// Reading a root tar requires no privileges, regardless of the owners of its files.
 func TestFromRootTarAsAnyUser(t *testing.T) {
 	clients.Need(t, "root", "tar", "setpriv", "setfacl")
 	root := awkwardRoot(t)
@@ -105,7 +105,7 @@ func TestFromRootTarAsAnyUser(t *testing.T) {
 	sameBytes(t, want, dir+"/out")
 }
 
-// mmdebstrap's tarball and its directory give the same image.
+// A tarball and a directory made by mmdebstrap result in the same image.
 func TestFromMmdebstrapTar(t *testing.T) {
 	t.Parallel()
 	root := debianRoot(t)

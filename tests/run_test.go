@@ -19,7 +19,7 @@ type result struct {
 	code           int // the exit status, -1 if a signal ended it
 }
 
-// start runs a command to its end with any result.
+// start runs a command until it ends, successfully or not.
 func start(t *testing.T, cmd *exec.Cmd) result {
 	t.Helper()
 	var stdout, stderr bytes.Buffer

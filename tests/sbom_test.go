@@ -23,9 +23,8 @@ import (
 	"chunkah/tests/mkroot"
 )
 
-// oddPackages are packages whose names, versions and licences need care, from several databases in
-// one root: two architectures of one package, epochs, "~", "+", "@", "/", and bytes that are not
-// UTF-8.
+// oddPackages are packages with unusual names, versions and licences, from several databases in one
+// root: two architectures of one package, epochs, "~", "+", "@", "/", and bytes that are not UTF-8.
 const oddPackages = `
 file /etc/os-release text="ID=debian\nVERSION_ID=\"12\"\n"
 file /var/lib/dpkg/status text="Package: libc6\nStatus: install ok installed\nArchitecture: amd64\nMulti-Arch: same\nSource: glibc\nVersion: 2:2.36~rc1+b1\n\nPackage: libc6\nStatus: install ok installed\nArchitecture: i386\nMulti-Arch: same\nSource: glibc\nVersion: 2:2.36~rc1+b1\n\nPackage: libstdc++6\nStatus: install ok installed\nArchitecture: amd64\nSource: gcc-12 (12.2.0-14)\nVersion: 12.2.0-14+deb12u1\n\n"
@@ -50,7 +49,7 @@ file /srv/py/lib/python3.11/site-packages/odd.py text=g
 // manyPackages are the packages in the database of manyRoot.
 const manyPackages = 20_000
 
-// manyRoot has far more packages than a real system.
+// manyRoot makes a root with far more packages than a real system.
 func manyRoot(t *testing.T) string {
 	root := mkroot.Make(t, "file /etc/os-release text=\"ID=alpine\\n\"\n")
 	var db strings.Builder
@@ -61,7 +60,7 @@ func manyRoot(t *testing.T) string {
 	return root
 }
 
-// syftModule contains the JSON schema of SPDX 2.3, which no Python package does.
+// syftModule contains the JSON schema of SPDX 2.3, which is not part of any Python package.
 const syftModule = "github.com/anchore/syft@v1.57.1"
 
 // checkDocuments is a program that checks documents with the JSON schemas of SPDX 2.3 and
@@ -109,7 +108,7 @@ func documentChecker(t *testing.T) func(documents ...string) result {
 	}
 }
 
-// Documents are valid: by the JSON schemas of both formats, and for SPDX's own library.
+// Documents are valid according to the JSON schemas of both formats and to SPDX's own library.
 func TestSBOMIsValid(t *testing.T) {
 	t.Parallel()
 	clients.Need(t, "root")
@@ -130,7 +129,7 @@ func TestSBOMIsValid(t *testing.T) {
 	if res := check(documents...); res.code != 0 {
 		t.Errorf("%s%s", res.stdout, res.stderr)
 	}
-	// The program finds problems.
+	// This checks that the program finds problems.
 	for name, change := range map[string][]string{"odd.cdx.json": {`"type": "library"`, `"type": "book"`, "book"}, "odd.spdx.json": {`"OPERATING_SYSTEM"`, `"OPERATING-SYSTEM"`, "OPERATING-SYSTEM"}} {
 		text, err := os.ReadFile(filepath.Join(dir, name))
 		if err != nil {
@@ -173,7 +172,8 @@ func purlsOf(t *testing.T, args ...string) []string {
 	return list
 }
 
-// Packages of several databases, and with unusual names and versions, have their package URLs.
+// Packages from several databases, and packages with unusual names and versions, have the correct
+// package URLs.
 func TestSBOMOfOddPackages(t *testing.T) {
 	want := []string{
 		"pkg:alpm/debian/gcc-libs@1:13.1-2?arch=x86_64&distro=debian-12",
@@ -202,8 +202,8 @@ func TestSBOMOfManyPackages(t *testing.T) {
 	}
 }
 
-// factsOf returns an SPDX document without what a rechunk changes: the layers, the image's name and
-// digest, and the identifier of the document.
+// factsOf returns an SPDX document without the parts that change when an image is rechunked: the
+// layers, the image's name and digest, and the identifier of the document.
 func factsOf(t *testing.T, source string) (facts any, layers int) {
 	t.Helper()
 	var doc map[string]any
@@ -232,7 +232,7 @@ func factsOf(t *testing.T, source string) (facts any, layers int) {
 	return doc, layers
 }
 
-// A rechunk changes nothing in the bill of materials but the layers.
+// When an image is rechunked, only the layers change in the bill of materials.
 func TestSBOMBeforeAndAfterRechunk(t *testing.T) {
 	t.Parallel()
 	clients.Need(t, "root", "skopeo")
@@ -252,8 +252,8 @@ func TestSBOMBeforeAndAfterRechunk(t *testing.T) {
 	}
 }
 
-// Some registries refuse manifests that refer to another one. The image is there, and the message
-// says so, and what to do.
+// Some registries refuse manifests that refer to another manifest. The image is pushed
+// nevertheless, and the message reports this and gives advice.
 func TestSBOMRefusedByRegistry(t *testing.T) {
 	t.Parallel()
 	clients.Need(t, "docker-registry", "skopeo")

@@ -11,7 +11,8 @@ import (
 	"chunkah/tests/clients"
 )
 
-// One build writes to all outputs, each as if it were the only one. A layer is compressed once.
+// One build writes to all outputs. Each output is the same as if it were the only output, and each
+// layer is compressed only once.
 func TestSeveralOutputs(t *testing.T) {
 	clients.Need(t, "root", "podman", "docker-registry", "skopeo")
 	dir, root, host, e := t.TempDir(), smallRoot(t), clients.NewRegistry(t, clients.RegistryOptions{}), clients.NewEngine(t)
@@ -47,7 +48,7 @@ func TestSeveralOutputs(t *testing.T) {
 	}
 }
 
-// If one output cannot be written, no output has the image.
+// If one output cannot be written, no output contains the image.
 func TestSeveralOutputsFail(t *testing.T) {
 	clients.Need(t, "root", "podman", "docker-registry")
 	root, host, e := copyRoot(t, smallRoot(t)), clients.NewRegistry(t, clients.RegistryOptions{}), clients.NewEngine(t)
@@ -76,7 +77,7 @@ func TestSeveralOutputsFail(t *testing.T) {
 	}
 }
 
-// Options that do not fit several outputs are refused before anything is read.
+// Options that are not valid with several outputs are refused before anything is read.
 func TestSeveralOutputsRefused(t *testing.T) {
 	dir := t.TempDir()
 	for link, to := range map[string]string{"link": "a", "here": ".", "loop": "loop"} {

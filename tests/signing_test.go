@@ -23,8 +23,9 @@ import (
 	"chunkah/tests/mkroot"
 )
 
-// signingPage has cosign and oras. cosign 3 takes six minutes to build, so the tests run that of
-// Debian 13 if there is no other. It lacks an option of the page.
+// signingPage prepares cosign and oras. Building cosign 3 takes six minutes, so the tests use
+// cosign from Debian 13 if no other cosign is installed. An option in the page is missing in that
+// version.
 func signingPage(p *document) {
 	clients.Need(p.t, "jq")
 	inspectPage(p)
@@ -63,8 +64,9 @@ type referrer struct {
 	Digest       digest.Digest `json:"digest"`
 }
 
-// Other tools see all documents of an image, by the fallback tag and by the registry's API: those
-// of a build, that of another program, and one that chunkah attaches after it.
+// Other tools find all documents of an image, through the fallback tag and through the registry's
+// API: the documents of a build, a document of another program, and a document that chunkah
+// attaches later.
 func TestOtherToolsSeeAttachments(t *testing.T) {
 	t.Parallel()
 	clients.Need(t, "docker-registry", "zstd", "crane")

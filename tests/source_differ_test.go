@@ -14,12 +14,13 @@ import (
 // refused stands for a layer that podman refuses.
 const refused = "refused"
 
-// oddLayer is a layer on oddBase that runtimes treat differently, or not as the image specification
-// says.
+// oddLayer is a layer on oddBase that runtimes treat differently, or not as described in the image
+// specification.
 type oddLayer struct {
 	name    string
 	entries []mk.Entry
-	// overlay and vfs are the differences from podman's tree; refused if podman refuses the image.
+	// overlay and vfs are the differences from podman's tree with these drivers. They are refused
+	// if podman refuses the image.
 	overlay, vfs []string
 	why          string
 }

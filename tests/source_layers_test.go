@@ -9,7 +9,8 @@ import (
 )
 
 // tenLayers are the layers of an image in which files are deleted, replaced and linked in every
-// way. Every directory has an entry, since runtimes treat directories without one differently.
+// way. Every directory has an entry, because runtimes treat directories without an entry
+// differently.
 func tenLayers() [][]mk.Entry {
 	meta := func(mode int64, uid, gid int) func(*tar.Header) {
 		return func(h *tar.Header) { h.Mode, h.Uid, h.Gid = mode, uid, gid }

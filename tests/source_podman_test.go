@@ -42,7 +42,7 @@ func withoutRoot(diffs []string) []string {
 	return slices.DeleteFunc(diffs, func(d string) bool { return strings.HasPrefix(d, `"/": `) })
 }
 
-// The ten layers give the same tree as in podman, in every form of an image.
+// The tree of the ten layers is the same as in podman, for every format of the image.
 func TestSourceOfTenLayers(t *testing.T) {
 	img := imageOf(t, tenLayers())
 	plain, docker := imageOf(t, tenLayers()), imageOf(t, tenLayers())
@@ -108,7 +108,7 @@ func records(t *testing.T, root *rootfs.Root) string {
 	return out.String()
 }
 
-// An image of a Debian gives the same records as the root, after any conversion by skopeo.
+// An image of a Debian has the same records as the root, after any conversion by skopeo.
 func TestSourceOfADebianRoot(t *testing.T) {
 	t.Parallel()
 	clients.Need(t, "root", "skopeo")
@@ -155,7 +155,7 @@ func firstDifference(want, got string) string {
 	return fmt.Sprintf("%d lines, want %d", len(g), len(w))
 }
 
-// Inodes of different images are distinct: hard links stay within their image.
+// Inodes of different images are distinct, so hard links stay within their image.
 func TestSourceInodesOfTwoImages(t *testing.T) {
 	linked := func(name string) string {
 		img := imageOf(t, [][]mk.Entry{{mk.File(name, name), mk.Link(name+"-link", name)}})

@@ -19,7 +19,7 @@ import (
 	"chunkah/tests/mkroot"
 )
 
-// An image is written into the storage once: not into an archive or another temporary file.
+// An image is written directly into the storage, without an archive or another temporary file.
 func TestToStorageWritesOnce(t *testing.T) {
 	t.Parallel()
 	clients.Need(t, "root", "podman")
@@ -41,7 +41,8 @@ func TestToStorageWritesOnce(t *testing.T) {
 	}
 }
 
-// grained is a root of many layers with large files, so that there is time to kill a command.
+// grainedRoot makes a root of many layers with large files, so that there is enough time to kill a
+// command.
 func grainedRoot(t *testing.T) string {
 	t.Helper()
 	root := mkroot.Make(t, "dir /usr\n")
@@ -60,7 +61,7 @@ func grainedRoot(t *testing.T) string {
 	return root
 }
 
-// partMap gives each directory of grainedRoot a layer.
+// partMap makes a map that puts each directory of grainedRoot into its own layer.
 func partMap(t *testing.T) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "map.json")
@@ -74,8 +75,8 @@ func partMap(t *testing.T) string {
 	return file
 }
 
-// A killed command leaves the storage as it was, or with the whole image. The layers that it has
-// added go into the next image, or the next run removes them.
+// A killed command leaves the storage as it was, or with the whole image. The layers that the
+// command has added become part of the next image, or the next run removes them.
 func TestToStorageKills(t *testing.T) {
 	clients.Need(t, "root", "podman", "buildah")
 	root, other := grainedRoot(t), smallRoot(t)
@@ -145,7 +146,8 @@ func exited(cmd *exec.Cmd) bool {
 	return err == nil && info.Signo != 0
 }
 
-// An error while layers are written removes those that were added, and no others.
+// After an error while layers are written, the layers that were added are removed, and no other
+// layers.
 func TestToStorageFails(t *testing.T) {
 	clients.Need(t, "root", "podman")
 	e, root := clients.NewEngine(t), copyRoot(t, smallRoot(t))
@@ -168,7 +170,7 @@ func TestToStorageFails(t *testing.T) {
 	}
 }
 
-// If the storage runs full, the command says so, and the storage is unchanged.
+// If the storage becomes full, the command reports this, and the storage is unchanged.
 func TestToStorageOnFullDisk(t *testing.T) {
 	clients.Need(t, "root", "podman")
 	disk := mount(t, "tmpfs", "-t", "tmpfs", "-o", "size=3m")
@@ -250,7 +252,7 @@ func readUntil(t *testing.T, in io.Reader, words string) string {
 	return said.String()
 }
 
-// A user without privileges gets an error with the line that works.
+// A user without privileges gets an error that contains the command line to use.
 func TestToStorageNeedsRoot(t *testing.T) {
 	clients.Need(t, "root", "setpriv")
 	chunkah, err := exec.LookPath("chunkah")

@@ -100,8 +100,9 @@ func inspected(e interface{ Podman(args ...string) string }, name string) string
 	return regexp.MustCompile(`(?s)"NamesHistory": \[.*?\]`).ReplaceAllString(text, "")
 }
 
-// An image in containers-storage is the same as if podman had loaded its archive: ID, layers and
-// what podman inspect says. podman runs it, buildah builds from it, and podman saves its layers.
+// An image in containers-storage is the same as if podman had loaded its archive. It has the same
+// ID, layers and output of podman inspect. podman runs it, buildah builds from it, and podman saves
+// its layers.
 func TestToStorage(t *testing.T) {
 	t.Parallel()
 	clients.Need(t, "root", "podman", "buildah")
@@ -162,8 +163,8 @@ func TestToStorage(t *testing.T) {
 	}
 }
 
-// Layers that the storage has are not written again, with and without --previous auto, and the name
-// moves to the new image.
+// Layers that are already in the storage are not written again, with and without --previous auto,
+// and the name moves to the new image.
 func TestToStorageAgain(t *testing.T) {
 	clients.Need(t, "root", "podman")
 	e, root := clients.NewEngine(t), copyRoot(t, smallRoot(t))

@@ -82,13 +82,13 @@ func (b bounds) of(path string, mtime int64) int64 {
 	return b.newest[name]
 }
 
-// Every file of a package has its source's mtime or the package's build time, whichever is less.
-// Every other file has the time of the newest one in its component. No directory is newer than its
-// files.
+// The time of every file of a package is its mtime in the source or the package's build time,
+// whichever is earlier. Every other file has the time of the newest file in its component. No
+// directory is newer than its files.
 func TestTimesAreClamped(t *testing.T) {
 	clients.Need(t, "umoci", "skopeo")
 	root := copyRoot(t, rpmRoot(t))
-	// Edited after the packages were built, and older than they are.
+	// One file was edited after the packages were built, and the other is older than the packages.
 	touch(t, root+"/usr/share/shared/extra.conf", 1750000000)
 	touch(t, root+"/usr/share/elsewhere/moved.dat", 1500000000)
 	b := readBounds(t, stream(t, `chunkah-scan "$ROOT" | chunkah-assign`, root))
@@ -144,7 +144,7 @@ func TestTimesWithSourceDateEpoch(t *testing.T) {
 	}
 	sameBytes(t, archive, pipe(t, root, nil, nil))
 
-	// The option instead of the variable.
+	// The option is used instead of the variable.
 	t.Setenv("SOURCE_DATE_EPOCH", "1")
 	sameBytes(t, archive, build(t, root, "--source-date-epoch", strconv.Itoa(epoch)))
 }
@@ -196,8 +196,8 @@ func walkTimes(t *testing.T, tree string, f func(path string, dir bool, mtime in
 	}
 }
 
-// In a pipe, the output of the last run can be inside the root. Its time and contents do not count
-// for the component of the files beside it.
+// In a pipe, the output of the last run can be inside the root. Its time and contents have no
+// effect on the component of the files beside it.
 func TestOutputInsideTheRootOfAPipe(t *testing.T) {
 	root := smallRoot(t)
 	for i := range 5 {

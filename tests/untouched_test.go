@@ -21,7 +21,7 @@ import (
 	"chunkah/tests/pinnedroot"
 )
 
-// A site is a place for a root, and the user who reads it.
+// A site is a location for a root, and the user who reads it.
 type site struct {
 	name         string
 	mount        []string // mount options, nil if it is not mounted again
@@ -182,7 +182,7 @@ func TestLaw5ImageUntouched(t *testing.T) {
 	}
 }
 
-// snapshot notices changes.
+// snapshot detects changes.
 func TestUntouchedSees(t *testing.T) {
 	disk := filesystem(t, "ext4")
 	file := filepath.Join(disk, "file")

@@ -17,7 +17,8 @@ import (
 // pread, sendfile and copy_file_range.
 func readBytes(t *testing.T, command ...string) int64 {
 	t.Helper()
-	// The kernel adds a process's reads to its parent's when the parent has waited for it.
+	// The kernel adds the reads of a process to the reads of its parent when the parent has waited
+	// for the process.
 	cmd := exec.Command("sh", append([]string{"-c", `"$@" && sed -n 's/^rchar: //p' /proc/$$/io`, "sh"}, command...)...)
 	n, err := strconv.ParseInt(strings.TrimSpace(clients.Run(t, cmd)), 10, 64)
 	if err != nil {
@@ -32,7 +33,7 @@ func TestBuildVerifyReadsOnce(t *testing.T) {
 		t.Skip("reads some hundred megabytes")
 	}
 	if _, err := os.Stat("/proc/self/io"); err != nil {
-		t.Skip(err) // the kernel does not count
+		t.Skip(err) // the kernel does not count reads
 	}
 	var spec strings.Builder
 	source := int64(0)
@@ -47,7 +48,8 @@ func TestBuildVerifyReadsOnce(t *testing.T) {
 	root := mkroot.Make(t, spec.String())
 	for name, flags := range map[string][]string{
 		"archive": {"-o", "oci-archive:OUT"},
-		// One layer: with several, an early one is spooled and read from there.
+		// The image has one layer. With several layers, an early layer would be spooled and read
+		// from the spool.
 		"gzip":           {"-o", "oci-archive:OUT", "--compress", "gzip", "--level", "1", "--max", "1"},
 		"layout":         {"-o", "oci:OUT"},
 		"docker archive": {"-o", "docker-archive:OUT:app:1"},
@@ -64,7 +66,7 @@ func TestBuildVerifyReadsOnce(t *testing.T) {
 			alone := readBytes(t, build(filepath.Join(dir, "alone"))...)
 			verified := readBytes(t, build(filepath.Join(dir, "verified"), "--verify")...)
 			output := sizeOf(t, filepath.Join(dir, "verified"))
-			// Reads besides the root's files: /proc, headers, the end of each file.
+			// Other reads than those of the root's files: /proc, headers, and the end of each file.
 			const beside = 1 << 20
 			if more, most := verified-alone, source+output; more > most+beside || more < most-beside {
 				t.Errorf("--verify reads %d bytes more; the source has %d, the output %d", more, source, output)

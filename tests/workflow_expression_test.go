@@ -19,7 +19,7 @@ func combinations(matrix map[string][]string) []map[string]string {
 
 var expression = regexp.MustCompile(`\$\{\{ *(.*?) *\}\}`)
 
-// expand replaces expressions. One that is not known is an error.
+// expand replaces expressions. An unknown expression is an error.
 func (r *runner) expand(text string) string {
 	return expression.ReplaceAllStringFunc(text, func(whole string) string {
 		name := expression.FindStringSubmatch(whole)[1]

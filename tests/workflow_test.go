@@ -26,7 +26,7 @@ import (
 	"chunkah/tests/mkimage"
 )
 
-// A workflow of GitHub Actions, as far as the recipes need it.
+// A workflow is a workflow of GitHub Actions, with the fields that the recipes use.
 type workflow struct {
 	Jobs map[string]struct {
 		Needs    string
@@ -48,15 +48,15 @@ type compositeAction struct {
 	Runs    struct{ Steps []workflowStep }
 }
 
-// actionDir has chunkah's action.
+// actionDir contains chunkah's action.
 const actionDir = "../scripts/action"
 
 // runnerUser is the user of GitHub's runners.
 const runnerUser = 1001
 
 // A runner runs workflows like a runner of GitHub: each step in its own shell, as another user,
-// with the files and variables that actions know. It has curl, jq, skopeo and buildah, but not
-// chunkah.
+// with the files and variables that GitHub provides to actions. It provides curl, jq, skopeo and
+// buildah, but not chunkah.
 type runner struct {
 	p         *document
 	root      string // of the image that BuildKit builds
@@ -66,7 +66,7 @@ type runner struct {
 	values    map[string]string // of expressions
 	env       map[string]string // of the job
 	paths     []string          // in front of PATH
-	summary   string            // what the steps of all jobs wrote
+	summary   string            // the summaries that the steps of all jobs wrote
 }
 
 // newRunner starts a runner with an empty workspace.
@@ -106,8 +106,8 @@ func (r *runner) own(path string) {
 	}
 }
 
-// releaseServer serves a release of chunkah, in the form of make dist, and returns the address in
-// place of https://github.com.
+// releaseServer serves a release of chunkah, as made by make dist, and returns the address that
+// replaces https://github.com.
 func releaseServer(t *testing.T, version string) string {
 	t.Helper()
 	bin, err := exec.LookPath("chunkah")
@@ -258,8 +258,8 @@ func (r *runner) write(path, text string) {
 	r.own(path)
 }
 
-// buildKit writes an archive as BuildKit does by default: its index has an index with the image and
-// an attestation, which is an image for the platform unknown/unknown.
+// buildKit writes an archive as BuildKit does by default: its index lists an index that lists the
+// image and an attestation, which is an image for the platform unknown/unknown.
 func (r *runner) buildKit(with map[string]string) {
 	r.p.t.Helper()
 	dest, ok := strings.CutPrefix(with["outputs"], "type=oci,dest=")
@@ -289,8 +289,8 @@ func (r *runner) cosign() {
 	r.paths = append(r.paths, dir)
 }
 
-// shell runs the commands of a step. Rootless buildah needs more than a user, so buildah's steps
-// run as root.
+// shell runs the commands of a step. Rootless buildah requires more setup than a user account, so
+// buildah's steps run as root.
 func (r *runner) shell(s workflowStep) {
 	r.p.t.Helper()
 	if s.Shell != "" && s.Shell != "bash" {
@@ -336,7 +336,7 @@ func (r *runner) shell(s workflowStep) {
 	r.read(files, s.ID)
 }
 
-// read takes what a step has written into its files.
+// read reads the data that a step has written to its files.
 func (r *runner) read(files map[string]string, id string) {
 	text := func(name string) string {
 		b, err := os.ReadFile(files[name])

@@ -282,8 +282,7 @@ func TestWidths(t *testing.T) {
 	})
 }
 
-// The search sees phrases across line breaks and reports the right line, and does not
-// look at code.
+// The search finds phrases across line breaks, reports the correct line, and ignores code.
 func TestSearch(t *testing.T) {
 	list := wordList{
 		phrases: []phrase{{regexp.MustCompile(`(?i)\bis no\b`), "is not a"}},

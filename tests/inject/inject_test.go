@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// A thread can have a child that another test started, and waits for on a different thread.
+// A thread can have a child process that was started by another test, which waits for it on a
+// different thread.
 func TestForeignChild(t *testing.T) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()

@@ -75,8 +75,8 @@ func raceFolder(t *testing.T) (dir string) {
 	return dir
 }
 
-// race is the racer, a separate process. It makes f grow and shrink, replaces it with other types
-// of files, and restores it. It pauses now and then, so that some builds succeed.
+// race runs the racer, which is a separate process. It makes f grow and shrink, replaces f with
+// other types of files, and restores f. It pauses now and then, so that some builds succeed.
 func race(dir string) error {
 	f := dir + "/root/f"
 	spares := []string{"file", "dir", "link", "fifo"}
@@ -91,7 +91,7 @@ func race(dir string) error {
 			}
 		} else {
 			spare := filepath.Join(dir, "spare", spares[rand.IntN(len(spares))])
-			for range 2 { // there and back
+			for range 2 { // replace the file and restore it
 				if err := unix.Renameat2(unix.AT_FDCWD, f, unix.AT_FDCWD, spare, unix.RENAME_EXCHANGE); err != nil {
 					return err
 				}
@@ -211,7 +211,7 @@ func racedBuild(t *testing.T, dir, archive string, turn int) error {
 	select {
 	case err := <-done:
 		return err
-	case <-time.After(time.Minute): // it needs a hundredth of a second
+	case <-time.After(time.Minute): // a build takes a hundredth of a second
 		t.Fatal("a build hangs")
 		return nil
 	}
