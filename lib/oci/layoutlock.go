@@ -31,8 +31,8 @@ func (l *Layout) lockDir() error {
 	}
 }
 
-// mergeInto adds the image to a layout that another process has meanwhile created at the path. It
-// moves the blobs from the temporary directory into that layout.
+// mergeInto adds the image to a layout that another process has created at the path in the
+// meantime. It moves the blobs from the temporary directory into that layout.
 func (l *Layout) mergeInto() error {
 	there := &Layout{path: l.path, opt: l.opt, ref: l.ref, temps: map[*layoutBlob]bool{}}
 	if err := there.open(); err != nil {

@@ -17,7 +17,7 @@ const (
 	effortTimes = 16
 )
 
-// recordFixed is the cost of a record besides its path, in bytes.
+// recordFixed is the cost of a record without its path, in bytes.
 const recordFixed = 64
 
 // recordCost is the cost of reading or writing a record.

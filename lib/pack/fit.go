@@ -101,7 +101,8 @@ func (f *fitter) fit(layers []group.Layer) []group.Layer {
 
 func (f *fitter) sizeOf(members []int) int64 { return f.size([]unit{f.unit(members)}) }
 
-// unit combines components into one unit. The first component's name determines its place.
+// unit combines components into one unit. The first component's name determines the position of the
+// unit.
 func (f *fitter) unit(members []int) unit {
 	u := unit{members: members, hash: hashOf(f.t.components[members[0]].record.Name)}
 	for _, m := range members {

@@ -39,7 +39,8 @@ type state struct {
 	learned               group.Learned
 }
 
-// state returns a component's state in this image. It is empty if the image lacks the component.
+// state returns a component's state in this image. It is empty if the image does not contain the
+// component.
 func (t *tree) state(name string) state {
 	c := t.byName[name]
 	if c == nil {

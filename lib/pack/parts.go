@@ -144,8 +144,8 @@ func (t *tree) split(most int64) (oversized []Oversized) {
 	return oversized
 }
 
-// units returns the files of a component as units. All names of an inode are one unit, at the place
-// of the first name.
+// units returns the files of a component as units. All names of an inode are one unit, at the
+// position of the first name.
 func (t *tree) units(c *component) []unit {
 	units := make([]unit, 0, len(c.files))
 	at := make(map[int64]int)

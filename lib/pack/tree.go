@@ -237,8 +237,8 @@ func (t *tree) giveDir(i int, give func(string, int)) {
 	}
 }
 
-// joinGroups gives all names of an inode the component of the first name with a component. It
-// refuses names whose components conflict.
+// joinGroups assigns all names of an inode to the component of the first name that has a component.
+// It refuses names whose components conflict.
 func (t *tree) joinGroups() error {
 	type inode struct {
 		first  *format.File

@@ -7,13 +7,13 @@ import (
 	"chunkah/lib/registry"
 )
 
-// Endpoint is one place to read an image from.
+// Endpoint is one location from which an image can be read.
 type Endpoint struct {
 	// Ref is the image's name at this endpoint.
 	Ref registry.Ref
 	// Insecure allows plain HTTP and untrusted certificates.
 	Insecure bool
-	// Mirror is set for all places except the image's own.
+	// Mirror is set for all endpoints except the image's own registry.
 	Mirror bool
 }
 
@@ -24,7 +24,7 @@ func (e *blockedError) Error() string {
 	return fmt.Sprintf("%q is blocked in %q", e.name, e.file)
 }
 
-// Pull returns the places to read an image from, in the order in which to try them.
+// Pull returns the endpoints from which an image can be read, in the order in which to try them.
 func (c *Config) Pull(ref registry.Ref) ([]Endpoint, error) {
 	t := c.find(ref)
 	if t == nil {
@@ -60,7 +60,7 @@ func (c *Config) Pull(ref registry.Ref) ([]Endpoint, error) {
 	return list, nil
 }
 
-// Push returns the place to push an image to.
+// Push returns the endpoint to which an image is pushed.
 func (c *Config) Push(ref registry.Ref) (Endpoint, error) {
 	t := c.find(ref)
 	return Endpoint{Ref: ref, Insecure: t != nil && t.Insecure}, c.blocked(ref)

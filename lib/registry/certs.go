@@ -14,9 +14,10 @@ import (
 	"golang.org/x/crypto/x509roots/fallback/bundle"
 )
 
-// trustFallback makes connections trust this program's own authorities if the system has none, for
-// example in an image from scratch. It parses more than a hundred certificates, which takes longer
-// than anything else at the start of a command. So it runs before the first connection.
+// trustFallback makes connections trust the authorities that are embedded in this program if the
+// system has no authorities, for example in an image from scratch. It parses more than a hundred
+// certificates, which takes longer than anything else at the start of a command. So it runs only
+// before the first connection.
 var trustFallback = sync.OnceFunc(func() {
 	roots := x509.NewCertPool()
 	for root := range bundle.Roots() {

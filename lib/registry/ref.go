@@ -27,8 +27,8 @@ type Ref struct {
 // ParseRef parses a reference as podman and skopeo parse the part after docker://, which is
 // [HOST[:PORT]/]NAME[:TAG][@DIGEST]. The first part is a host if it contains a dot or a port or is
 // localhost. Without a host, the registry is docker.io, and a name with one part is in library/.
-// Without tag and digest, the tag is latest. A host alone is refused, because docker would read
-// localhost:5000 as an image in docker.io.
+// Without tag and digest, the tag is latest. A host without a name is refused, because docker would
+// interpret localhost:5000 as an image in docker.io.
 func ParseRef(s string) (Ref, error) {
 	if strings.Contains(s, "://") {
 		return Ref{}, fmt.Errorf("image reference %q has a scheme: expected a name such as registry.example/app:1", s)

@@ -79,8 +79,8 @@ func (p *Push) begin(ctx context.Context) (*url.URL, error) {
 	return location(resp.Request.URL, resp)
 }
 
-// mount mounts a blob from another repository. Only this request asks the token server for rights
-// to both repositories, since the token server can refuse these rights.
+// mount mounts a blob from another repository. Only this request requires a token with rights to
+// both repositories, because the token server can refuse these rights.
 func (p *Push) mount(ctx context.Context, d digest.Digest, from string) (done bool, to *url.URL, err error) {
 	u := p.repo.url("blobs/uploads", "")
 	u.RawQuery = url.Values{"mount": {d.String()}, "from": {from}}.Encode()

@@ -52,7 +52,8 @@ func layersOnly(config digest.Digest, layers []oci.Layer) *inspect.Image {
 	return in
 }
 
-// lines describe the image: its place and digest, its sizes, the reused layers, and the download.
+// lines describes the image: its location and digest, its sizes, the reused layers, and the
+// download.
 func (m *Image) lines() []string {
 	wrote := fmt.Sprintf("wrote %s, digest %s", Places(m.Outputs), m.Manifest)
 	if m.Part {
@@ -144,7 +145,7 @@ func (m *Image) next() string {
 // replaced reports whether the previous image no longer exists at its location.
 func (m *Image) replaced() bool {
 	old, target := *m.Previous, m.Outputs[0]
-	if target.File { // a file contains one image, whatever its name
+	if target.File { // a file contains only one image, regardless of the image's name
 		old.Ref, target.Ref = "", ""
 	}
 	return old.String() == target.String()

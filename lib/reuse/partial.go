@@ -12,7 +12,8 @@ import (
 )
 
 // Partial is the cost of an update for podman with enable_partial_images, which fetches only the
-// chunks that it lacks. Its store contains only the old image, pulled in the same way.
+// chunks that it does not already have. Its store contains only the old image, pulled in the same
+// way.
 type Partial struct {
 	// Layers is the number of layers that are fetched wholly or partly. Whole is the number of
 	// layers that are fetched as a whole.

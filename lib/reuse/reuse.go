@@ -13,7 +13,7 @@ import (
 )
 
 // Step is the cost of an update from one image to the next. Numbers of bytes refer to blobs as
-// transferred, unless a comment says otherwise.
+// transferred, unless a comment specifies something else.
 type Step struct {
 	Old string `json:"old"`
 	New string `json:"new"`

@@ -185,8 +185,8 @@ func (r *Root) step(rest string) (step, tail string) {
 	return rest[:cut], rest[cut+1:]
 }
 
-// openStep opens rel below the directory at, without following links. It asks the kernel not to
-// change access times, which is allowed only for a file's owner. A single name cannot lead
+// openStep opens rel below the directory at, without following links. It requests that the kernel
+// does not change access times, which is allowed only for a file's owner. A single name cannot lead
 // elsewhere, so it is opened without openat2. openat2 is slower because it checks that the result
 // is below the directory.
 func (r *Root) openStep(at int, rel string, flags int) (int, error) {

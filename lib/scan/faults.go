@@ -16,7 +16,7 @@ type FaultKind int
 // The kinds, in the order of messages.
 const (
 	FaultUnreadable FaultKind = iota
-	FaultSpecial              // a special file, but no option says how to handle it
+	FaultSpecial              // a special file, but no option specifies how to handle it
 	FaultOverlay              // an overlayfs whiteout: a character device 0/0
 	FaultWhiteout             // a name that deletes files in an image
 	FaultXattr                // an xattr whose name a tar cannot store

@@ -26,8 +26,8 @@ type reading struct {
 	path    string
 	dir     inode // inode of its record
 	entries []entry
-	// files are the records of the entries, allocated at once: many small allocations would take
-	// longer than filling the records.
+	// files are the records of the entries. They are allocated together, because many small
+	// allocations would take longer than filling the records.
 	files   []format.File
 	report  Report
 	faults  faults

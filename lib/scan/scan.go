@@ -55,7 +55,7 @@ type Options struct {
 	Readers int
 }
 
-// defaultReaders is enough to keep a disk busy, which takes more readers than cores.
+// defaultReaders is enough to keep a disk busy, which requires more readers than cores.
 const defaultReaders = 8
 
 func (o Options) readers() int {

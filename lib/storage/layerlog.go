@@ -128,7 +128,7 @@ func (l *layerLog) close(store containers.Store, others *otherLogs, failed bool)
 }
 
 // leave closes the log and keeps the file for the next run.
-func (l *layerLog) leave() { _ = l.file.Close() } // nothing uses its contents any more
+func (l *layerLog) leave() { _ = l.file.Close() } // its contents are no longer needed
 
 // removeLayers removes all layers that can be removed, and then the layers below them. Layers of
 // one run can be on top of layers of another.

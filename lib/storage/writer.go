@@ -220,7 +220,7 @@ func (w *Writer) unpack(id string, d v1.Descriptor, diffID digest.Digest, write 
 	}()
 	l, _, err := w.store.PutLayer(id, w.top, nil, "", false, opt, in)
 	created := err == nil
-	if errors.Is(err, containers.ErrDuplicateID) { // another run has added it meanwhile
+	if errors.Is(err, containers.ErrDuplicateID) { // another run has added it in the meantime
 		l, err = w.store.Layer(id)
 	}
 	if err == nil {

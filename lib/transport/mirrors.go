@@ -17,21 +17,21 @@ import (
 	"chunkah/lib/registry"
 )
 
-// mirrorAttempts is how often a mirror is tried before the next place.
+// mirrorAttempts is how often a mirror is tried before the next endpoint.
 const mirrorAttempts = 2
 
-// mirrors is an image.Fetcher for a repository and its mirrors. The first place that has the
-// manifest is used as the place of the image.
+// mirrors is an image.Fetcher for a repository and its mirrors. The first endpoint that has the
+// manifest becomes the endpoint of the image.
 type mirrors struct {
 	places []*registry.Repository // in the order in which they are tried, the image's own last
 	warn   func(string)           // nil if warnings are ignored
 
 	mu    sync.Mutex
-	found int // the index of the image's place
+	found int // the index of the endpoint that is used for the image
 	known bool
 }
 
-// openMirrors prepares access to the places of an image. It sends nothing yet.
+// openMirrors prepares access to the endpoints of an image. It sends nothing yet.
 func openMirrors(text string, opt image.Options) (*mirrors, error) {
 	ref, config, client, err := configure(text, opt.Registry)
 	if err != nil {
@@ -98,7 +98,8 @@ func (m *mirrors) Manifest(ctx context.Context, text string) (data []byte, media
 	return nil, "", err
 }
 
-// next warns of a mirror that cannot be reached. A mirror that lacks the image causes no warning.
+// next warns about a mirror that cannot be reached. A mirror that does not have the image causes no
+// warning.
 func (m *mirrors) next(err error) {
 	if m.warn != nil && !errors.Is(err, fs.ErrNotExist) {
 		m.warn(fmt.Sprintf("%v: trying the next mirror", err))
@@ -114,15 +115,15 @@ func joined(list []error) string {
 	return strings.Join(texts, "; ")
 }
 
-// from returns the place of the image and the places after it.
+// from returns the endpoint that is used for the image and the endpoints after it.
 func (m *mirrors) from() []*registry.Repository {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.places[m.found:]
 }
 
-// Blob implements image.Fetcher. Blobs that a mirror lacks are read from the next place, since
-// their digests identify them.
+// Blob implements image.Fetcher. Blobs that are missing in a mirror are read from the next
+// endpoint, because their digests identify them.
 func (m *mirrors) Blob(ctx context.Context, d v1.Descriptor) (in io.ReadCloser, err error) {
 	places := m.from()
 	for i, place := range places {

@@ -30,7 +30,7 @@ type side struct {
 	name  string
 	plain *image.Transport // for a path without a transport
 	file  string           // what such a path refers to
-	ways  string           // ways to give a path without a transport
+	ways  string           // other valid forms, for messages
 	takes func(*image.Transport) bool
 	// instead contains hints for transports that cannot be used.
 	instead map[string]string

@@ -7,9 +7,9 @@ import (
 	"chunkah/format"
 )
 
-// redate gives the files in the output's component the time that they would have without the
-// output. In a component whose time no package clamps, all files get the time of the newest file.
-// In a pipe, the newest file can be the output of the previous run.
+// redate sets the times of the files in the output's component to the times that they would have
+// without the output. In a component whose time no package clamps, all files get the time of the
+// newest file. In a pipe, the newest file can be the output of the previous run.
 func (w *writer) redate(rec *format.Layer, kept, dropped []*format.File) error {
 	for i, name := range rec.Components {
 		if i >= len(rec.Contents) || rec.Contents[i] == "" || !slices.ContainsFunc(dropped, isIn(name)) {

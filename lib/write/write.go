@@ -4,7 +4,7 @@
 // The bytes depend only on the stream, the contents and the options, not on the number of threads.
 // Layers that are not compressed are read twice if the output is a pipe, a registry or
 // containers-storage: once on all cores to compute their digests, and once to write them, which
-// must give the same digests. In this way, nothing is stored in between.
+// must give the same digests. So nothing has to be stored between the two passes.
 package write
 
 import (
@@ -44,7 +44,7 @@ type Options struct {
 	Scanned bool
 	// Create creates the destination, once the stream is known to be complete.
 	Create func() (oci.Destination, error)
-	// Also lists additional names for the image, besides Ref.
+	// Also lists names for the image in addition to Ref.
 	Also []string
 	// Config is the image's config. If it is nil, the source's config is used, or else an empty
 	// config. If it names no architecture, this program's architecture is used.
@@ -90,8 +90,8 @@ type Options struct {
 	// OutputNames are additional base names that the output can have in the root and that are not
 	// part of the destination.
 	OutputNames []string
-	// Own lists files and directories besides the output that no image may contain, such as a cache
-	// in the root.
+	// Own lists files and directories that no image may contain, in addition to the output, such as
+	// a cache in the root.
 	Own []os.FileInfo
 	// Work counts the expected and finished bytes of tars, and of blobs sent to a registry. If it
 	// is nil, nothing is counted.

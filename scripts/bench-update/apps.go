@@ -227,8 +227,8 @@ type chain struct {
 }
 
 // step builds the images of the root in its current state. bound is the size of the changed
-// components. costs contains, for each layout, the size of the layers that the previous image
-// lacks.
+// components. costs contains, for each layout, the size of the layers that are not in the previous
+// image.
 func (c *chain) step() (bound int64, costs []int64, err error) {
 	now, err := c.read(c.root)
 	if err != nil {

@@ -4,8 +4,8 @@
 // layers, bench-update computes what clients that have the old image download and store for the new
 // image:
 //
-//   - the blobs that the old image lacks, as tars and with gzip. podman and containerd download
-//     these.
+//   - the blobs that are not in the old image, as tars and with gzip. podman and containerd
+//     download these.
 //   - all layers from the lowest layer that differs upwards, with gzip. docker's graph drivers
 //     download these.
 //   - the same layers as tars. podman and all other clients need this amount of disk space.

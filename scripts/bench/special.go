@@ -107,8 +107,8 @@ type smallFile struct {
 	mtime time.Time
 }
 
-// firstFile finds a file in a small package. It takes the first file that is small and has no hard
-// links.
+// firstFile finds a file in a small package. It returns the first file that is small and has no
+// hard links.
 func firstFile(root string) (*smallFile, error) {
 	var f *smallFile
 	err := filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {

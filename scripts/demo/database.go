@@ -23,7 +23,7 @@ func readFiles(database string) ([]file, error) {
 	return files, err
 }
 
-// rebuild gives one package in the database a new build time.
+// rebuild sets a new build time for one package in the database.
 func rebuild(database, name string) error {
 	found := false
 	err := eachPackage(database, "", func(db *sql.DB, id int64, blob []byte) error {

@@ -76,7 +76,7 @@ func makeRoot(dir, database, rebuilt string, made contents) error {
 	}
 	// An application that no package owns.
 	files = append(files, file{path: "/opt/hello/hello", mode: 0o100755, size: 300_000, built: files[0].built})
-	// Directories and links come before the files below them, whatever the order of packages,
+	// Directories and links come before the files below them, regardless of the order of packages,
 	// because a short path is never below a longer path.
 	sort.SliceStable(files, func(i, j int) bool { return files[i].rank() < files[j].rank() })
 	var newest int64

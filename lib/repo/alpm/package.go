@@ -314,7 +314,7 @@ func mtreeType(keywords []byte) byte {
 	return 0
 }
 
-// unescape replaces each "\ooo" with the byte whose value the three octal digits give.
+// unescape replaces each "\ooo" with the byte that has this octal value.
 func unescape(name []byte) string {
 	if bytes.IndexByte(name, '\\') < 0 {
 		return string(name)

@@ -216,7 +216,7 @@ func (p *project) asked() (asked []int, err error) {
 	return asked, nil
 }
 
-// claim gives the packages' files to their components. record is the project's installed.json.
+// claim claims the packages' files for their components. record is the project's installed.json.
 func (p *project) claim(record int) error {
 	claimers := make([]*assign.Package, len(p.packages))
 	for i, pkg := range p.packages {

@@ -20,7 +20,7 @@ type diversion struct {
 	by string // the diverting package, ":" for none
 }
 
-// readDiversions reads the diversions. Each takes three lines: from, to and by.
+// readDiversions reads the diversions. Each diversion consists of three lines: from, to and by.
 func (l *loader) readDiversions(ctx context.Context) error {
 	path, found, err := pkgdb.File(l.db.root, format.Join(l.db.dir, "diversions"))
 	if err != nil || !found {

@@ -61,8 +61,8 @@
 // /etc/alternatives and those that lead there. A link's target depends on all candidates, so if the
 // link were in one package's layer, changes in other packages would change that layer. The files in
 // var/lib/dpkg/alternatives contain no further information. All times in this component are 0,
-// because dpkg gives such a link the time of its target, and an update of the target would change
-// the layer although nothing else has changed.
+// because dpkg sets the time of such a link to the time of its target, and an update of the target
+// would change the layer although nothing else has changed.
 //
 // For files in no list, see package pkgdb. The certificate bundle and the certificate list that
 // ca-certificates generates belong to ca-certificates. statoverride is not read, because modes and

@@ -69,7 +69,7 @@ const unnamed = "command-line-arguments"
 // the time of its commit, or zero.
 func modules(r io.ReaderAt) (list []assign.Package, committed time.Time) {
 	defer func() {
-		// The standard library does not promise that hostile files cause only errors (see
+		// The standard library does not guarantee that hostile files cause only errors (see
 		// debug/elf, section "Security").
 		if recover() != nil {
 			list, committed = nil, time.Time{}

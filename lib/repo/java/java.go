@@ -9,7 +9,7 @@
 //   - the manifest's Implementation-Title, unless it contains the version,
 //   - the file's name without its version.
 //
-// The newest date in an archive is taken as the date of its release (see dates.go).
+// The newest date in an archive is used as the date of its release (see dates.go).
 //
 // Archives are claimed as a fallback, so a package that lists the file takes precedence.
 package java

@@ -120,9 +120,9 @@ func claimState(t *assign.Tree, out *pkgdb.Collector) error {
 	return nil
 }
 
-// version returns the version in a store path's name. It follows the first dash before a digit:
-// "glibc-2.38-44" gives "2.38-44". Scripts and sources have no version. A derivation is only a
-// recipe, so its version is not returned.
+// version returns the version in a store path's name. It follows the first dash before a digit: the
+// result for "glibc-2.38-44" is "2.38-44". Scripts and sources have no version. A derivation is
+// only a recipe, so its version is not returned.
 func version(name string) string {
 	if strings.HasSuffix(name, ".drv") {
 		return ""
@@ -135,8 +135,8 @@ func version(name string) string {
 	return ""
 }
 
-// storeName returns the name in the last element of a store path: "HASH-glibc-2.38-44" gives
-// "glibc-2.38-44". It returns "" if the element contains no such name.
+// storeName returns the name in the last element of a store path: the result for
+// "HASH-glibc-2.38-44" is "glibc-2.38-44". It returns "" if the element contains no such name.
 func storeName(base string) string {
 	if len(base) <= hashLen+1 || base[hashLen] != '-' {
 		return ""

@@ -111,7 +111,7 @@ func (p *pkg) project() string {
 	return above
 }
 
-// claim gives the packages' files to their components.
+// claim claims the packages' files for their components.
 func (l *loader) claim() error {
 	pkgs := make([]*assign.Package, len(l.packages))
 	for i, p := range l.packages {

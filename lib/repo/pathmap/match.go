@@ -78,7 +78,7 @@ func (m *matcher) match(e int, path string) (bool, error) {
 	return m.matchPattern(r, "/"+strings.Join(names[:first], "/"), names[first:])
 }
 
-// claim gives a record, and everything below it, to an entry. It returns the index of the first
+// claim assigns a record, and everything below it, to an entry. It returns the index of the first
 // record that is not below that record.
 func (m *matcher) claim(i int, r rank) int {
 	m.offer(i, r)

@@ -71,7 +71,7 @@ func (l *loader) needs(db *database) error {
 }
 
 // warnPruned warns if a database's log was read but is not in the image, because rpm in the image
-// would see an older list of packages.
+// would use an older list of packages.
 func (l *loader) warnPruned(db *database) {
 	log := db.path + "-wal"
 	st, err := l.tree.Root.Lstat(log)

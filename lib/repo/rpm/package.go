@@ -61,8 +61,8 @@ func parsePackage(blob []byte) (*pkg, error) {
 	return p, nil
 }
 
-// sourceName returns the name in a source package's file name: "glibc-2.38-1.fc39.src.rpm" gives
-// "glibc". It returns "" if the file name has another form.
+// sourceName returns the name in a source package's file name: the result for
+// "glibc-2.38-1.fc39.src.rpm" is "glibc". It returns "" if the file name has another form.
 func sourceName(file string) string {
 	if file == "(none)" {
 		return ""

@@ -206,8 +206,8 @@ func readRows(ctx context.Context, conn *sql.Conn, visit visit) (err error) {
 // indexTables are indexes that contain all or most packages.
 var indexTables = []string{"Name", "Providename", "Sigmd5", "Installtid"}
 
-// checkIndexes looks for packages in an index that the table of packages lacks. A damaged index
-// proves nothing, so the next one is tried.
+// checkIndexes looks for packages that are in an index but not in the table of packages. A damaged
+// index proves nothing, so the next one is tried.
 func checkIndexes(ctx context.Context, conn *sql.Conn) error {
 	for _, name := range indexTables {
 		var kind string
