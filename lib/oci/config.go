@@ -217,7 +217,8 @@ func CheckEnv(data json.RawMessage) (faults, notes []error) {
 	return faults, notes
 }
 
-// Missing lists, as Containerfile instructions, what the config does not set for containers.
+// Missing lists, as Containerfile instructions, the settings for containers that the config does
+// not contain.
 func (c *Config) Missing() []string {
 	var missing []string
 	for _, k := range []struct{ key, word string }{{"User", "USER"}, {"Env", "ENV"}, {"Entrypoint", "ENTRYPOINT"}, {"Cmd", "CMD"}, {"WorkingDir", "WORKDIR"}} {

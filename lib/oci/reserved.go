@@ -155,7 +155,7 @@ func (e *reservedEntry) Commit(d digest.Digest, size int64) error {
 // entries.
 func (e *reservedEntry) Discard() error { return nil }
 
-// sizeError returns the error for a blob that does not have its announced size.
+// sizeError returns the error for a blob that does not have its declared size.
 func sizeError(d digest.Digest, got, want int64) error {
 	return fmt.Errorf("writing blob %q: has %d of %d bytes", d, got, want)
 }

@@ -32,7 +32,7 @@ var _ Destination = (*Several)(nil)
 // NewSeveral returns a destination that writes to all outputs.
 func NewSeveral(outputs []Output) *Several { return &Several{outputs: outputs} }
 
-// Traits implements Destination. It allows what all outputs allow.
+// Traits implements Destination. It allows only the kinds of access that all outputs support.
 func (s *Several) Traits() Traits {
 	all := s.outputs[0].Traits()
 	for _, o := range s.outputs[1:] {

@@ -14,7 +14,7 @@ import (
 // that change. The figures by chain also include all layers above a changed layer (package chain).
 type Explanation struct {
 	Max           int   `json:"max"`
-	First         int64 `json:"first_layer,omitempty"` // the number of layers kept from the source, which are below
+	First         int64 `json:"first_layer,omitempty"` // the number of layers kept from the source, which are below the new layers
 	Bytes         int64 `json:"bytes"`
 	Expected      int64 `json:"expected_bytes"`
 	ChainExpected int64 `json:"chain_expected_bytes"`

@@ -104,7 +104,7 @@ func (t *tree) refresh(out *contentsOfLayers) {
 	for i := range slices.Backward(out.kept) {
 		k := &out.kept[i]
 		if k.Record == nil || len(k.Record.Fingerprints) == 0 {
-			continue // nothing but names is known
+			continue // only names are known
 		}
 		rec := *k.Record
 		states := statesIn(&rec)

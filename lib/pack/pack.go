@@ -27,7 +27,7 @@ const DefaultMax = 64
 // The limits of --max. See ManyLayers and MostLayers.
 const (
 	MinMax = 1
-	MaxMax = 500 // of containers-storage, measured
+	MaxMax = 500 // the limit of containers-storage, measured
 )
 
 // ManyLayers is the largest number of layers that every common engine runs: docker's overlay2 store
@@ -262,7 +262,7 @@ func (t *tree) record(index int64, l group.Layer) *format.Layer {
 	return rec
 }
 
-// read reads a stream and checks that its records fit together.
+// read reads a stream and checks that its records are consistent.
 func read(ctx context.Context, in format.Source) (*tree, error) {
 	t := newTree()
 	for rec, err := range format.All(in) {

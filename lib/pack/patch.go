@@ -36,7 +36,7 @@ type Patch struct {
 	MaxStale int64
 	// Layers are the layers of the previous image.
 	Layers []ImageLayer
-	// New is the number of layers above the kept ones. NewBytes is the size of their files.
+	// New is the number of layers above the kept layers. NewBytes is the size of their files.
 	New      int
 	NewBytes int64
 }
@@ -168,8 +168,8 @@ func (c *contentsOfLayers) setRewritten(p *patch.Plan, layers []ImageLayer) {
 	}
 }
 
-// now returns the newest known update. It uses all components, because the files to write may not
-// include the newest.
+// now returns the newest known update. It uses all components, because the newest update may not
+// affect any of the files to write.
 func (t *tree) now() (now int64) {
 	for _, c := range t.components {
 		for _, at := range c.record.Updates {

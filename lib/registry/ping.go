@@ -19,7 +19,7 @@ type pingResult struct {
 	err       error
 }
 
-// connect finds out once which scheme and login the registry uses.
+// connect determines, only once, which scheme and login the registry uses.
 func (r *Repository) connect(ctx context.Context) (*url.URL, error) {
 	r.connecting.Lock()
 	defer r.connecting.Unlock()

@@ -28,7 +28,7 @@ type Push struct {
 	Convert bool
 
 	repo      *Repository
-	ctx       context.Context // for all requests, since methods of Destination take none
+	ctx       context.Context // for all requests, since the methods of Destination have no context parameter
 	cancelAll context.CancelFunc
 
 	held    sync.Map                      // digests of blobs that are known to be in the repository

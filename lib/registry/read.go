@@ -126,12 +126,12 @@ func (r *Repository) Blob(ctx context.Context, d v1.Descriptor) (io.ReadCloser, 
 }
 
 // freshStart is how many bytes of a blob one connection must deliver to reset the number of
-// attempts. A large blob therefore survives more interruptions than a small blob, and a blob that
-// hardly moves fails in the end.
+// attempts. A large blob therefore survives more interruptions than a small blob, and a download
+// that makes hardly any progress eventually fails.
 const freshStart = 1 << 20
 
 // blobReader reads a blob, over several connections if necessary. It stores the blob's context
-// because Read takes none.
+// because Read has no context parameter.
 type blobReader struct {
 	ctx      context.Context
 	repo     *Repository
@@ -237,7 +237,7 @@ func (b *blobReader) open() error {
 	return nil
 }
 
-// position moves a response to the offset.
+// position checks the range of a response and skips the bytes before the offset.
 func (b *blobReader) position(resp *http.Response) error {
 	skip, rest := b.offset, b.d.Size // a server without ranges starts at the beginning
 	if resp.StatusCode == http.StatusPartialContent {
@@ -257,13 +257,13 @@ func (b *blobReader) position(resp *http.Response) error {
 	return nil
 }
 
-// Close closes the connection. Its error is ignored: only io.EOF promises a complete blob.
+// Close closes the connection. Its error is ignored: only io.EOF guarantees a complete blob.
 func (b *blobReader) Close() error {
 	if b.err == nil {
 		b.err = fmt.Errorf("blob %q is closed", b.d.Digest)
 	}
 	if b.body != nil {
-		_ = b.body.Close() // see above
+		_ = b.body.Close() // ignored, as described above
 		b.body = nil
 	}
 	return nil

@@ -52,7 +52,7 @@ func readStatus(resp *http.Response) *statusError {
 		Errors []struct{ Code, Message string }
 	}
 	if json.Unmarshal(data, &body) != nil {
-		return e // from a proxy, in HTML
+		return e // not JSON, for example HTML from a proxy
 	}
 	for _, d := range body.Errors[:min(len(body.Errors), maxDetails)] {
 		e.details = append(e.details, redact(d.Code+": "+d.Message))
@@ -109,7 +109,7 @@ func (r *Repository) advise(err error) error {
 		return errors.New(text)
 	case isPlain(cause) && !r.plain(r.ref.Registry):
 		return fmt.Errorf("%w: the server uses plain HTTP: allow it with --insecure", cause)
-	case errors.Is(cause, io.EOF): // net/http's error for this
+	case errors.Is(cause, io.EOF): // net/http returns it if the server closes the connection
 		return errors.New("the connection was closed before the response")
 	}
 	return cause

@@ -36,7 +36,7 @@ func (p *Push) moveTag(ctx context.Context, tag string, top oci.Document) (what 
 		cancel(context.Cause(ctx))
 	})
 	defer stop()
-	unknown := false // whether the tag has moved
+	unknown := false // true if it is unknown whether the tag has moved
 	err = repo.retry(ctx, what, func() error {
 		if p.tagged(ctx, tag, top) {
 			return nil

@@ -52,8 +52,8 @@ type layerFiles struct {
 // (measured).
 const MaxLayers = 500
 
-// check checks that records fit together, which the stream's reader cannot check, and refuses files
-// that no layer can contain.
+// check checks that records are consistent with each other, which the stream's reader cannot check,
+// and refuses files that no layer can contain.
 func (img *image) check() error {
 	if len(img.layers)+len(img.kept) == 0 {
 		return errors.New("the stream has no layers: run chunkah-pack before chunkah-write")

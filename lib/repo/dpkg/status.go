@@ -264,7 +264,8 @@ func (l *loader) readStatus(ctx context.Context) error {
 	})
 }
 
-// readStatusD reads a file in status.d. The file can also be one that accompanies an entry.
+// readStatusD reads a file in status.d. The file can also be a file that accompanies an entry, such
+// as NAME.md5sums.
 func (l *loader) readStatusD(ctx context.Context, file string) error {
 	for _, kind := range append([]string{".list"}, shipped...) {
 		if strings.HasSuffix(file, kind) {

@@ -44,9 +44,10 @@ func (n *names) packages(stem string) []assign.Package {
 	return list
 }
 
-// name chooses the archive's name. base and version are from the file name. A single artifact with
-// another version was merged into the archive. A title with a version would be another component in
-// each version.
+// name chooses the archive's name. base and version are from the file name. A single artifact whose
+// version differs from the version in the file name was merged into the archive, so its name is not
+// used. A title that contains a version is not used, because the component would have another name
+// in each version.
 func (n *names) name(base, version string) string {
 	isOwn := func(a artifact) bool {
 		return version == "" || a.version == "" || strings.HasPrefix(version, a.version)

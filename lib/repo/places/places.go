@@ -76,7 +76,8 @@ func (c *Collector) Add(place, name string) *assign.Package {
 	return p
 }
 
-// AddVersion adds one of several versions of a package in a place, which share a component.
+// AddVersion adds one of several versions of a package in a place. All these versions share a
+// component.
 func (c *Collector) AddVersion(place, name string) *assign.Package {
 	return c.AddTo(c.Component(place, name), name)
 }
