@@ -30,12 +30,12 @@ type Header struct {
 	// Stage is the name of the stage that wrote the stream. It is empty if a script wrote the
 	// stream without setting it.
 	Stage string
-	// Root is the absolute path of the directory with the contents. It can contain any bytes, not
-	// only valid UTF-8.
+	// Root is the absolute path of the directory from which contents are read. It can contain any
+	// bytes, not only valid UTF-8.
 	Root string
-	// Sources are the images and directories with the contents, unless the only source is one
-	// directory. They are written as for chunkah-scan, each image with its digest. Later sources
-	// are applied on top of earlier ones.
+	// Sources are the images and directories from which contents are read. It is empty if the only
+	// source is a directory. Each source is written as for chunkah-scan, and each image includes
+	// its digest. Later sources are applied on top of earlier ones.
 	Sources []string
 	// KeepLayers is the number of layers that the image keeps from the last source. The records
 	// describe the differences from those layers.
@@ -182,8 +182,8 @@ type Layer struct {
 	// Entries is the digest of the layer's entries (SPEC.md, section 13). It is empty if unknown.
 	Entries string
 	// Rewritten are the diffIDs of layers of the previous image that were not kept, although some
-	// of their files are still visible in the image. Reasons are the reasons, in the order of
-	// Rewritten. Only the lowest new layer lists them.
+	// of their files are still visible in the image. Reasons explains why each was not kept, in the
+	// order of Rewritten. Only the lowest new layer has these lists.
 	Rewritten, Reasons []string
 	// StabilityPPM is the chance that the layer stays unchanged for a week, in parts per million.
 	StabilityPPM int64

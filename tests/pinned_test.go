@@ -19,7 +19,7 @@ var updatePins = flag.Bool("update", false, "pin the digests anew")
 // pinsFile contains the digests of the archives of the pinned root, one per line.
 const pinsFile = "testdata/pinned"
 
-// readPins returns the pinned digests by the names of their outputs.
+// readPins returns the pinned digests by output name.
 func readPins(t *testing.T) map[string]string {
 	t.Helper()
 	f, err := os.Open(pinsFile)
@@ -35,7 +35,7 @@ func readPins(t *testing.T) map[string]string {
 	return pins
 }
 
-// The same input results in the same bytes as in the previous version, unless the changelog
+// The same input produces the same bytes as with the previous version, unless the changelog
 // announces a change: see TestPinsAreInTheChangelog.
 func TestLaw3PinnedDigests(t *testing.T) {
 	m := thisMachine(t)
@@ -56,7 +56,7 @@ func TestLaw3PinnedDigests(t *testing.T) {
 	if made.String() != string(want) {
 		t.Errorf("all users will download their images again; if that is intended, pin the digests with -update\ngot\n%s\nwant\n%s", &made, want)
 	}
-	// There is no pinned digest for a layout, but it contains the same image.
+	// A layout is a directory, so it has no digest of its own, but it must contain the same image.
 	layout := filepath.Join(t.TempDir(), "layout")
 	m.run(t, output{source: fromRoot}, "build -o oci:"+layout)
 	index, err := os.ReadFile(filepath.Join(layout, "index.json"))
@@ -69,7 +69,7 @@ func TestLaw3PinnedDigests(t *testing.T) {
 }
 
 // The pins and the changelog can only be changed together, because the newest Digests line in the
-// changelog contains the digest of the file of pins.
+// changelog contains the digest of the pins file.
 func TestPinsAreInTheChangelog(t *testing.T) {
 	text, err := os.ReadFile("../CHANGELOG.md")
 	if err != nil {

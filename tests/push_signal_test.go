@@ -17,9 +17,9 @@ import (
 	ggcr "github.com/google/go-containerregistry/pkg/registry"
 )
 
-// A signal ends a push in every state, and the message about the tag is correct. If the registry
-// has moved the tag, the push has succeeded. If it is unknown whether the tag has moved, the
-// message reports this.
+// A signal ends a push in every state, and the outcome for the tag is reported correctly. A push
+// whose tag the registry has moved succeeds. If it is unknown whether the tag has moved, the
+// message reports that.
 func TestSignalWhilePushing(t *testing.T) {
 	root := smallRoot(t)
 	forever := func(_ http.Handler, _ http.ResponseWriter, r *http.Request) {
@@ -31,7 +31,7 @@ func TestSignalWhilePushing(t *testing.T) {
 		inner.ServeHTTP(w, r)
 	}
 	for name, test := range map[string]struct {
-		method, path string // of the request during which the signal comes
+		method, path string // of the request during which the signal arrives
 		answer       func(inner http.Handler, w http.ResponseWriter, r *http.Request)
 		code         int
 		tagged       bool

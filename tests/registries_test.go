@@ -12,7 +12,8 @@ import (
 	"chunkah/tests/clients"
 )
 
-// configured writes the user's registries.conf, in which {own} and {mirror} are registries.
+// configured writes the user's registries.conf. It replaces {own} and {mirror} with the addresses
+// of registries.
 func configured(t *testing.T, home, text string, hosts ...string) {
 	t.Helper()
 	t.Setenv("XDG_CONFIG_HOME", "") // skopeo looks below HOME only
@@ -84,8 +85,7 @@ func TestRegistriesConf(t *testing.T) {
 	}
 }
 
-// An image is pushed to the registry in its name, and everything that a push reads is read from
-// this registry.
+// A push goes to the registry in the image reference, and reads only from that registry.
 func TestRegistriesConfPush(t *testing.T) {
 	clients.Need(t, "skopeo", "docker-registry")
 	home := newHome(t)
@@ -112,7 +112,8 @@ func TestRegistriesConfPush(t *testing.T) {
 	}
 }
 
-// Names without a registry are refused if podman would use another registry.
+// Image references without a registry are refused if podman would resolve them to a registry other
+// than docker.io.
 func TestRegistriesConfShortNames(t *testing.T) {
 	home := newHome(t)
 	configured(t, home, "unqualified-search-registries = [\"registry.example\", \"docker.io\"]\n[aliases]\n\"fedora\" = \"registry.example/fedora\"\n")
@@ -129,7 +130,7 @@ func TestRegistriesConfShortNames(t *testing.T) {
 	}
 }
 
-// The helpers that registries.conf names are called to get logins.
+// The credential helpers listed in registries.conf are asked for credentials.
 func TestRegistriesConfHelpers(t *testing.T) {
 	clients.Need(t, "skopeo", "docker-registry")
 	home := newHome(t)

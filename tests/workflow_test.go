@@ -26,7 +26,7 @@ import (
 	"chunkah/tests/mkimage"
 )
 
-// A workflow is a workflow of GitHub Actions, with the fields that the recipes use.
+// workflow is the subset of a GitHub Actions workflow that the recipes use.
 type workflow struct {
 	Jobs map[string]struct {
 		Needs    string
@@ -41,7 +41,7 @@ type workflowStep struct {
 	With, Env                      map[string]string
 }
 
-// A compositeAction is an action.yml.
+// compositeAction is the content of an action.yml.
 type compositeAction struct {
 	Inputs  map[string]struct{ Default string }
 	Outputs map[string]struct{ Value string }
@@ -51,21 +51,21 @@ type compositeAction struct {
 // actionDir contains chunkah's action.
 const actionDir = "../scripts/action"
 
-// runnerUser is the user of GitHub's runners.
+// runnerUser is the UID that GitHub's runners use.
 const runnerUser = 1001
 
-// A runner runs workflows like a runner of GitHub: each step in its own shell, as another user,
-// with the files and variables that GitHub provides to actions. It provides curl, jq, skopeo and
+// A runner runs workflows like a GitHub-hosted runner: each step in its own shell, as a different
+// user, with the files and variables that actions expect. The runner provides curl, jq, skopeo and
 // buildah, but not chunkah.
 type runner struct {
 	p         *document
-	root      string // of the image that BuildKit builds
+	root      string // root directory of the image that BuildKit builds
 	temp      string
 	workspace string
 	home      string
-	values    map[string]string // of expressions
-	env       map[string]string // of the job
-	paths     []string          // in front of PATH
+	values    map[string]string // values of expressions
+	env       map[string]string // environment of the job
+	paths     []string          // prepended to PATH
 	summary   string            // the summaries that the steps of all jobs wrote
 }
 
@@ -74,7 +74,7 @@ func newRunner(p *document, root string) *runner {
 	p.t.Helper()
 	clients.Need(p.t, "root", "bash", "curl", "jq", "skopeo", "buildah")
 	top := p.t.TempDir()
-	if err := os.Chmod(filepath.Dir(top), 0o755); err != nil { // only its owner can enter it
+	if err := os.Chmod(filepath.Dir(top), 0o755); err != nil { // only the owner can enter this directory
 		p.t.Fatal(err)
 	}
 	r := &runner{
@@ -106,8 +106,8 @@ func (r *runner) own(path string) {
 	}
 }
 
-// releaseServer serves a release of chunkah, as made by make dist, and returns the address that
-// replaces https://github.com.
+// releaseServer serves a release of chunkah, laid out as by make dist, and returns the address to
+// use instead of https://github.com.
 func releaseServer(t *testing.T, version string) string {
 	t.Helper()
 	bin, err := exec.LookPath("chunkah")
@@ -155,7 +155,7 @@ func releaseServer(t *testing.T, version string) string {
 	return server.URL
 }
 
-// run runs the jobs of a workflow. Jobs that need others come later.
+// run runs the jobs of a workflow. Jobs run after the jobs that they need.
 func (r *runner) run(text string) {
 	r.p.t.Helper()
 	var w workflow
@@ -234,7 +234,7 @@ func (r *runner) action(id string, with map[string]string) {
 	}
 	r.steps(a.Runs.Steps, inputs)
 	if inputs["from"] == "" {
-		return // it has no outputs
+		return // the action has no outputs
 	}
 	for name, output := range a.Outputs {
 		r.values["steps."+id+".outputs."+name] = r.expand(output.Value)
@@ -258,8 +258,8 @@ func (r *runner) write(path, text string) {
 	r.own(path)
 }
 
-// buildKit writes an archive as BuildKit does by default: its index lists an index that lists the
-// image and an attestation, which is an image for the platform unknown/unknown.
+// buildKit writes an archive as BuildKit does by default: its top-level index lists a nested index
+// that contains the image and an attestation manifest with the platform unknown/unknown.
 func (r *runner) buildKit(with map[string]string) {
 	r.p.t.Helper()
 	dest, ok := strings.CutPrefix(with["outputs"], "type=oci,dest=")
@@ -289,8 +289,8 @@ func (r *runner) cosign() {
 	r.paths = append(r.paths, dir)
 }
 
-// shell runs the commands of a step. Rootless buildah requires more setup than a user account, so
-// buildah's steps run as root.
+// shell runs the commands of a step. Rootless buildah needs more setup than a user account (such as
+// subordinate IDs), so steps that run buildah run as root.
 func (r *runner) shell(s workflowStep) {
 	r.p.t.Helper()
 	if s.Shell != "" && s.Shell != "bash" {
@@ -315,7 +315,7 @@ func (r *runner) shell(s workflowStep) {
 		"PATH=" + strings.Join(append(slices.Clone(r.paths), "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"), ":"),
 	}
 	for _, pair := range r.p.env {
-		if strings.HasPrefix(pair, "SSL_CERT_FILE=") { // of the registry
+		if strings.HasPrefix(pair, "SSL_CERT_FILE=") { // the registry's certificate
 			cmd.Env = append(cmd.Env, pair)
 		}
 	}
@@ -336,7 +336,7 @@ func (r *runner) shell(s workflowStep) {
 	r.read(files, s.ID)
 }
 
-// read reads the data that a step has written to its files.
+// read applies what a step has written to the GITHUB_* files.
 func (r *runner) read(files map[string]string, id string) {
 	text := func(name string) string {
 		b, err := os.ReadFile(files[name])

@@ -89,8 +89,8 @@ type Explanation struct {
 	Path string
 	// Before are the path's components in the input.
 	Before []string
-	// Components are the path's new components. A directory that is in the layers of its files has
-	// no components.
+	// Components are the path's new components. A directory that is only written along with its
+	// files has no components.
 	Components []string
 }
 

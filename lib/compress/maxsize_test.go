@@ -6,8 +6,9 @@ import (
 	"testing"
 )
 
-// alternating returns data whose alphabet changes every 1025 bytes and which repeats no three bytes
-// nearby. So deflate starts a block for each part, and stores it.
+// alternating returns data whose alphabet changes every 1025 bytes and in which no three-byte
+// sequence is repeated within a short distance. So deflate starts a block for each part, and stores
+// the block.
 func alternating(n int) []byte {
 	const part, alphabet = 1025, 185
 	rnd := rand.New(rand.NewPCG(3, alphabet))

@@ -72,7 +72,7 @@ func idlePool(workers int) *Pool {
 	p := &Pool{
 		workers: workers,
 		quit:    make(chan struct{}),
-		blocks:  freeList{most: 6*workers + 3}, // enough for the queues of as many writers, at gzip's block size
+		blocks:  freeList{most: 6*workers + 3}, // enough for the queues of as many writers as workers, at gzip's block size
 		outputs: freeList{most: 2*workers + 3},
 	}
 	p.more.L = &p.mu
@@ -93,8 +93,8 @@ func (p *Pool) Close() {
 }
 
 // NewWriter returns a writer that compresses to w. Its blocks come before the blocks of writers
-// with a higher rank. Only the goroutine that calls the writer's methods calls w. After ctx is
-// done, the writer fails with the cause of ctx.
+// with a higher rank. w is called only from the goroutine that calls the writer's methods. After
+// ctx is done, the writer fails with the cause of ctx.
 func (p *Pool) NewWriter(ctx context.Context, w io.Writer, s Settings, rank int) (*Writer, error) {
 	if err := s.Validate(); err != nil {
 		return nil, err
@@ -188,7 +188,7 @@ type freeList struct {
 	bufs [][]byte
 }
 
-// get returns an empty buffer that is large enough for a block in that plan, or nil.
+// get returns an empty buffer that is large enough for a block of the given plan, or nil.
 func (f *freeList) get(pl plan) []byte {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -203,7 +203,7 @@ func (f *freeList) get(pl plan) []byte {
 	return nil
 }
 
-// put keeps a buffer unless it is too small for a block in that plan.
+// put keeps a buffer unless it is too small for a block of the given plan.
 func (f *freeList) put(pl plan, b []byte) {
 	if cap(b) < pl.bufferSize() {
 		return

@@ -77,7 +77,7 @@ func (c *Console) Say(level slog.Level, format string, args ...any) {
 // Print prints a message of one or more lines. In text form, the command's name precedes each line
 // that is not indented. Indented lines belong to the line above. Attributes appear only in JSON.
 //
-// Line ends and control characters inside a line are escaped.
+// Newlines and control characters inside a line are escaped.
 func (c *Console) Print(level slog.Level, lines []string, attributes ...slog.Attr) {
 	if c.json != nil {
 		c.object(level, strings.Join(lines, "\n"), attributes)
@@ -175,7 +175,7 @@ func (f *Lines) Write(p []byte) (int, error) {
 	}
 }
 
-// Flush passes on a last line without a line end.
+// Flush passes on a final line that has no newline.
 func (f *Lines) Flush() {
 	if len(f.rest) > 0 {
 		f.line(append(f.rest, '\n'))

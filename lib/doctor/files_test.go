@@ -53,7 +53,7 @@ func TestFatJar(t *testing.T) {
 	if want := "unzip /r/app/app.jar -d"; !strings.Contains(list[0].Advice, want) {
 		t.Errorf("got %q", list[0].Advice)
 	}
-	// The libraries from Spring Boot show how the archive is extracted.
+	// The Spring Boot libraries in the archive determine the extraction command in the advice.
 	for library, want := range map[string]string{
 		"spring-boot-jarmode-tools-3.3.5.jar":      "java -Djarmode=tools -jar /r/app/app.jar extract",
 		"spring-boot-jarmode-layertools-2.7.0.jar": "java -Djarmode=layertools -jar /r/app/app.jar extract",

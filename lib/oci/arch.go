@@ -24,7 +24,7 @@ var archAliases = map[string]string{
 	"armv6": "arm/v6", "armv6l": "arm/v6", "armv6hl": "arm/v6", "arm32v6": "arm/v6",
 	"armel": "arm/v5", "armv5": "arm/v5", "armv5l": "arm/v5", "armv5tel": "arm/v5", "arm32v5": "arm/v5",
 	"ppc64el": "ppc64le", "powerpc64le": "ppc64le",
-	"powerpc64":   "ppc64le", // as in the Rust chunkah: no distribution with images is big-endian
+	"powerpc64":   "ppc64le", // as in the Rust chunkah, because no distribution publishes big-endian images
 	"loongarch64": "loong64", "mipsel": "mipsle", "mips64el": "mips64le",
 }
 

@@ -89,7 +89,8 @@ func wantListing(t *testing.T, dir string, want ...string) {
 
 func descriptor(text string) v1.Descriptor { return testLayers(text)[0].Descriptor }
 
-// opened are the destinations with one path each, for tests that all of them must pass.
+// opened contains functions that open each kind of destination at a path, for tests that all
+// destinations must pass.
 var opened = map[string]func(path string, opt Options) (Destination, error){
 	"archive":        func(path string, opt Options) (Destination, error) { return CreateArchive(path, opt) },
 	"docker archive": func(path string, opt Options) (Destination, error) { return createDockerArchive(path, opt) },

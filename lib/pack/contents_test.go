@@ -17,8 +17,7 @@ import (
 	"chunkah/lib/group"
 )
 
-// texts contains the contents of files by path. It is a source. The contents of a file that is not
-// listed are its path.
+// texts is a source that maps paths to contents. A file that is not listed contains its own path.
 type texts struct {
 	of     map[string]string
 	opened atomic.Int64
@@ -60,7 +59,7 @@ func (s *texts) open(context.Context, *format.Header) (Contents, error) {
 	return s, nil
 }
 
-// datedRoot is a root with two components whose times no package clamps, and one component of a
+// datedRoot returns a root with two components without an mtime clamp, and one component of a
 // package.
 func datedRoot() []format.Record {
 	at := func(path, component string, mtime int64) *format.File {
@@ -122,8 +121,9 @@ func bodies(p *packed) (list []string) {
 	return list
 }
 
-// All files of a component whose times no package clamps get the same time: the time of its newest
-// regular file, or the source date. A package has its own time, regardless of the source date.
+// All files of a component without an mtime clamp get the same time: the time of the component's
+// newest regular file, or the source date. A package has its own time, regardless of the source
+// date.
 func TestOpenTimes(t *testing.T) {
 	for name, test := range map[string]struct {
 		records []format.Record
@@ -147,7 +147,7 @@ func TestOpenTimes(t *testing.T) {
 	}
 }
 
-// next packs a root like the next build.
+// next packs a root as the next build would.
 func next(t *testing.T, opt Options, prev *Report, records []format.Record) (*packed, *Report) {
 	t.Helper()
 	opt.Previous = layoutOf(prev)
@@ -265,7 +265,7 @@ func TestTimesThatAreNotKept(t *testing.T) {
 	}
 }
 
-// Only files whose times no package clamps are read, each inode once.
+// Only files of components without an mtime clamp are read, and each inode is read only once.
 func TestReadsOpenFilesOnce(t *testing.T) {
 	src := &texts{}
 	linked := func(f *format.File) { f.Hardlink, f.Size = 7, 5 }
@@ -282,7 +282,7 @@ func TestReadsOpenFilesOnce(t *testing.T) {
 	}
 }
 
-// A read error is an error, unless the whole source is missing.
+// A read error fails the run, unless the whole source is missing.
 func TestReadFaults(t *testing.T) {
 	src := &texts{of: map[string]string{"/b": "broken"}}
 	if _, _, err := try(Options{Open: src.open}, datedRoot()...); err == nil || !strings.Contains(err.Error(), "/b: broken") || !src.closed.Load() {
@@ -304,7 +304,7 @@ func TestReadFaults(t *testing.T) {
 	}
 }
 
-// The record is small, and empty if there are no times.
+// The times and contents in a layer record are small, and empty if there are no times.
 func TestRecordOfTimes(t *testing.T) {
 	_, report := run(t, Options{Open: (&texts{}).open}, datedRoot()...)
 	for _, l := range report.Plan {

@@ -14,7 +14,7 @@ import (
 // that change. The figures by chain also include all layers above a changed layer (package chain).
 type Explanation struct {
 	Max           int   `json:"max"`
-	First         int64 `json:"first_layer,omitempty"` // the number of layers kept from the source, which are below the new layers
+	First         int64 `json:"first_layer,omitempty"` // the number of layers kept from the source; they are below Layers
 	Bytes         int64 `json:"bytes"`
 	Expected      int64 `json:"expected_bytes"`
 	ChainExpected int64 `json:"chain_expected_bytes"`
@@ -34,10 +34,10 @@ type Why struct {
 	ChainPPM      int64    `json:"chain_stability_ppm"`
 	ChainExpected int64    `json:"chain_expected_bytes"`
 	Components    []string `json:"components"`
-	// Apart is the expected cost if each component had its own layer.
+	// Apart is what the expected cost would be if each component had its own layer.
 	Apart int64 `json:"expected_bytes_apart"`
-	// Neighbour is the layer into which this one could be merged at the lowest cost, and Joined is
-	// that additional cost. They are -1 and 0 if there is only one layer.
+	// Neighbour is the layer into which this layer could be merged at the lowest cost. Joined is
+	// the additional cost of that merge. They are -1 and 0 if there is only one layer.
 	Neighbour int   `json:"cheapest_neighbour"`
 	Joined    int64 `json:"expected_bytes_joined"`
 	// Was compares the layer with the previous image. It is empty if there is no previous image.

@@ -45,8 +45,8 @@ type cutter struct {
 
 func newCutter(t *tree, most int64) *cutter { return &cutter{t: t, marks: newMarks(t), most: most} }
 
-// size returns the tar size of all these units together, in bytes. When the effort is used up, it
-// returns 0: then everything fits, and planning ends.
+// size returns the total tar size of the units, in bytes. When the work limit is reached, it
+// returns 0, so that everything appears to fit and planning ends.
 func (c *cutter) size(units []unit) int64 {
 	c.turn++
 	n := layer.Size(nil)
@@ -144,8 +144,8 @@ func (t *tree) split(most int64) (oversized []Oversized) {
 	return oversized
 }
 
-// units returns the files of a component as units. All names of an inode are one unit, at the
-// position of the first name.
+// units returns the files of a component as units. All hard links to an inode form one unit, in the
+// position of the first.
 func (t *tree) units(c *component) []unit {
 	units := make([]unit, 0, len(c.files))
 	at := make(map[int64]int)

@@ -106,8 +106,8 @@ func (l *ImageLayer) write(ctx context.Context, out format.Sink, index int64) er
 	return nil
 }
 
-// patch plans layers for everything that no kept layer of the previous image can show. If there is
-// no usable previous image, it plans the whole tree.
+// patch plans layers for everything that no kept layer of the previous image can provide. If there
+// is no usable previous image, it plans the whole tree.
 func (t *tree) patch(opt *group.Options, all *Options, report *Report) (*contentsOfLayers, error) {
 	whole := func() (_ *contentsOfLayers, err error) {
 		out := &contentsOfLayers{above: t, entries: all.MaxStale > 0}
@@ -168,8 +168,8 @@ func (c *contentsOfLayers) setRewritten(p *patch.Plan, layers []ImageLayer) {
 	}
 }
 
-// now returns the newest known update. It uses all components, because the newest update may not
-// affect any of the files to write.
+// now returns the newest known update. It considers all components, because the most recently
+// updated one may not be among those written.
 func (t *tree) now() (now int64) {
 	for _, c := range t.components {
 		for _, at := range c.record.Updates {
@@ -179,7 +179,7 @@ func (t *tree) now() (now int64) {
 	return now
 }
 
-// setDigests sets the digests of empty files and of additional names of an inode.
+// setDigests sets the digests of empty files and of hard links.
 func (t *tree) setDigests() {
 	groups := make(map[int64]format.Digest)
 	for _, f := range t.files {
@@ -201,7 +201,7 @@ func (t *tree) setDigests() {
 }
 
 // timeFits reports whether an unchanged file can keep its time from the previous image. A Python
-// source may have to get its new time, because compiled Python contains the time of its source.
+// source may need its new time, because compiled Python contains the time of its source.
 func (t *tree) timeFits(now, was *format.File) bool {
 	if !strings.HasSuffix(now.Path, ".py") || uint32(now.MTime) == uint32(was.MTime) {
 		return true
@@ -217,9 +217,10 @@ func (t *tree) reduce(p *patch.Plan) (*tree, error) {
 	for _, c := range t.components {
 		r.records[c.record.Name] = c.record
 	}
-	const parent, written = 1, 2 // a parent can be written too, and gets its attributes as a parent
+	// parent takes precedence over written, because a parent entry contains the attributes too.
+	const parent, written = 1, 2
 	need := make([]byte, len(t.files))
-	free := make(map[string]bool) // components
+	free := make(map[string]bool) // components that have files to write
 	needParents := func(at int) {
 		for ; at >= 0 && need[at] != parent; at = t.parents[at] {
 			need[at] = parent
@@ -257,9 +258,10 @@ func (t *tree) reduce(p *patch.Plan) (*tree, error) {
 	return r, r.complete(t)
 }
 
-// reducedDir returns a directory of a reduced tree. It keeps its components only if its own
-// attributes have to be written and nothing below it is written, because then it needs a layer of
-// its own. Otherwise the next image would drop the upper one of two layers with the same directory.
+// reducedDir returns the copy of a directory for a reduced tree. A directory keeps its components
+// only if its own attributes must be written and nothing below it is written. Only then does it
+// need a layer of its own. If it kept its components in other cases, two layers would contain the
+// directory, and the next image would drop the upper layer.
 func reducedDir(f *format.File, written bool, free map[string]bool) *format.File {
 	dir := *f
 	dir.Components = nil
@@ -286,7 +288,7 @@ func (t *tree) find(path string) int {
 	return i
 }
 
-// complete fills in a reduced tree: its components and their times come from the whole tree.
+// complete fills in a reduced tree. It copies the components' data and times from the whole tree.
 func (t *tree) complete(whole *tree) error {
 	if len(t.files) == 0 {
 		return nil

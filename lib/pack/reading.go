@@ -59,9 +59,9 @@ type reading struct {
 	src     Contents // nil until a file is read
 }
 
-// read reads the files of components whose times no package clamps, and sets the components'
-// contents. It opens the source only if it has to read files. For patch layers it also reads
-// compiled Python and all other files whose digest is not in the stream.
+// read reads the files of components that have no mtime clamp, and sets the components' contents.
+// It opens the source only if it has to read files. For patch layers it also reads compiled Python
+// and all other files whose digest is not in the stream.
 func (t *tree) read(ctx context.Context, opt *Options) error {
 	r := &reading{tree: t, opt: opt, all: opt.MaxStale > 0}
 	r.partial = opt.Incomplete && opt.Planned == nil && !r.all
@@ -73,8 +73,9 @@ func (t *tree) read(ctx context.Context, opt *Options) error {
 	return err
 }
 
-// readFiles reads compiled Python first, because it decides which files keep their own times. Then
-// the attributes of the components are known, which decide whether other files must be read.
+// readFiles reads compiled Python first, because it decides which files keep their own times. After
+// that, the attributes of the components are known. They determine whether other files must be
+// read.
 func (r *reading) readFiles(ctx context.Context) error {
 	files := r.toRead(r.all)
 	python := choose(files, r.hasSource)
@@ -103,14 +104,14 @@ func (o *Options) dated() bool { return o.Previous != nil && len(o.Previous.Time
 // leftToWrite reports whether package write hashes a component's files.
 func (r *reading) leftToWrite(c *component) bool { return r.partial && !r.canKeepTimes(c) }
 
-// canKeepTimes reports whether a component can have the previous image's contents, in which case it
-// keeps the previous image's times. Its attributes are known, but not yet the contents of its
-// files.
+// canKeepTimes reports whether a component's contents might be unchanged since the previous image,
+// in which case it keeps its times. The component's attributes are known at this point, but the
+// contents of its files are not.
 func (r *reading) canKeepTimes(c *component) bool {
 	return r.opt.dated() && c.attributes.CanBe(r.opt.Previous.Times[c.record.Name].Contents)
 }
 
-// unbounded reports whether no package clamps the time of a file.
+// unbounded reports whether a file's component has no mtime clamp.
 func (t *tree) unbounded(i int) bool { return !t.byName[t.files[i].Components[0]].bounded }
 
 // toRead lists the files to read, in order.

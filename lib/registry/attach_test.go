@@ -35,7 +35,7 @@ func subjectOf(t *testing.T, repo *Repository) v1.Descriptor {
 	return describe(v1.MediaTypeImageManifest, raw)
 }
 
-// referrersOf reads the list of the fallback tag.
+// referrersOf reads the list of referrers from the fallback tag.
 func referrersOf(t *testing.T, repo *Repository, subject digest.Digest) []v1.Descriptor {
 	t.Helper()
 	index, _, err := repo.fallback(t.Context(), subject)

@@ -93,7 +93,7 @@ func (s *bodySource) run(w io.Writer) error {
 	c := &counter{w: w, left: s.size}
 	err := s.write(c)
 	switch {
-	case c.broken: // a write error of the pipe, not of write itself
+	case c.broken: // an error from writing to the pipe, not from write itself
 		return c.err
 	case c.err != nil:
 		err = c.err

@@ -14,10 +14,10 @@ import (
 )
 
 const (
-	defaultAttempts = 6                      // about a quarter of a minute with the waits below
+	defaultAttempts = 6                      // about 15 seconds with the waits below
 	hopelessTries   = 2                      // if a local connection is refused, or a request stalls
 	defaultBackoff  = 500 * time.Millisecond // before the second attempt
-	maxBackoff      = 30 * time.Second       // longest wait of our own
+	maxBackoff      = 30 * time.Second       // longest wait if the registry sends no Retry-After
 	maxRetryAfter   = 5 * time.Minute        // longest Retry-After that is accepted
 )
 
@@ -30,8 +30,8 @@ type temporaryError struct {
 func (e *temporaryError) Error() string { return e.cause.Error() }
 func (e *temporaryError) Unwrap() error { return e.cause }
 
-// retry calls try until it succeeds, fails with a permanent error, or has used all attempts. what
-// describes the work in warnings.
+// retry calls try until it succeeds, fails with a permanent error, or has used all attempts. The
+// parameter what describes the work in warnings.
 func (r *Repository) retry(ctx context.Context, what string, try func() error) error {
 	for attempt := 1; ; attempt++ {
 		err := try()

@@ -13,7 +13,7 @@ import (
 	"go.podman.io/storage/pkg/reexec"
 )
 
-// RunChild makes this process a child of go.podman.io/storage if the library started it as one. The
+// RunChild runs go.podman.io/storage's child code if the library started this process for that. The
 // child unpacks a layer, with the layer's directory as its root directory. RunChild reports whether
 // this process is such a child. Call it first in main.
 func RunChild() bool {

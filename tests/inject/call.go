@@ -18,7 +18,7 @@ const (
 	opExit  = 2
 )
 
-// info is a system call at its start.
+// info describes a system call at entry.
 type info struct {
 	op     byte
 	number uint64
@@ -27,8 +27,8 @@ type info struct {
 
 // callInfo returns the reason why a thread has stopped.
 func callInfo(tid int) (info, bool) {
-	// This is struct ptrace_syscall_info. Byte 0 is op. At the start of a system call, its number
-	// and arguments begin at byte 24.
+	// This is struct ptrace_syscall_info. Byte 0 is op. At syscall entry, the call's number and
+	// arguments begin at byte 24.
 	var raw [96]byte
 	_, _, errno := unix.Syscall6(unix.SYS_PTRACE, unix.PTRACE_GET_SYSCALL_INFO, uintptr(tid), unsafe.Sizeof(raw),
 		uintptr(unsafe.Pointer(&raw[0])), 0, 0)
@@ -50,7 +50,7 @@ type form struct {
 	fd, path int
 }
 
-// count returns the argument with the number of bytes that a call moves.
+// count returns the argument that contains the number of bytes to transfer.
 func count(name string, r *unix.PtraceRegs) *uint64 {
 	if name == "copy_file_range" {
 		return &r.R8

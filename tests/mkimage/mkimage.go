@@ -1,5 +1,5 @@
-// Package mkimage makes container images from tar entries, in the usual formats of images. It
-// follows the image specification, and shares no code with the code under test.
+// Package mkimage makes container images from tar entries, in the usual image formats. It follows
+// the image specification, and shares no code with the code under test.
 package mkimage
 
 import (
@@ -103,7 +103,7 @@ func Tar(t testing.TB, entries ...Entry) []byte {
 	return out.Bytes()
 }
 
-// Packings are the ways to compress a layer.
+// Layer compressions, as suffixes of the media type.
 const (
 	Plain = ""
 	Gzip  = "+gzip"

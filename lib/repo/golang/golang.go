@@ -52,8 +52,8 @@ func (Repo) Load(_ context.Context, t *assign.Tree) (*assign.Result, error) {
 // isCandidate reports whether a file can be a program.
 func isCandidate(f *format.File) bool { return f.Mode&0o111 != 0 && f.Size >= Least }
 
-// packages returns the modules that a program was built from, with the main module first, and when
-// the main module's commit was made.
+// packages returns the modules that a program was built from, with the main module first, and the
+// time of the main module's commit.
 func packages(f *format.File, r io.ReaderAt, _ int64) ([]assign.Package, time.Time) {
 	list, committed := modules(r)
 	if len(list) > 0 && list[0].Name == unnamed {
