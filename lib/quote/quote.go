@@ -71,7 +71,7 @@ func JSON(text []byte) []byte {
 	return b
 }
 
-// isPlain reports whether all of a text is printable.
+// isPlain reports whether all characters of a string are printable.
 func isPlain(s string) bool {
 	for i := 0; i < len(s); {
 		r, n := utf8.DecodeRuneInString(s[i:])

@@ -17,8 +17,9 @@ import (
 	"chunkah/lib/quote"
 )
 
-// The limits for texts in a table: the number of layers listed for a component, and the length of a
-// list of names or of a command. Within these limits, a row fits on one line of a wide terminal.
+// The limits for the contents of a table: the number of layers listed for a component, and the
+// length of a list of names or of a command. Within these limits, a row fits on one line of a wide
+// terminal.
 const (
 	shownLayers = 3
 	shownRunes  = 80

@@ -30,7 +30,8 @@ func set(list string) map[string]bool {
 var tokens = regexp.MustCompile(`[()]|[^\s()]+`)
 
 // isExpression reports whether text is an SPDX licence expression with known licences (SPDX 2.3,
-// annex D). Operators must be in upper case. Package databases also contain other texts.
+// annex D). Operators must be in upper case. Package databases also contain licences that are not
+// such expressions.
 func isExpression(text string) bool {
 	e := expression{tokens: tokens.FindAllString(text, maxTokens+1)}
 	return len(e.tokens) <= maxTokens && e.compound() && len(e.tokens) == 0

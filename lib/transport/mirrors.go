@@ -106,7 +106,7 @@ func (m *mirrors) next(err error) {
 	}
 }
 
-// joined joins the texts of errors in one line.
+// joined joins the messages of errors in one line.
 func joined(list []error) string {
 	texts := make([]string, len(list))
 	for i, err := range list {

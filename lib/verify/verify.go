@@ -65,7 +65,7 @@ func (f Fault) MarshalJSON() ([]byte, error) {
 	return json.Marshal(object)
 }
 
-// oneLine joins the lines of a text from an image.
+// oneLine joins the lines of a string from an image.
 func oneLine(s string) string { return strings.ReplaceAll(s, "\n", " ") }
 
 // Options specify how an image is verified. The zero value is enough for local images.

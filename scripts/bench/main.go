@@ -52,7 +52,7 @@ type row struct {
 	run  func(*bench) (result, error)
 }
 
-// result is the value of a row, and the text that is shown for it.
+// result is the value of a row, and the string that is shown for it.
 type result struct {
 	value float64
 	text  string

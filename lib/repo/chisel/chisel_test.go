@@ -18,7 +18,7 @@ import (
 	"chunkah/tests/bound"
 )
 
-// pack compresses a text with zstd.
+// pack compresses a string with zstd.
 func pack(t testing.TB, text string) string {
 	t.Helper()
 	var out bytes.Buffer

@@ -75,7 +75,7 @@ type parser struct {
 	field string // the current field's name, in lower case
 }
 
-// parseEntries calls visit for every entry of a text.
+// parseEntries calls visit for every entry of a status file.
 func parseEntries(text *pkgdb.Lines, visit func(*entry)) error {
 	p := &parser{text: text, visit: visit}
 	for text.Next() {

@@ -158,7 +158,7 @@ func parseLine(line []byte) (string, error) {
 	return path, nil
 }
 
-// isAttribute reports whether a text begins with NAME=.
+// isAttribute reports whether a string begins with NAME=.
 func isAttribute(text string) bool {
 	name, _, found := strings.Cut(text[:min(len(text), 32)], "=")
 	return found && name != "" && strings.Trim(name, "abcdefghijklmnopqrstuvwxyz_") == ""

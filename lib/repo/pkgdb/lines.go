@@ -22,7 +22,7 @@ const (
 	// MaxFile is the largest size of an uncompressed file, in bytes. It is several times the size
 	// of a database that lists every available package.
 	MaxFile = 256 << 20
-	// maxTotal is the largest total size of all texts that one Lines reads, in bytes. A million
+	// maxTotal is the largest total size of all files that one Lines reads, in bytes. A million
 	// listed files need a fifth of it.
 	maxTotal = 512 << 20
 	// maxWindow is the largest zstd window, in bytes, which limits the memory for decompression.
@@ -30,32 +30,32 @@ const (
 	maxWindow = 8 << 20
 )
 
-// Lines reads text line by line. The same Lines is used for all texts of a database, one after
-// another.
+// Lines reads text files line by line. The same Lines is used for all files of a database, one
+// after another.
 type Lines struct {
 	buf   *bufio.Reader
-	total int64 // bytes left to read, in all texts
+	total int64 // bytes left to read, in all files
 	text  []byte
 	fault string
 	num   int
-	left  int64 // bytes left to read, in this text
+	left  int64 // bytes left to read, in this file
 	limit int64
 	ended bool
 	err   error
 }
 
-// NewLines returns a reader without a text.
+// NewLines returns a Lines that has no file to read yet.
 func NewLines() *Lines {
 	return &Lines{buf: bufio.NewReaderSize(nil, MaxLine), total: maxTotal}
 }
 
-// Reset starts to read another text, of at most limit bytes.
+// Reset starts to read another file, of at most limit bytes.
 func (l *Lines) Reset(r io.Reader, limit int64) {
 	l.buf.Reset(r)
 	*l = Lines{buf: l.buf, total: l.total, left: limit, limit: limit, ended: true}
 }
 
-// Next reads the next line. It returns false at the end of the text and on an error. Err returns
+// Next reads the next line. It returns false at the end of the file and on an error. Err returns
 // that error.
 func (l *Lines) Next() bool {
 	if l.err != nil {
@@ -110,8 +110,8 @@ func (l *Lines) Fault() string { return l.fault }
 // Number returns the line number, starting at 1.
 func (l *Lines) Number() int { return l.num }
 
-// Ended reports whether the last line read is complete. A text that stops within a line may have
-// been cut.
+// Ended reports whether the last line read is complete. A file that stops within a line may have
+// been truncated.
 func (l *Lines) Ended() bool { return l.ended }
 
 // Err returns the error that ended the reading.

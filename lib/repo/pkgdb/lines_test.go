@@ -19,7 +19,7 @@ import (
 	"chunkah/tests/bound"
 )
 
-// readAll returns the lines of a text, in text form.
+// readAll returns the lines of a file, formatted as one string.
 func readAll(l *Lines, r io.Reader, limit int64) string {
 	l.Reset(r, limit)
 	var out strings.Builder

@@ -35,7 +35,7 @@ func findInterpreters(t *assign.Tree) (list []interpreter) {
 	return list
 }
 
-// isVersion reports whether a text is X.Y or X.Yt.
+// isVersion reports whether a string is X.Y or X.Yt.
 func isVersion(text string) bool {
 	major, minor, found := strings.Cut(strings.TrimSuffix(text, "t"), ".")
 	return found && isNumber(major) && isNumber(minor)

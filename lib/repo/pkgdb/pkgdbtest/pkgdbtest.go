@@ -119,7 +119,7 @@ func Lines(lines ...string) string {
 	return strings.Join(lines, "\n") + "\n"
 }
 
-// Equal fails the test if two texts differ, and prints the different lines.
+// Equal fails the test if two strings differ, and prints the different lines.
 func Equal(t testing.TB, what, got, want string) {
 	t.Helper()
 	if got == want {

@@ -183,7 +183,7 @@ func (a *Assigned) Owner(path string) string {
 	return f.Components[0]
 }
 
-// Want checks owners, given as path, component, path, component.
+// Want checks the components of paths, given as path, component, path, component.
 func (a *Assigned) Want(pairs ...string) {
 	a.t.Helper()
 	for i := 0; i < len(pairs); i += 2 {
@@ -193,8 +193,8 @@ func (a *Assigned) Want(pairs ...string) {
 	}
 }
 
-// WantWarnings checks that there is one warning per argument. An argument contains texts, separated
-// by "|", and its warning must contain all of them.
+// WantWarnings checks that there is one warning per argument. An argument contains strings,
+// separated by "|", and its warning must contain all of them.
 func (a *Assigned) WantWarnings(texts ...string) {
 	a.t.Helper()
 	if len(a.Warnings) != len(texts) {
