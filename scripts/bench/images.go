@@ -45,7 +45,7 @@ func imageMemory(packing string) func(*bench) (result, error) {
 			return result{}, err
 		}
 		r := ratios(all[0], all[1], peak)
-		return result{r.median, fmt.Sprintf("%.2f × (%.2f to %.2f): %.0f MB to %.0f MB", r.median, r.least, r.most,
+		return result{r.median, fmt.Sprintf("%.2f × (%.2f to %.2f): %.0f MB against %.0f MB", r.median, r.least, r.most,
 			spreadOf(all[0], peak).median, spreadOf(all[1], peak).median)}, nil
 	}
 }

@@ -23,8 +23,8 @@ var rows = []row{
 	{"zstd, size", 102, "% of tar, zstd -3 -T0", size(zstd, tarZstd)},
 	{"last tenth, one layer with half the bytes, gzip", idle, "% idle", lastTenth("half", gzip)},
 	{"last tenth, one layer with half the bytes, zstd", idle, "% idle", lastTenth("half", zstd)},
-	{"gzip with a cache, again", 1.1, "× uncompressed", again},
-	{"gzip with a cache, one small file changed", 1, "× (1.1 × uncompressed + its layers)", changed},
+	{"gzip, second build with a cache", 1.1, "× uncompressed", again},
+	{"gzip with a cache, one small file changed", 1, "× (1.1 × uncompressed + compressing the changed layers)", changed},
 	{"four commands in a pipe", 1.3, "× build", pair("large", pipe, buildStdout)},
 	{"peak memory, 45,000 files", 120, "MB", memory("large", build)},
 	{"peak memory, 45,000 files, gzip", 120, "MB", memory("large", gzip)},
@@ -103,7 +103,7 @@ func pair(root string, a, ref commandLine) func(*bench) (result, error) {
 // other work on the machine.
 func times(as, refs []run) result {
 	ratio := ratios(as, refs, wall)
-	return result{ratio.median, fmt.Sprintf("%.2f × (%.2f to %.2f): %.2f s to %.2f s; CPU %.2f s to %.2f s",
+	return result{ratio.median, fmt.Sprintf("%.2f × (%.2f to %.2f): %.2f s against %.2f s; CPU %.2f s against %.2f s",
 		ratio.median, ratio.least, ratio.most, spreadOf(as, wall).median, spreadOf(refs, wall).median,
 		spreadOf(as, cpu).median, spreadOf(refs, cpu).median)}
 }
@@ -130,7 +130,7 @@ func size(a, ref commandLine) func(*bench) (result, error) {
 			sizes[i] = float64(info.Size()) / 1e6
 		}
 		percent := 100 * sizes[0] / sizes[1]
-		return result{percent, fmt.Sprintf("%.1f %%: %.1f MB to %.1f MB", percent, sizes[0], sizes[1])}, nil
+		return result{percent, fmt.Sprintf("%.1f %%: %.1f MB against %.1f MB", percent, sizes[0], sizes[1])}, nil
 	}
 }
 
@@ -191,7 +191,7 @@ func compare(large, small string, figure func(run) float64) func(*bench) (result
 			return result{}, err
 		}
 		r := ratios(all[0], all[1], figure)
-		return result{r.median, fmt.Sprintf("%.2f × (%.2f to %.2f): %.2f to %.2f", r.median, r.least, r.most,
+		return result{r.median, fmt.Sprintf("%.2f × (%.2f to %.2f): %.2f against %.2f", r.median, r.least, r.most,
 			spreadOf(all[0], figure).median, spreadOf(all[1], figure).median)}, nil
 	}
 }

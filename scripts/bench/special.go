@@ -71,7 +71,7 @@ func changed(b *bench) (result, error) {
 		allowed, shares = append(allowed, limit), append(shares, 100*share)
 	}
 	s := spread(ratio)
-	return result{s.median, fmt.Sprintf("%.2f × (%.2f to %.2f): %.2f s to %.2f s; %.1f %% of the bytes changed", s.median, s.least, s.most,
+	return result{s.median, fmt.Sprintf("%.2f × (%.2f to %.2f): %.2f s against %.2f s; %.1f %% of the bytes changed", s.median, s.least, s.most,
 		spread(took).median, spread(allowed).median, spread(shares).median)}, nil
 }
 
