@@ -11,7 +11,7 @@ import (
 	"chunkah/tests/mkroot"
 )
 
-// actionScript runs a script of the action, and returns what it prints and its directory of
+// actionScript runs a script of the action, and returns the script's output and its directory for
 // temporary files.
 func actionScript(t *testing.T, name string, env ...string) (out string, temp string, err error) {
 	t.Helper()
@@ -39,7 +39,7 @@ func readText(t *testing.T, path string) string {
 	return string(b)
 }
 
-// If a workflow uses a branch of the action, the action builds chunkah from its own checkout.
+// If a workflow refers to the action by a branch, the action builds chunkah from its own checkout.
 func TestActionFromACheckout(t *testing.T) {
 	clients.Need(t, "make", "go")
 	out, temp, err := actionScript(t, "install", "ACTION_REF=main")

@@ -115,7 +115,7 @@ func TestAssignByDpkg(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	image := customImage(t, root, command)
-	// libc6 and bash are listed in /lib and /bin, which are links.
+	// The packages list files of libc6 and bash in /lib and /bin, which are symlinks.
 	for _, want := range []string{"dpkg/bash", "dpkg/libc6", "dpkg/dpkg", "chunkah/unclaimed"} {
 		if !slices.Contains(image, want) {
 			t.Errorf("no %s in the image's components %q", want, image)
@@ -123,8 +123,8 @@ func TestAssignByDpkg(t *testing.T) {
 	}
 }
 
-// parcels is a root with a dpkg package, two parcels from the same source, a file that all three
-// list, a large file, and a file that no package owns.
+// parcels is a root with a dpkg package and two parcels from the same source. It also contains a
+// file that all three list, a large file, and a file that no package owns.
 const parcels = `
 file /var/lib/dpkg/status text="Package: tool\nStatus: install ok installed\nVersion: 1\nArchitecture: all\n\n"
 file /var/lib/dpkg/info/tool.list text="/usr\n/usr/bin\n/usr/bin/tool\n/usr/bin/both\n"
@@ -137,9 +137,9 @@ file /usr/share/crane/MANUAL text=manual
 file /srv/other text=other
 `
 
-// The example in docs/components.md works without chunkah-assign, before chunkah-assign (where it
-// takes precedence over all repos), and after chunkah-assign (where it assigns the remaining
-// files).
+// The example assigner in docs/components.md works without chunkah-assign, before chunkah-assign,
+// and after chunkah-assign. Before chunkah-assign, it takes precedence over all repos. After
+// chunkah-assign, it assigns the remaining files.
 func TestAssignByManifest(t *testing.T) {
 	clients.Need(t, "python3")
 	want := []string{"none", "none", "none", "none"}
@@ -184,8 +184,8 @@ func TestAssignByManifest(t *testing.T) {
 	empty(t, dir)
 }
 
-// customImage makes two images with a custom assigner: in a pipe, and as a stage of build. It
-// checks that both images equal the root, and returns the components.
+// customImage makes two images with a custom assigner, which runs in a pipe and as a stage of
+// build. It checks that both images equal the root, and returns the components.
 func customImage(t *testing.T, root, assigner string) []string {
 	t.Helper()
 	archive := filepath.Join(t.TempDir(), "out.ociarchive")

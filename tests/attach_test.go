@@ -16,8 +16,8 @@ import (
 	"chunkah/tests/mkroot"
 )
 
-// TestAttach uses the registry of Debian, which does not support the referrers API. A build and a
-// later command attach documents through the fallback tag, and the blobs contain the documents.
+// TestAttach uses Debian's registry, which does not support the referrers API. A build and a later
+// command attach documents through the fallback tag, and the blobs contain the documents.
 func TestAttach(t *testing.T) {
 	host := clients.NewRegistry(t, clients.RegistryOptions{})
 	root := mkroot.Make(t, "file /var/lib/dpkg/status text=\"Package: a\\nStatus: install ok installed\\nArchitecture: all\\nVersion: 1\\n\\n\"\n"+

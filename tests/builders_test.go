@@ -12,7 +12,7 @@ import (
 	"chunkah/tests/treediff"
 )
 
-// foreignImage returns an image from another tool: umoci makes it with one layer.
+// foreignImage returns a single-layer image made by umoci.
 func foreignImage(t *testing.T, root string) string {
 	t.Helper()
 	clients.Need(t, "umoci", "skopeo")
@@ -26,7 +26,7 @@ func foreignImage(t *testing.T, root string) string {
 	return archive
 }
 
-// A build runs in a container in which the source image is mounted at /chunkah.
+// chunkah build works in a container in which the source image is mounted at /chunkah.
 func TestPodmanImageMount(t *testing.T) {
 	t.Parallel()
 	root := rpmRoot(t)
@@ -49,7 +49,7 @@ ENV AFTER=yes
 RUN ["/bin/sh", "-c", "echo more >/opt/more"]
 `
 
-// A build runs in a Containerfile whose last stage is chunkah's output.
+// chunkah build works in a Containerfile whose last stage is chunkah's output.
 func TestBuildahTrick(t *testing.T) {
 	t.Parallel()
 	root := rpmRoot(t)
@@ -71,15 +71,15 @@ func TestBuildahTrick(t *testing.T) {
 	}
 }
 
-// The root is a running system, and the build runs inside it. The engine's mounts are not in the
-// image, but their mount points are.
+// chunkah build works inside the root of a running container. The image does not contain the
+// engine's mounts, but it contains their mount points.
 func TestLiveRoot(t *testing.T) {
 	t.Parallel()
 	root := rpmRoot(t)
 	e := clients.NewEngine(t)
 	image := e.Load(foreignImage(t, root))
 	out := t.TempDir()
-	// Standard error goes to standard output, which the engine returns.
+	// Redirect standard error to standard output, because the engine returns only the latter.
 	said := e.Podman("run", "--rm", "-v", filepath.Join(scratch, "bin")+":/bin-chunkah:ro", "-v", out+":/out", image,
 		"/bin/sh", "-c", "echo junk >/tmp/junk; echo new >/opt/new; /bin-chunkah/chunkah build --rootfs / -o /out/out.ociarchive 2>&1")
 	for _, path := range []string{"/proc", "/sys", "/dev", "/run", "/tmp", "/etc/hosts"} {

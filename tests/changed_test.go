@@ -10,8 +10,8 @@ import (
 	"chunkah/tests/mkroot"
 )
 
-// If a file changes after the scan, an error names its path, because an image must not contain
-// states from different times.
+// If a file changes after the scan, the build fails and names its path, because an image must not
+// combine files from different times.
 func TestChangedBetweenScanAndWrite(t *testing.T) {
 	const text = "file /d/f size=3000\nfile /d/g text=g\nsymlink /l to=d\nlink /h to=/d/f\n"
 	tests := []struct{ name, script, path string }{

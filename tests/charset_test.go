@@ -11,8 +11,8 @@ import (
 	"chunkah/tests/treediff"
 )
 
-// Names in any character set, including those that do not fit a ustar header, are unpacked by
-// clients without a change to any byte.
+// Clients unpack file names in any character set byte for byte, including names that do not fit
+// into a ustar header.
 func TestNamesOfAnyCharset(t *testing.T) {
 	long := strings.Repeat("é", 120)
 	root := mkroot.Make(t, strings.ReplaceAll(`

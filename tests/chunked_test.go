@@ -13,9 +13,9 @@ import (
 	"chunkah/tests/mkroot"
 )
 
-// strange is a root with files that clients could create differently from chunks than from a tar.
-// Files that podman 5.4 does create differently are in separate layers. The root directory has the
-// mode that podman gives it when it pulls whole layers.
+// strange is a root with files that clients might create differently from chunks than from a tar.
+// Files that podman 5.4 actually creates differently are in separate layers. The root directory has
+// the mode that podman gives it when it pulls whole layers.
 const strange = `
 dir / mode=0555
 dir /etc mode=0755 uid=3 gid=4 xattr:user.note=dir xattr:user.component=plain
@@ -38,11 +38,11 @@ file /owned/file text=owned xattr:user.component=owned
 symlink /owned/link to=file uid=11 gid=12
 `
 
-// emptyXattr is a file that podman 4 creates without its extended attribute.
+// emptyXattr describes a file that podman 4 creates without its extended attribute.
 const emptyXattr = "file /etc/none text=none xattr:user.none=\"\" xattr:user.component=plain\n"
 
-// strangeRoot makes a root from strange and more, and adds a file with the longest possible name,
-// devices and ACLs.
+// strangeRoot makes a root from strange and from the lines in more. It adds a file with the longest
+// possible name, devices and ACLs.
 func strangeRoot(t *testing.T, more string) string {
 	t.Helper()
 	clients.Need(t, "root", "setfacl")
@@ -64,8 +64,8 @@ func chunked(t *testing.T, root, ref string, args ...string) string {
 	return res.stderr
 }
 
-// If podman fetches chunks, it creates exactly the files of the source. Layers with files that
-// podman would create differently are not marked as zstd:chunked.
+// If podman fetches chunks, it creates exactly the same files as in the source. Layers with files
+// that podman would create differently are not marked as zstd:chunked.
 func TestPartialPullIsFaithful(t *testing.T) {
 	t.Parallel()
 	podman := clients.NewTrixie(t, true)
@@ -89,7 +89,7 @@ func TestPartialPullIsFaithful(t *testing.T) {
 	}
 }
 
-// For an update, podman fetches little more than the changed part of a file.
+// When podman pulls an update, it fetches little more than the changed part of a file.
 func TestPartialPullFetchesChanges(t *testing.T) {
 	t.Parallel()
 	podman := clients.NewTrixie(t, true)
@@ -205,8 +205,8 @@ func TestChunkedIsDeterministic(t *testing.T) {
 	}
 }
 
-// A blob keeps its zstd:chunked annotations if it is reused from a cache or from the previous
-// image, kept as a layer of a source, listed in an index, or copied by other tools.
+// A blob keeps its zstd:chunked annotations when it is reused from a cache or from the previous
+// image, kept from a source image, listed in an index, or copied by other tools.
 func TestChunkedMarksStay(t *testing.T) {
 	clients.Need(t, "skopeo")
 	root, dir := smallRoot(t), t.TempDir()
@@ -246,7 +246,7 @@ func TestChunkedMarksStay(t *testing.T) {
 	}
 }
 
-// Destinations that do not support such layers refuse them before anything is read.
+// Destinations that do not support zstd:chunked layers refuse them before anything is read.
 func TestChunkedIsRefused(t *testing.T) {
 	for _, out := range []string{"docker-archive:out", "docker-daemon:app:1"} {
 		res := start(t, exec.Command("chunkah", "build", "--rootfs", t.TempDir(), "--compress", "zstd:chunked", "-o", out))

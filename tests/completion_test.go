@@ -23,7 +23,7 @@ type terminal struct {
 	cmd  *exec.Cmd
 	mu   sync.Mutex
 	seen bytes.Buffer
-	over bool // all processes have closed it
+	over bool // all processes have closed the terminal
 }
 
 // onTerminal starts a command on a terminal with a number of columns.
@@ -79,8 +79,8 @@ func (x *terminal) await(what string, ok func() bool) {
 	}
 }
 
-// Tab completes commands, options, their values and paths after oci: in bash, zsh and fish, as
-// installed by make install.
+// With the completions from make install, Tab completes commands, options, option values and paths
+// after oci: in bash, zsh and fish.
 func TestCompletionInShells(t *testing.T) {
 	clients.Need(t, "bash", "zsh", "fish", "make")
 	prefix := installation(t)
@@ -157,7 +157,7 @@ func recorders(t *testing.T, file string) string {
 
 var installCache cachedRoot
 
-// installation is a PREFIX after make install.
+// installation runs make install and returns its PREFIX.
 func installation(t *testing.T) string {
 	t.Helper()
 	clients.Need(t, "make")

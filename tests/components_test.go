@@ -14,7 +14,7 @@ import (
 	"chunkah/tests/mkroot"
 )
 
-// markedRoot is a root whose components are named only by xattrs.
+// markedRoot is a root in which only xattrs name components.
 const markedRoot = `
 dir /opt/web xattr:user.component=web xattr:user.update-interval=weekly
 file /opt/web/index.html size=30000 mtime=1600000000
@@ -36,8 +36,8 @@ func diffIDOf(t *testing.T, archive, component string) string {
 	return ""
 }
 
-// When an image made by chunkah is the source of a build, components from xattrs are found again,
-// although the image does not contain the xattrs.
+// When the source of a build is an image made by chunkah, the build finds the components from
+// xattrs again, although the image does not contain the xattrs.
 func TestComponentsSurviveABuild(t *testing.T) {
 	base := build(t, mkroot.Make(t, markedRoot))
 	e := clients.NewEngine(t)

@@ -9,8 +9,9 @@ import (
 	"chunkah/tests/mkroot"
 )
 
-// An image has the same composefs digest whether it is read from podman's mount, from its layers or
-// from the directory of chunkah extract. So an image can be sealed after it is built.
+// An image has the same composefs digest whether the digest is computed from podman's mount, from
+// the layers or from the output directory of chunkah extract. So an image can be sealed after it is
+// built.
 func TestOneComposefsDigest(t *testing.T) {
 	clients.Need(t, "root", "skopeo")
 	if _, err := exec.LookPath("cfsctl"); err != nil {

@@ -21,8 +21,8 @@ func TestDebianOwners(t *testing.T) {
 	o.unclaimed(t)
 	o.dpkgAgrees(t, root)
 	o.want(t, map[string]string{
-		// These files are listed in /bin and /lib, which are links to /usr/bin and /usr/lib in this
-		// root.
+		// The packages list these files in /bin and /lib, which are symlinks to /usr/bin and
+		// /usr/lib in this root.
 		"/usr/bin/bash":                       "dpkg/bash",
 		"/bin":                                "dpkg/base-files",
 		"/lib64":                              "dpkg/glibc",
@@ -97,8 +97,8 @@ func TestTrixieOwners(t *testing.T) {
 	}
 }
 
-// distroless makes a root from the files of some packages, as in images that were built without
-// dpkg. Each package has an entry in status.d, together with its md5sums.
+// distroless makes a root from the files of some packages, like images that are built without dpkg.
+// Each package has an entry and an md5sums file in status.d.
 func distroless(t *testing.T, from string, packages ...string) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "root")
@@ -191,7 +191,7 @@ func packed(t *testing.T, root string) map[string]string {
 	return prints
 }
 
-// When a package is removed, the components of all others stay the same.
+// When a package is removed, the components of all other packages stay the same.
 func TestDebianPackagePurged(t *testing.T) {
 	t.Parallel()
 	root := debianRoot(t)

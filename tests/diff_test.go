@@ -42,8 +42,8 @@ func diffLines(t *testing.T, args ...string) []string {
 	return lines
 }
 
-// Each change of one field of one file is found between directories, between images, and between a
-// directory and an image. No other difference is reported.
+// chunkah diff finds each change of one field of one file between directories, between images, and
+// between a directory and an image. It reports no other difference.
 func TestDiffFindsEveryChange(t *testing.T) {
 	t.Parallel()
 	clients.Need(t, "root")
@@ -107,8 +107,8 @@ func TestDiffFindsEveryChange(t *testing.T) {
 	}
 }
 
-// For images of other tools, times are compared. Between two images, they are compared with
-// nanoseconds.
+// chunkah diff compares times in images made by other tools. Between two images, it compares
+// nanoseconds too.
 func TestDiffOfTimes(t *testing.T) {
 	clients.Need(t, "root", "tar")
 	image := func(sec, nsec int64) string {
@@ -188,7 +188,8 @@ func TestBuildVerifyKeepsTheTag(t *testing.T) {
 	}
 }
 
-// Images of other tools with many layers are valid, and their unpacked files are the same.
+// chunkah verify accepts images with many layers made by other tools, and their unpacked files are
+// the same.
 func TestVerifyForeignImages(t *testing.T) {
 	t.Parallel()
 	clients.Need(t, "root", "podman", "skopeo", "umoci")

@@ -18,8 +18,8 @@ import (
 	"chunkah/tests/clients"
 )
 
-// digestsOf runs a build, and returns its digest from --digest-file and --print-digest, which must
-// be equal.
+// digestsOf runs a build, checks that --digest-file and --print-digest report the same digest, and
+// returns the digest.
 func digestsOf(t *testing.T, args ...string) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "digest")
@@ -68,8 +68,8 @@ func TestDigestAtEveryOutput(t *testing.T) {
 	}
 }
 
-// The digest is written only after the tag has moved. It is not written if the registry refuses the
-// tag.
+// The build writes the digest only after the tag has moved. It does not write the digest if the
+// registry refuses the tag.
 func TestDigestAfterTheTag(t *testing.T) {
 	t.Parallel()
 	clients.Need(t, "skopeo", "docker-registry")

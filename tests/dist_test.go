@@ -40,8 +40,8 @@ func dist(t *testing.T, dir string, env []string, args ...string) {
 	clients.Run(t, cmd)
 }
 
-// make dist makes the same files for a version in any directory, with or without git, and for any
-// user. The packages can be installed.
+// make dist produces the same files for a version in any directory, with or without git, and for
+// any user. The packages can be installed.
 func TestDist(t *testing.T) {
 	t.Parallel()
 	clients.Need(t, "root", "make", "git", "dpkg", "rpm", "qemu-aarch64-static", "mmdebstrap")
@@ -50,8 +50,8 @@ func TestDist(t *testing.T) {
 	}
 	checkout := sources(t, filepath.Join(t.TempDir(), "checkout"))
 	plain := sources(t, filepath.Join(t.TempDir(), "a folder", "of another name"))
-	// The builds run one after the other, so that Go compiles each package once. The program for
-	// arm64 is shared with another test.
+	// The builds run sequentially, so that Go compiles each package only once. Another test shares
+	// the arm64 program.
 	arm64Program(t)
 	t.Run("make", func(t *testing.T) {
 		t.Run("in a checkout", func(t *testing.T) {
@@ -97,7 +97,7 @@ func TestDist(t *testing.T) {
 	t.Run("SBOM", func(t *testing.T) { billOfMaterials(t, out) })
 }
 
-// The order of the packages' versions is the order of their commits.
+// Package versions sort in the same order as their commits.
 func TestPackageVersions(t *testing.T) {
 	clients.Need(t, "dpkg", "rpm")
 	of := func(kind, version string) string {
@@ -151,7 +151,7 @@ func listNames(t *testing.T, dir string) (names []string) {
 	return names
 }
 
-// wantVersion runs a command that must print the version.
+// wantVersion checks that a command prints the version.
 func wantVersion(t *testing.T, args ...string) {
 	t.Helper()
 	got := clients.Run(t, exec.Command(args[0], args[1:]...))
@@ -160,7 +160,7 @@ func wantVersion(t *testing.T, args ...string) {
 	}
 }
 
-// installDeb installs the package in a fresh Debian.
+// installDeb installs the package in a fresh Debian system.
 func installDeb(t *testing.T, out string) {
 	root := copyRoot(t, debianRoot(t))
 	clients.Run(t, exec.Command("cp", out+"/chunkah_1.2.3-1_amd64.deb", root+"/chunkah.deb"))
@@ -279,7 +279,7 @@ func billOfMaterials(t *testing.T, out string) {
 	}
 }
 
-// On systems other than Linux the build fails with one clear line.
+// On systems other than Linux, compiling fails with one clear error line.
 func TestOtherSystems(t *testing.T) {
 	cmd := exec.Command("go", "build", "-o", t.TempDir(), "../cmd/chunkah")
 	cmd.Env = append(os.Environ(), "GOOS=darwin", "CGO_ENABLED=0")

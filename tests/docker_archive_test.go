@@ -12,8 +12,8 @@ import (
 	"chunkah/tests/treediff"
 )
 
-// runnable is a root in which a command can run: a static busybox, and a few files with unusual
-// metadata.
+// runnable makes a root in which a command can run. It contains a static busybox and a few files
+// with unusual metadata.
 func runnable(t *testing.T) string {
 	t.Helper()
 	clients.Need(t, "root", "busybox")
@@ -157,8 +157,8 @@ func umociUnpack(t *testing.T, image string) string {
 	return filepath.Join(bundle, "rootfs")
 }
 
-// An image of a complete Debian is sent through a pipe to the daemon, and has the same image ID
-// there as in an archive.
+// An image of a complete Debian system can be piped to the daemon, and has the same image ID there
+// as in an archive.
 func TestDockerArchiveOfADebianRoot(t *testing.T) {
 	t.Parallel()
 	root := debianRoot(t)

@@ -28,7 +28,7 @@ type block struct {
 	text       string
 }
 
-// blocksOf reads the blocks of a page.
+// blocksOf returns the blocks of a page.
 func blocksOf(t *testing.T, page string) []block {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("..", page))
@@ -55,7 +55,7 @@ func blocksOf(t *testing.T, page string) []block {
 	return blocks
 }
 
-// A document is a page of the documentation whose commands are run in their own directory.
+// A document is a page of the documentation. Its commands run in a directory of their own.
 type document struct {
 	t    *testing.T
 	name string
@@ -288,7 +288,7 @@ func (p *document) hosts(text string) string {
 	return strings.ReplaceAll(text, "registry.example", p.registry)
 }
 
-// shell runs commands like a reader of the page, and returns their output.
+// shell runs commands as a reader of the page would, and returns their output.
 func (p *document) shell(text string) (string, error) {
 	cmd := exec.Command("bash", "-euo", "pipefail", "-c", p.hosts(text))
 	cmd.Dir, cmd.Env = p.dir, p.env

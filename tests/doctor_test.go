@@ -56,12 +56,12 @@ func ids(list []finding) (names []string) {
 	return names
 }
 
-// pycOf is a root with compiled Python that contains this time.
+// pycOf returns a root with compiled Python that contains the given source time.
 func pycOf(time int) string {
 	return fmt.Sprintf(`file /srv/a.pyc text="\xf3\x0d\x0d\x0a\x00\x00\x00\x00%c\x00\x00\x00code"`, 'a'+time)
 }
 
-// openRPM leaves an rpm database open, with its log.
+// openRPM creates an rpm database and leaves it unclosed, with its write-ahead log.
 func openRPM(t *testing.T, root string) {
 	t.Helper()
 	clients.Run(t, exec.Command("rpm", "--root", root, "--dbpath", "/usr/lib/sysimage/rpm", "--initdb"))
@@ -81,8 +81,8 @@ func touchNow(t *testing.T, path string, at int64) {
 	}
 }
 
-// Images of the same root differ from build to build. After the advice is followed, they no longer
-// differ, and doctor finds nothing.
+// Images of these roots differ from build to build. Once the advice is followed, they are equal,
+// and doctor finds nothing.
 func TestDoctorAdvice(t *testing.T) {
 	t.Parallel()
 	clients.Need(t, "root", "rpm", "python3", "sqlite3")
@@ -149,7 +149,7 @@ func TestDoctorAdvice(t *testing.T) {
 					clients.Run(t, exec.Command("sh", "-ec", command))
 				}
 				if test.id == "newer-than-source-date" && run == 1 {
-					// The time to keep is the time of the first build.
+					// Keep the time of the first build.
 					clients.Run(t, exec.Command("sh", "-ec", strings.ReplaceAll(command, fmt.Sprintf("@%d", mkroot.Epoch+1000), fmt.Sprintf("@%d", mkroot.Epoch))))
 				}
 				if left := diagnose(t, []string{test.env(run)}, append(others, list[0].Options...)...); len(left) > 0 {
@@ -167,7 +167,7 @@ func TestDoctorAdvice(t *testing.T) {
 	}
 }
 
-// varied is a root that contains the number of the run.
+// varied returns a root that contains the number of the run.
 func varied(format string) func(int) string {
 	return func(run int) string {
 		if !strings.Contains(format, "%") {
@@ -192,7 +192,7 @@ func layersOf(t *testing.T, root, env string, args ...string) string {
 	return clients.Run(t, exec.Command("sh", "-ec", `tar -xOf "$1" index.json | grep -o 'sha256:[0-9a-f]*' | cut -d: -f2 | while read d; do tar -xOf "$1" blobs/sha256/$d; done | jq -c '[.layers[].digest]'`, "sh", archive))
 }
 
-// The findings for a fresh Debian are correct and complete.
+// The findings for a fresh Debian system are correct and complete.
 func TestDoctorDebian(t *testing.T) {
 	t.Parallel()
 	root := copyRoot(t, debianRoot(t))
@@ -226,8 +226,8 @@ func TestDoctorRPM(t *testing.T) {
 	}
 }
 
-// Python packages installed by pip differ from build to build, but the Python packages of the
-// system do not.
+// Python packages installed by pip differ from build to build, but the system's Python packages do
+// not.
 func TestDoctorPython(t *testing.T) {
 	t.Parallel()
 	for _, f := range diagnose(t, nil, trixieRoot(t), "--prune", "/dev/") {
@@ -244,7 +244,7 @@ func TestDoctorPython(t *testing.T) {
 	t.Error("files compiled by pip are not found")
 }
 
-// An image is examined through any transport, and the advice contains commands for building the
+// doctor examines an image through any transport, and the advice contains commands for building the
 // image.
 func TestDoctorImages(t *testing.T) {
 	clients.Need(t, "root")
@@ -267,7 +267,8 @@ func TestDoctorImages(t *testing.T) {
 	}
 }
 
-// For an image, doctor checks the order of its layers, with the stability in its history.
+// For an image, doctor checks the order of the layers. It uses the stability values in the image's
+// history.
 func TestDoctorOnTheOrderOfLayers(t *testing.T) {
 	layer := func(name string, size, stability int64) mkimage.Layer {
 		comment, err := plan.Comment(&format.Layer{Components: []string{name}, StabilityPPM: stability})

@@ -13,7 +13,7 @@ import (
 	"chunkah/tests/mkroot"
 )
 
-// build -n prints a pipeline for sh that writes the same bytes as build itself.
+// build -n prints a shell pipeline that writes the same bytes as build itself.
 func TestDryRun(t *testing.T) {
 	clients.Need(t, "jq")
 	const out = "OUT" // the output in a case's arguments

@@ -11,8 +11,8 @@ import (
 	"chunkah/tests/clients"
 )
 
-// rattler makes a channel and installs its packages into a prefix with the library of pixi. Then it
-// lists the files of each package, as lines of NAME, tab, PATH. The arguments are the prefix, a
+// rattler makes a channel and installs its packages into a prefix with pixi's library. Then it
+// lists the files of each package, one NAME, tab and PATH per line. The arguments are the prefix, a
 // directory for all other files, and the version of zlib.
 const rattler = `
 import asyncio, hashlib, io, json, sys, tarfile
@@ -45,8 +45,9 @@ for path in sorted((prefix / "conda-meta").glob("*.json")):
         print(record.name.normalized, prefix / file, sep="\t")
 `
 
-// The library of pixi installs and updates packages that are made here, because no registry that
-// this test can use contains conda packages. Its records decide which package a file belongs to.
+// pixi's library installs and updates packages that this test makes, because no registry that this
+// test can use contains conda packages. The library's records determine which package a file
+// belongs to.
 func TestCondaInstaller(t *testing.T) {
 	t.Parallel()
 	clients.Need(t, "python3")

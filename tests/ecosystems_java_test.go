@@ -24,9 +24,9 @@ const jarsPOM = `<project><modelVersion>4.0.0</modelVersion><groupId>x</groupId>
 <dependency><groupId>org.jetbrains.kotlin</groupId><artifactId>kotlin-stdlib</artifactId><version>2.4.21</version></dependency>
 </dependencies></project>`
 
-// Maven downloads real libraries and lists them. Most contain the date of their release: in the
-// manifest (guava, commons-lang3, jackson), in pom.properties (jsr305), or in all entries
-// (logback). kotlin-stdlib contains no date. Then one library is updated.
+// The test uses real libraries from Maven and updates one of them. Most libraries contain their
+// release date: in the manifest (guava, commons-lang3, jackson), in pom.properties (jsr305), or in
+// all entries (logback). kotlin-stdlib contains no date.
 func TestJavaUpdate(t *testing.T) {
 	t.Parallel()
 	clients.Need(t, "mvn")

@@ -81,7 +81,7 @@ find({no_chdir => 1, wanted => sub {
 }}, $root);
 die "$module lists no files" unless $n`
 
-// The test makes distributions, and ExtUtils::MakeMaker installs them.
+// The test makes distributions and installs them with ExtUtils::MakeMaker.
 func TestPerlUpdate(t *testing.T) {
 	t.Parallel()
 	clients.Need(t, "perl", "make")
@@ -125,8 +125,8 @@ func TestPerlUpdate(t *testing.T) {
 	checkUpdate(t, root, update{"perl", randomize(t, root, small), []string{small, local, "usr/local/lib/*/perl/*/auto/Acme/Small"}})
 }
 
-// The test copies this machine's Python, without its packages, to the path at which make install
-// installs it. Then a file beside it changes.
+// The test copies this machine's Python, without its packages, to the path that make install uses.
+// Then it changes a file that is not part of Python.
 func TestPythonBesideUpdate(t *testing.T) {
 	t.Parallel()
 	clients.Need(t, "python3", "tar")
@@ -152,7 +152,7 @@ func TestPythonBesideUpdate(t *testing.T) {
 	checkUpdate(t, root, update{"python", randomize(t, root, "usr/local/lib/app.data"), []string{"usr/local/lib/app.data"}})
 }
 
-// A complete runtime has a size of 200 MB. This runtime contains little more than a release file
+// A complete runtime is about 200 MB in size. This runtime contains little more than a release file
 // like Temurin's.
 func TestJVMUpdate(t *testing.T) {
 	clients.Need(t)
@@ -191,8 +191,8 @@ func TestDotnetUpdate(t *testing.T) {
 	checkUpdate(t, root, update{"dotnet", change, []string{"app/Acme.Log.dll", "app/App.deps.json"}})
 }
 
-// Yarn itself installs packages from the registry for Plug'n'Play. A package's dependencies change
-// with the package.
+// Yarn installs real packages from the registry for Plug'n'Play. The dependencies of a package
+// change together with the package.
 func TestYarnUpdate(t *testing.T) {
 	t.Parallel()
 	clients.Need(t, "node", "npm")

@@ -31,7 +31,7 @@ var knownBefore = []string{"dpkg", "python", "node", "java", "bigfiles"}
 
 // checkUpdate builds an image of a root, changes one package, and builds the next image. A client
 // that has the first image must not download more than 1.3 times the size of the changed files.
-// Without the repo, the client must download more. Otherwise the test proves nothing.
+// Without the repo, the client must download more than that. Otherwise, the test proves nothing.
 func checkUpdate(t *testing.T, root string, u update) {
 	t.Helper()
 	others := slices.DeleteFunc(slices.Clone(knownBefore), func(repo string) bool { return repo == u.repo })
@@ -76,7 +76,7 @@ func randomize(t *testing.T, root string, paths ...string) func() {
 	}
 }
 
-// put writes a file into a root.
+// put creates a file in a root.
 func put(t *testing.T, root, path, text string) {
 	t.Helper()
 	full := filepath.Join(root, path)
@@ -88,7 +88,7 @@ func put(t *testing.T, root, path, text string) {
 	}
 }
 
-// putSize writes an incompressible file of the given size into a root.
+// putSize creates an incompressible file of the given size in a root.
 func putSize(t *testing.T, root, path string, size int) {
 	t.Helper()
 	text, err := io.ReadAll(io.LimitReader(mkroot.Bytes(path), int64(size)))
@@ -98,13 +98,13 @@ func putSize(t *testing.T, root, path string, size int) {
 	put(t, root, path, string(text))
 }
 
-// downloads returns what a client downloads for the second of two archives.
+// downloads returns the number of bytes that a client downloads for the second of two archives.
 func downloads(t *testing.T, archives []string) int64 {
 	t.Helper()
 	return predict(t, "podman", "oci-archive:"+archives[0], "oci-archive:"+archives[1]).Download
 }
 
-// inALayer returns the size of a layer with these files of a root.
+// inALayer returns the size of a layer that contains these files of a root.
 func inALayer(t *testing.T, root string, patterns []string) int64 {
 	t.Helper()
 	args := []string{"-C", root, "--sort=name", "-cf", "-"}
@@ -141,7 +141,7 @@ func (c *counter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// manifestOf writes a manifest as chisel does: an object per line, sorted, behind a header.
+// manifestOf writes a manifest as chisel does: a header, followed by sorted objects, one per line.
 func manifestOf(files map[string][]string) string {
 	var lines []string
 	for slice, paths := range files {

@@ -15,7 +15,7 @@ import (
 	mk "chunkah/tests/mkimage"
 )
 
-// tenLayersArchive returns an archive with the image of ten layers, uncompressed.
+// tenLayersArchive returns an uncompressed archive of the ten-layer image.
 func tenLayersArchive(t *testing.T) string {
 	t.Helper()
 	img := imageOf(t, tenLayers())
@@ -25,13 +25,13 @@ func tenLayersArchive(t *testing.T) string {
 	return img.Archive(t)
 }
 
-// storageOf is the name of an image in the storage of an engine.
+// storageOf returns the name of an image in an engine's storage.
 func storageOf(e *clients.Engine, driver, name string) string {
 	return fmt.Sprintf("containers-storage:[%s@%s]%s", driver, filepath.Dir(e.Store()), name)
 }
 
-// An image read from podman's storage is the image that was loaded, with each storage driver.
-// Nothing is copied: the directory for spools does not exist.
+// With each storage driver, the image read from podman's storage is the image that was loaded.
+// Nothing is spooled, because the spool directory does not exist.
 func TestFromStorage(t *testing.T) {
 	t.Parallel()
 	clients.Need(t, "root", "podman", "buildah")
@@ -66,7 +66,7 @@ func TestFromStorage(t *testing.T) {
 	}
 }
 
-// An image that buildah committed is read as buildah exports it.
+// chunkah reads an image that buildah committed in the same form in which buildah exports it.
 func TestFromBuildah(t *testing.T) {
 	t.Parallel()
 	e := clients.NewEngine(t)
@@ -137,7 +137,7 @@ func TestFromStorageOfAUser(t *testing.T) {
 	}
 }
 
-// An image is written to a Docker daemon and read back unchanged, and no temporary file is written.
+// An image can be written to a Docker daemon and read back unchanged, without any temporary file.
 func TestDockerDaemon(t *testing.T) {
 	clients.Need(t, "root", "dockerd", "tar", "setfacl")
 	d := clients.NewDocker(t)

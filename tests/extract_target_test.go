@@ -57,7 +57,7 @@ func TestExtractTargetIsReplaced(t *testing.T) {
 		})
 		args := []string{"extract", source, target}
 		if round%4 > 1 {
-			args[1] = damaged // fails after files were written
+			args[1] = damaged // fails after some files are written
 		}
 		start(t, exec.Command("chunkah", args...))
 		close(stop)

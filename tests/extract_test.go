@@ -53,7 +53,7 @@ dir /setgid mode=2755 gid=5
 file /setgid/inner text=x
 `
 
-// An image of any kind is extracted with all of its metadata, as by umoci and podman.
+// chunkah extract restores all metadata of any kind of image, like umoci and podman.
 func TestExtract(t *testing.T) {
 	t.Parallel()
 	clients.Need(t, "root", "umoci", "skopeo", "setfacl")
@@ -105,7 +105,7 @@ func TestExtractToMountPoint(t *testing.T) {
 		t.Errorf("diff finds %q", out)
 	}
 
-	// If there is not enough space, an error is returned and the directory is empty.
+	// If there is not enough space, extraction fails and leaves the directory empty.
 	full := t.TempDir()
 	if err := unix.Mount("tmpfs", full, "tmpfs", 0, "size=64k"); err != nil {
 		t.Fatal(err)
@@ -127,7 +127,8 @@ func asNobody(args ...string) *exec.Cmd {
 	return exec.Command("setpriv", append([]string{"--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all"}, args...)...)
 }
 
-// nobodys returns a directory of nobody, with chunkah and a copy of an archive.
+// nobodys returns a directory that belongs to the user nobody. It contains chunkah and a copy of an
+// archive.
 func nobodys(t *testing.T, archive string) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "ck")
@@ -147,8 +148,8 @@ func nobodys(t *testing.T, archive string) string {
 	return dir
 }
 
-// For a user without privileges, all contents are extracted, and everything that could not be
-// restored is listed. With --strict the list is an error, and no files remain.
+// For a user without privileges, chunkah extracts all contents and lists everything that it could
+// not restore. With --strict, it fails with this list, and no files remain.
 func TestExtractAsAnyUser(t *testing.T) {
 	clients.Need(t, "root", "setpriv")
 	root := mkroot.Make(t, awkward)
@@ -185,12 +186,12 @@ func TestExtractAsAnyUser(t *testing.T) {
 	if err != nil || len(entries) != 3 { // chunkah, in, out
 		t.Errorf("left: %v, %v", entries, err)
 	}
-	// A tar can contain everything.
+	// A tar can store everything that the user could not restore.
 	clients.Run(t, asNobody(dir+"/chunkah", "extract", "--strict", "oci-archive:"+dir+"/in", "--tar", dir+"/tar"))
 	treediff.Equal(t, root, extracted(t, "tar:"+dir+"/tar"), treediff.Options{SkipXattr: func(_, name string, _ []byte) bool { return name == "user.component" }})
 }
 
-// Layers that try to write through symlinks and out of the root write nothing outside.
+// Layers that try to escape from the root through symlinks cannot write anything outside it.
 func TestExtractHostileImages(t *testing.T) {
 	outside := t.TempDir()
 	for name, layers := range map[string][][]mk.Entry{
@@ -220,7 +221,7 @@ func TestExtractHostileImages(t *testing.T) {
 	}
 }
 
-// While another process replaces directories by symlinks, nothing is written outside.
+// While another process replaces directories with symlinks, nothing is written outside the target.
 func TestExtractRace(t *testing.T) {
 	t.Parallel()
 	clients.Need(t, "root")
@@ -260,7 +261,7 @@ func TestExtractRace(t *testing.T) {
 						at += "/e"
 					}
 					link := fmt.Sprintf("%s/%d", links, i)
-					_ = os.Symlink(outside, link) // a second one is in use
+					_ = os.Symlink(outside, link) // a second symlink is in use
 					if unix.Renameat2(unix.AT_FDCWD, at, unix.AT_FDCWD, link, unix.RENAME_EXCHANGE) == nil {
 						swaps++
 					}
@@ -285,8 +286,8 @@ func TestExtractRace(t *testing.T) {
 	}
 }
 
-// A killed run leaves a directory that does not look complete, which the next run lists. After it
-// is removed, the next run succeeds.
+// A killed run leaves a directory that does not look complete, and the next run lists it. Once the
+// directory is removed, another run succeeds.
 func TestExtractKilled(t *testing.T) {
 	t.Parallel()
 	clients.Need(t)

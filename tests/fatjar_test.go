@@ -32,8 +32,8 @@ Spring-Boot-Classpath-Index: BOOT-INF/classpath.idx
 Spring-Boot-Layers-Index: BOOT-INF/layers.idx
 `
 
-// fatJar writes an archive as Spring Boot's plugin for Maven does: the classes of the loader,
-// a class that depends on seed, and libraries that are stored.
+// fatJar writes an archive like Spring Boot's Maven plugin. It contains the loader's classes, a
+// class that depends on seed, and uncompressed libraries.
 func fatJar(name, libraries, seed string) (err error) {
 	file, err := os.Create(name)
 	if err != nil {

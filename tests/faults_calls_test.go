@@ -13,7 +13,7 @@ import (
 	"chunkah/tests/inject"
 )
 
-// dataCalls returns calls that move bytes or names.
+// dataCalls returns calls that transfer data or change names.
 func dataCalls() []string {
 	return []string{"read", "pread64", "getdents64", "readlinkat", "write", "pwrite64", "copy_file_range", "fsync", "renameat", "ftruncate", "mkdirat"}
 }
@@ -48,10 +48,10 @@ func faultModes() []faultMode {
 	}
 }
 
-// Each file system call of each stage and command fails, one at a time. The command must end with a
-// message that names the call's file, and leave existing files unchanged; short and interrupted
-// calls are repeated. CHUNKAH_FAULTS=all tests every call, otherwise the first, the last and some
-// others.
+// In each stage and command, each file system call fails once, one call per run. The command must
+// end with a message that names the call's file, and leave existing files unchanged. The command
+// must repeat short and interrupted calls. With CHUNKAH_FAULTS=all, every call is tested.
+// Otherwise, only the first, the last and some other calls are tested.
 func TestFaultsOfCalls(t *testing.T) {
 	eachFaultJob(t, func(t *testing.T, p faultPlace, j faultJob) {
 		p.fresh(t, j)
@@ -143,13 +143,13 @@ func (p faultPlace) hasToFail(c inject.Call) bool {
 	case c.Name == "getdents64" || c.Name == "mkdirat": // looking for leftovers, or a directory that exists
 		return strings.HasPrefix(c.Path, p.root)
 	}
-	// Of the three files with temporary names, failing to write the metrics does not fail the
-	// command.
+	// A command does not fail if it cannot write the metrics, one of the three files with temporary
+	// names.
 	return c.Name != "renameat" && c.Name != "write"
 }
 
 // tooLate reports whether the call comes after the output was replaced, which cannot be undone, or
-// writes the plan, which comes after the image.
+// writes the plan, which is written after the image.
 func (p faultPlace) tooLate(c inject.Call) bool {
 	isFolder := c.Path == filepath.Join(p.dir, "out") || c.Path == filepath.Join(p.dir, "out/a")
 	return c.Name == "renameat" && p.below(c, "out") || c.Name == "fsync" && isFolder || c.Name == "openat" && isFolder
@@ -179,5 +179,5 @@ func (p faultPlace) words(c inject.Call) []string {
 	return []string{p.in}
 }
 
-// rpmdbName is the database of which jobs make a private copy.
+// rpmdbName is the file name of the database that jobs copy privately.
 const rpmdbName = "rpmdb.sqlite"

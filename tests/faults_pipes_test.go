@@ -16,7 +16,7 @@ import (
 	"chunkah/tests/inject"
 )
 
-// Any file can be a named pipe whose other end is never opened: a signal ends the wait.
+// If a file is a named pipe whose other end is never opened, a signal ends the wait.
 func TestFaultsOfPipesNobodyOpens(t *testing.T) {
 	clients.Need(t)
 	place := newFaultPlace(t)
@@ -52,7 +52,7 @@ func TestFaultsOfPipesNobodyOpens(t *testing.T) {
 	}
 }
 
-// If a pipe's reader stops reading, the command can still be ended.
+// If a pipe's reader stops reading, a signal still ends the command.
 func TestFaultsOfPipesNobodyEmpties(t *testing.T) {
 	clients.Need(t)
 	place := newFaultPlace(t)
@@ -100,7 +100,7 @@ func TestFaultsOfPipesNobodyEmpties(t *testing.T) {
 	}
 }
 
-// fullPipe makes a named pipe that is full.
+// fullPipe makes a named pipe and fills it.
 func fullPipe(t *testing.T, path string) *os.File {
 	t.Helper()
 	if err := unix.Mkfifo(path, 0o600); err != nil {
@@ -121,7 +121,7 @@ func fullPipe(t *testing.T, path string) *os.File {
 	return pipe
 }
 
-// A named pipe is not opened as a directory.
+// No command opens a named pipe in place of a directory.
 func TestFaultsOfPipesForFolders(t *testing.T) {
 	clients.Need(t)
 	place := newFaultPlace(t)

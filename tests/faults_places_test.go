@@ -20,8 +20,8 @@ import (
 	"chunkah/tests/inject"
 )
 
-// smallDisk mounts a 1 MB tmpfs on a directory and fills it with an unnamed file, except for free
-// bytes.
+// smallDisk mounts a 1 MB tmpfs on a directory. The returned function fills the tmpfs with an
+// unnamed file, except for the given number of free bytes.
 func smallDisk(t *testing.T, dir string) (fill func(free int64)) {
 	t.Helper()
 	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=1m"); err != nil {
@@ -51,8 +51,8 @@ func (zeros) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// A 1 MB disk for the output, the temporary files, the cache, or all three becomes full. Either
-// there is enough space, or the command names the path and leaves existing files unchanged.
+// The output, the temporary files, the cache, or all three are on a 1 MB disk that may become full.
+// Either the command succeeds, or it names the path and leaves existing files unchanged.
 func TestFaultsOfSmallDisks(t *testing.T) {
 	clients.Need(t, "root")
 	eachFaultJob(t, func(t *testing.T, p faultPlace, j faultJob) {
@@ -102,8 +102,8 @@ func (p faultPlace) onSmallDisk(t *testing.T, j faultJob, whole faultResult, pla
 	return true
 }
 
-// If the reader of a pipe closes it, the command ends as with SIGPIPE, but without leftovers. If
-// the pipe is only for messages, the command continues.
+// If the reader of a pipe closes the pipe, the command ends as with SIGPIPE, but without leftovers.
+// If the command writes only messages to the pipe, it continues.
 func TestFaultsOfClosedPipes(t *testing.T) {
 	clients.Need(t)
 	p := newFaultPlace(t)
@@ -190,7 +190,7 @@ func deafPipe(t *testing.T) *os.File {
 	return w
 }
 
-// A stream that is truncated at any position is reported, and there is no output.
+// A stream that is truncated at any position is an error, and there is no output.
 func TestFaultsOfCutStreams(t *testing.T) {
 	clients.Need(t)
 	p := newFaultPlace(t)

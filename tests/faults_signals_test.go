@@ -22,7 +22,8 @@ type faultSignal struct {
 	said string
 }
 
-// moments returns calls of each kind in a command, as kind and number. Signals are sent at these.
+// moments returns calls of each kind in a command, by kind and number. The tests send signals at
+// these calls.
 func (p faultPlace) moments(t *testing.T, j faultJob) (whole faultResult, list []inject.Fault) {
 	t.Helper()
 	p.fresh(t, j)
@@ -68,8 +69,8 @@ func TestFaultsOfSignals(t *testing.T) {
 	})
 }
 
-// A killed command leaves existing files unchanged, or has finished. The next command names the
-// leftovers, and makes the output.
+// A killed command leaves existing files unchanged unless it has already finished. The next command
+// lists the leftovers and makes the output.
 func TestFaultsOfKills(t *testing.T) {
 	eachFaultJob(t, func(t *testing.T, p faultPlace, j faultJob) {
 		if j.once {
@@ -100,8 +101,8 @@ func TestFaultsOfKills(t *testing.T) {
 	})
 }
 
-// wholeOrBefore checks that each file is complete, after a killed job: unchanged, or as the
-// finished job writes it. Unused blobs may be missing or extra.
+// wholeOrBefore checks that a killed job leaves each file unchanged, or as the finished job writes
+// it. Unused blobs may be missing or extra.
 func (p faultPlace) wholeOrBefore(t *testing.T, killed, whole faultResult, before map[string]string) {
 	t.Helper()
 	for name, sum := range killed.made {

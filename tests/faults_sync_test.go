@@ -11,10 +11,10 @@ import (
 	"chunkah/tests/inject"
 )
 
-// Files are synced before they are renamed, and directories after that. Injected faults cannot
-// reveal a missing sync, so the calls themselves are checked: a file or directory is synced, then
-// renamed, then its parent is synced. The blobs of a layout are synced with their names before the
-// index that lists them.
+// Files are synced before they are renamed, and directories are synced after the rename. Injected
+// faults cannot reveal a missing sync, so the calls themselves are checked: a file or directory is
+// synced, then renamed, then its parent is synced. The blobs of a layout are synced with their
+// names before the index that lists them.
 func TestSyncRenameSync(t *testing.T) {
 	jobs := []string{"write", "compressed", "to a cache", "from a cache", "from an image", "to a new folder", "to a folder", "index", "extract to a tar"}
 	eachFaultJob(t, func(t *testing.T, p faultPlace, j faultJob) {

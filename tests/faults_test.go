@@ -23,8 +23,8 @@ import (
 	"chunkah/tests/rpmroot"
 )
 
-// A faultJob is a command in which each call fails once. It reads $ROOT and $IN, and writes to
-// $DIR: out, tmp, cache, and its standard output.
+// A faultJob is a command in which each call fails once. It reads $ROOT and $IN, and writes to out,
+// tmp and cache in $DIR, and to standard output.
 type faultJob struct {
 	name   string
 	args   string
@@ -58,7 +58,7 @@ func faultJobs() []faultJob {
 	}
 }
 
-// failure is the job's exit status for a failure.
+// failure returns the job's exit status for a failure.
 func (j faultJob) failure() int {
 	if j.name == "diff" || j.name == "verify" {
 		return 2
@@ -189,7 +189,7 @@ func (p faultPlace) run(t *testing.T, j faultJob, f inject.Fault) faultResult {
 	return r
 }
 
-// look returns the contents of the job's directory. Files in TMPDIR are unfinished.
+// look returns the contents of the job's directory. It treats files in TMPDIR as unfinished.
 func (p faultPlace) look(t *testing.T) (made map[string]string, temps []string) {
 	t.Helper()
 	made = map[string]string{}
@@ -249,8 +249,8 @@ func (r faultResult) finished(as faultResult) bool {
 // nothing is the checksum of empty data.
 var nothing = fmt.Sprintf("%x", sha256.Sum256(nil))
 
-// failed checks that the job failed as expected: with this status, with a message that contains one
-// of the words, without changes to existing files, and without unfinished files.
+// failed checks that the job failed as expected. It must have the given status and a message with
+// one of the words, and leave existing files unchanged and no unfinished files.
 func (p faultPlace) failed(t *testing.T, j faultJob, r, whole faultResult, before map[string]string, status int, words ...string) {
 	t.Helper()
 	if r.Status.Signaled() || r.Status.ExitStatus() != status {

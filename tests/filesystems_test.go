@@ -17,7 +17,7 @@ import (
 const imageSize = 320 << 20
 
 // filesystem mounts a new file system and returns its root. The file system is a tmpfs, or ext4 or
-// xfs in a file. It is mounted so that each read updates access times, if possible.
+// xfs in a file. If possible, the mount options make each read update access times.
 func filesystem(t *testing.T, kind string) string {
 	t.Helper()
 	if kind == "tmpfs" {
@@ -35,7 +35,7 @@ func filesystem(t *testing.T, kind string) string {
 	return mount(t, file, "-t", kind, "-o", "loop,strictatime")
 }
 
-// mount mounts what on a new directory, which it returns, until the test ends.
+// mount mounts a file system on a new directory until the test ends, and returns the directory.
 func mount(t *testing.T, what string, args ...string) string {
 	t.Helper()
 	clients.Need(t, "root", "mount")
@@ -58,8 +58,8 @@ func copyTo(t *testing.T, root, dir string) string {
 	return dir
 }
 
-// overlay is a copy of a root on an overlayfs, with every second file in the upper layer and the
-// others in the lower one.
+// overlay returns a copy of a root on an overlayfs. Every second file is in the upper layer, and
+// the other files are in the lower layer.
 func overlay(t *testing.T, root string) string {
 	t.Helper()
 	disk := filesystem(t, "ext4") // an overlay cannot be on an overlay

@@ -37,8 +37,8 @@ file /old mtime=-5 text=x
 
 const fromConfig = `{"architecture":"arm64","os":"linux","created":"2020-02-02T02:02:02Z","config":{"Env":["A=b"],"Cmd":["/x"],"Labels":{"l":"1"}}}`
 
-// The same new image is built from an image through any transport, with any compression of its
-// layers, and from its unpacked files. The image's config is kept.
+// A build produces the same image whether its source is an image, through any transport and with
+// any layer compression, or the unpacked files of that image. The build keeps the image's config.
 func TestFromEveryForm(t *testing.T) {
 	t.Parallel()
 	clients.Need(t, "root", "skopeo", "umoci")
@@ -72,8 +72,8 @@ func TestFromEveryForm(t *testing.T) {
 	}
 }
 
-// The four commands produce the same result as build, even if later commands find the source only
-// in the header.
+// The four commands produce the same result as build, even if the later commands know the source
+// only from the header.
 func TestFromInAPipe(t *testing.T) {
 	root := smallRoot(t)
 	archive := build(t, root, "--compress", "gzip", "--config-str", fromConfig)
@@ -131,8 +131,8 @@ func TestFromWithFlags(t *testing.T) {
 	}
 }
 
-// layered returns an image of three layers. The upper two change the lowest layer in every possible
-// way. more is added to the top layer.
+// layered returns an image with three layers. The upper two layers change the lowest layer in every
+// possible way. The entries in more are added to the top layer.
 func layered(t *testing.T, more ...mk.Entry) *mk.Image {
 	t.Helper()
 	base := []mk.Entry{
@@ -158,8 +158,8 @@ func layered(t *testing.T, more ...mk.Entry) *mk.Image {
 	}}
 }
 
-// The lowest layers stay unchanged, and the layers above contain the differences. The unpacked
-// image is the same.
+// The kept base layers are unchanged, and the layers above them contain the differences. The
+// unpacked image is the same.
 func TestKeepBase(t *testing.T) {
 	img := layered(t, mk.Link("usr/third", "usr/inode")) // podman refuses a hard link to a file in a lower layer
 	base := &mk.Image{Layers: img.Layers[:1], Name: "base"}
@@ -178,7 +178,7 @@ func TestKeepBase(t *testing.T) {
 	if got := stream(t, `chunkah-scan --format json "$ROOT" | jq -c '.file | select(.) | del(.mtime, .mtime_nsec)'`, "oci-archive:"+byNumber); got != listing {
 		t.Errorf("the files are\n%s\nnot\n%s", got, listing)
 	}
-	// All layers can be kept, or none.
+	// It is possible to keep all layers, or none.
 	for _, keep := range []string{"0", "2"} {
 		kept := from(t, "--from", source, "--keep-base", keep)
 		if got := stream(t, `chunkah-scan "$ROOT" | jq -c '.file | select(.) | del(.mtime, .mtime_nsec)'`, "oci-archive:"+kept); got != listing {
@@ -216,7 +216,8 @@ func TestKeepBaseInDockerArchive(t *testing.T) {
 	}
 }
 
-// If the base is for several platforms, the base for the image's platform is used.
+// If the base image is an index of several platforms, the build uses the base for the image's
+// platform.
 func TestKeepBaseOfItsPlatform(t *testing.T) {
 	img := layered(t)
 	img.Arch = "s390x"
@@ -228,7 +229,7 @@ func TestKeepBaseOfItsPlatform(t *testing.T) {
 	sameBytes(t, from(t, "--from", source, "--keep-base", "1"), from(t, "--from", source, "--keep-base", base))
 }
 
-// podman shows the same files in an image and in the new image with the same base.
+// podman shows the same files in the source image and in the new image on the same base.
 func TestKeepBaseInPodman(t *testing.T) {
 	t.Parallel()
 	clients.Need(t, "root", "podman")

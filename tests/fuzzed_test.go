@@ -13,14 +13,14 @@ import (
 var decoding = regexp.MustCompile(`\b((json|toml)\.(Unmarshal|NewDecoder)|tar\.NewReader|(gzip|zstd|flate|zip)\.NewReader|gzip\.Reader|buildinfo\.Read|` +
 	`sql\.Open|binary\.(Big|Little)Endian\.Uint|pkgdb\.NewLines|bufio\.New(Reader|Scanner)|strconv\.(Parse|Atoi)|fmt\.Sscan|http\.NewRequest)`)
 
-// unfuzzed are packages that decode but have no fuzz target, with the reason.
+// unfuzzed maps packages that decode data but have no fuzz target to the reason.
 var unfuzzed = map[string]string{
 	"lib/cli":     "options are the user's own; what they name is read by others",
 	"lib/metrics": "/proc is the kernel's",
 	"lib/source":  "the number of layers to keep is the user's own",
 }
 
-// Every package that decodes has a fuzz target, and every target has memory limits.
+// Every package that decodes external data has a fuzz target, and every target has memory limits.
 func TestDecodersAreFuzzed(t *testing.T) {
 	decodes, fuzzed := map[string]string{}, map[string]bool{}
 	for _, top := range []string{"format", "lib"} {

@@ -18,7 +18,7 @@ import (
 type flood struct {
 	name          string
 	start, middle string
-	size          int64 // bytes of the middle
+	size          int64 // number of bytes in the middle
 	end           string
 	want          string
 	// memory is the amount of memory, in KiB, that a stage may use in addition to idleMemory.
@@ -34,7 +34,8 @@ const (
 	msgpackFile = msgpackHead + "\x81\xa4file\x82\xa4type\xa4file"
 )
 
-// text32 returns the start of a msgpack string with that length, and list32 the start of a list.
+// text32 returns the start of a msgpack string of the given length, and list32 returns the start of
+// a list.
 func text32(n uint32) string { return "\xdb" + string(binary.BigEndian.AppendUint32(nil, n)) }
 func bin32(n uint32) string  { return "\xc6" + string(binary.BigEndian.AppendUint32(nil, n)) }
 func list32(n uint32) string { return "\xdd" + string(binary.BigEndian.AppendUint32(nil, n)) }
@@ -73,8 +74,8 @@ var floods = []flood{
 	{"msgpack: lists in lists", msgpackFile + "\xaacomponents", "\x91", 4 * gib, "", "record 2:", 32 * kib},
 }
 
-// For any real or declared size of a stream, a stage uses little memory, stops reading as soon as
-// it detects the fault, and leaves no files.
+// Regardless of the real or declared size of a stream, a stage uses little memory, stops reading as
+// soon as it detects the fault, and leaves no files.
 func TestHostileFloods(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes in hundreds of megabytes")

@@ -18,16 +18,17 @@ import (
 )
 
 const (
-	// raceDirs is the number of directories that are swapped, one after another.
+	// raceDirs is the number of directories that are swapped in turn.
 	raceDirs = 40
-	// raceRuns is the number of runs of each command. Some thousand swaps happen during these runs.
+	// raceRuns is the number of runs of each command. A few thousand swaps happen during these
+	// runs.
 	raceRuns  = 20
 	raceInner = "what stands inside"
-	raceOuter = "what is outside !!" // of the same length, so that sizes do not distinguish them
+	raceOuter = "what is outside !!" // has the same length as the contents inside, so that sizes do not distinguish them
 )
 
 // While another process replaces directories and files with links to the outside, no command opens
-// anything there: no output contains anything from there, and the kernel reports no open.
+// anything outside the root. No output contains data from outside, and the kernel reports no open.
 func TestLaw6NothingOutsideIsOpened(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs hundreds of commands")
@@ -66,8 +67,8 @@ func TestLaw6NothingOutsideIsOpened(t *testing.T) {
 			if n := guard.opened(t); n > 0 {
 				t.Errorf("%d events of files outside", n)
 			}
-			// As a check of the guard, a reader without protection is led outside, and the kernel
-			// reports this.
+			// To check the guard, a reader without protection follows the links, and the kernel
+			// must report this.
 			for end := time.Now().Add(deadline); guard.opened(t) == 0 && time.Now().Before(end); {
 				_, _ = os.ReadFile(place + "/root/d00/x/f")
 			}
@@ -192,12 +193,12 @@ func (g *guard) opened(t *testing.T) (n int) {
 	}
 }
 
-// withoutOpenat2 is an environment variable. If it is set, this binary does not run tests, but its
-// arguments as a command for which the kernel refuses openat2, like kernels before Linux 5.6 and
-// the filters of old container engines.
+// withoutOpenat2 is an environment variable. If it is set, this binary runs its arguments as a
+// command instead of the tests. The kernel refuses openat2 for this command, like kernels before
+// Linux 5.6 and the filters of old container engines.
 const withoutOpenat2 = "CHUNKAH_TEST_WITHOUT_OPENAT2"
 
-// behind changes a command to run in the given way; an empty way changes nothing.
+// behind changes a command so that it runs in the given way. An empty way changes nothing.
 func behind(t *testing.T, way string, cmd *exec.Cmd) *exec.Cmd {
 	t.Helper()
 	if way == "" {

@@ -52,7 +52,7 @@ func TestHostileRoots(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		make   func(t *testing.T) string
-		unpack func(t testing.TB, archive string) string // nil if no client can unpack it, or only slowly
+		unpack func(t testing.TB, archive string) string // nil if no client can unpack the image, or only slowly
 	}{
 		{"links in circles", func(t *testing.T) string { return mkroot.Make(t, loops) }, nil},
 		{"100,000 entries in a directory", crowded, nil},
@@ -153,7 +153,8 @@ dir /d mode=0000
 	return root
 }
 
-// For a user without access, commands fail immediately, and the error contains the paths.
+// For a user without access to the root, commands fail immediately, and the error contains the
+// paths.
 func TestShutRootAsAnyUser(t *testing.T) {
 	clients.Need(t, "root")
 	root := shut(t)

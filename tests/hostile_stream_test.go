@@ -22,7 +22,7 @@ import (
 const deadline = 2 * time.Minute
 
 // A hostileStream is a stream that one of the three reading stages must refuse. "@" in its records
-// stands for a directory with a root, and files outside it.
+// is replaced with a directory that contains a root, and files outside the root.
 type hostileStream struct {
 	name   string
 	header string // fields without the braces
@@ -30,8 +30,8 @@ type hostileStream struct {
 	// layer records, which only write reads.
 	records string
 	want    string // part of each stage's message
-	// takes lists stages that do not check for this fault. They pass the record on to a stage that
-	// refuses it.
+	// takes lists stages that do not check for this fault. These stages pass the record on to a
+	// stage that refuses it.
 	takes string
 }
 
@@ -131,7 +131,7 @@ var hostileStreams = []hostileStream{
 	{"a process among sources", `"sources":["dir:@/root","dir:/proc/self"]`, directory("/root") + directory("/root/etc") + regular("/root/etc/passwd"), `"/root/etc/passwd"`, "assign pack"},
 }
 
-// hostileLayers are read only by write.
+// hostileLayers contains streams that only write reads.
 var hostileLayers = []hostileStream{
 	{"file in no layer", hostileRoot, directory("/d") + `{"layer":{}}`, `file "/d" is not in a layer`, ""},
 	{"no layer at all", hostileRoot, "", "no layers", ""},
@@ -157,7 +157,7 @@ var hostileLayers = []hostileStream{
 	{"files of components without a layer", hostileRoot + `,"stage":"assign"`, directory("/d"), "run chunkah-pack before chunkah-write", ""},
 }
 
-// hostilePlace is a directory with a root whose links lead outside.
+// hostilePlace makes a directory with a root whose links lead outside.
 func hostilePlace(t *testing.T) string {
 	t.Helper()
 	place := mkroot.Make(t, `
@@ -254,7 +254,7 @@ func inMsgpack(t *testing.T, text string) []byte {
 	}
 }
 
-// bytesOf converts a JSON value for msgpack: numbers, and strings in fields that contain bytes.
+// bytesOf converts numbers, and strings in fields that contain bytes, from JSON to msgpack.
 func bytesOf(t *testing.T, field string, value any) any {
 	t.Helper()
 	switch v := value.(type) {

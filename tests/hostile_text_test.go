@@ -66,7 +66,7 @@ func checkObeyed(t *testing.T, dir string, lines ...string) {
 	}
 }
 
-// Names, values and messages from outside are printed only as text, and cannot start new lines.
+// Untrusted names, values and messages are printed only as text, and cannot start new lines.
 func TestHostileText(t *testing.T) {
 	t.Parallel()
 	for name, text := range hostileTexts {
@@ -132,7 +132,7 @@ func jsonText(s string) string {
 	return `"` + strings.NewReplacer("\n", `\n`, "\r", `\r`, "\x1b", `\u001b`, "\a", `\u0007`, "\b", `\b`, "\x0b", `\u000b`, "\f", `\f`).Replace(valid(s)) + `"`
 }
 
-// hostileLines are commands for each kind of output: messages, errors, tables, plans, pages.
+// hostileLines returns commands for each kind of output: messages, errors, tables, plans and pages.
 func hostileLines(dir, text string) []string {
 	word := "'" + text + "'"
 	stream := "chunkah-scan root | chunkah-assign 2>&1"
@@ -179,7 +179,7 @@ func hostileLines(dir, text string) []string {
 	}
 }
 
-// Messages from a registry are also printed only as text.
+// Error messages from a registry are also printed only as text.
 func TestHostileRegistryText(t *testing.T) {
 	dir := t.TempDir()
 	if err := mkroot.Write(filepath.Join(dir, "root"), "file /f text=x\n"); err != nil {

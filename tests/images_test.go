@@ -60,8 +60,8 @@ func sameInAllClients(t *testing.T, root, archive string, run func(e *clients.En
 	})
 }
 
-// sameInPodman compares a root with podman's mount. Podman ignores the root's own entry, "./", and
-// sets the root directory's mode itself.
+// sameInPodman compares a root with podman's mount. podman ignores the root directory's own entry,
+// "./", and sets the mode of the root directory itself.
 func sameInPodman(t *testing.T, root, tree string) {
 	t.Helper()
 	const podmans = 0o555

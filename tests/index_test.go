@@ -15,11 +15,11 @@ import (
 	"chunkah/tests/treediff"
 )
 
-// joined contains images of this machine's architecture and of another architecture, and their
-// index.
+// joined contains an image for this machine's architecture, an image for another architecture, and
+// their index.
 type joined struct {
 	root, archive string
-	archs         []string          // this machine's first
+	archs         []string          // this machine's architecture comes first
 	ids           map[string]string // image IDs by architecture
 }
 
@@ -108,7 +108,8 @@ func TestIndexInContainerd(t *testing.T) {
 	}
 }
 
-// umoci cannot choose a platform, but keeps an index and its images beside those that it changes.
+// umoci cannot select a platform, but when it changes other images in a layout, it keeps an index
+// and the images in the index.
 func TestIndexBesideUmoci(t *testing.T) {
 	clients.Need(t, "umoci", "skopeo")
 	root := runnable(t)

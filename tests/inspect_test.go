@@ -50,7 +50,8 @@ func startAsked(t *testing.T) (*asked, string) {
 	return a, "docker://" + strings.TrimPrefix(server.URL, "http://") + "/app"
 }
 
-// For an image in a registry only manifest and config are read, unless an option needs the layers.
+// For an image in a registry, chunkah inspect reads only the manifest and config, unless an option
+// needs the layers.
 func TestInspectLeavesLayersInTheRegistry(t *testing.T) {
 	a, name := startAsked(t)
 	root := mkroot.Make(t, "file /opt/a/f size=5000\nfile /srv/big size=2000000\n")
@@ -71,7 +72,7 @@ func TestInspectLeavesLayersInTheRegistry(t *testing.T) {
 	}
 }
 
-// The same applies to chunkah reuse, because manifests contain the sizes.
+// chunkah reuse reads no layers either, because manifests contain the sizes.
 func TestReuseLeavesLayersInTheRegistry(t *testing.T) {
 	a, name := startAsked(t)
 	for i, size := range []string{"5000", "5001"} {

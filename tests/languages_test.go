@@ -12,8 +12,8 @@ import (
 	"chunkah/tests/mkroot"
 )
 
-// languages adds packages to a Debian: packages from PyPI, in the system and in a virtual
-// environment, and packages from npm. The clients of this machine download the packages, and the
+// languages adds packages to a Debian root: packages from PyPI, in the system and in a virtual
+// environment, and packages from npm. The clients on this machine download the packages, and the
 // clients in the root install them.
 func languages(root string) error {
 	wheels := filepath.Join(root, "tmp/wheels")
@@ -51,7 +51,8 @@ func inRoot(root string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// installed makes Python list the files of each distribution in a place: lines of NAME, tab, PATH.
+// installed is a Python program that lists the files of each distribution in a directory, one NAME,
+// tab and PATH per line.
 const installed = `
 import sys
 from importlib.metadata import distributions
@@ -88,7 +89,7 @@ func TestPythonOwners(t *testing.T) {
 			t.Errorf("Python knows %d files in %s", n, dir)
 		}
 	}
-	// Files of a Debian package stay in that package.
+	// Files that belong to a Debian package stay in that package.
 	list := clients.Run(t, inRoot(root, "python3", "-c", installed, "/usr/lib/python3/dist-packages"))
 	for line := range strings.Lines(list) {
 		_, path, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")

@@ -37,14 +37,14 @@ file /srv/site/index size=400
 fifo /run/unused-fifo
 `
 
-// smallRoot makes the root of small.
+// smallRoot makes the root that small describes.
 func smallRoot(t *testing.T) string {
 	t.Helper()
 	return mkroot.Make(t, strings.Replace(small, "fifo /run/unused-fifo\n", "", 1))
 }
 
-// A change to one component, and so to the times of shared directories, does not change other
-// components' layers.
+// A change to one component also changes the times of shared directories, but it does not change
+// the layers of other components.
 func TestLaw1UnrelatedChangeLeavesDigests(t *testing.T) {
 	root := smallRoot(t)
 	before := clients.ReadImage(t, build(t, root)).Layers()
@@ -67,7 +67,8 @@ func TestLaw1UnrelatedChangeLeavesDigests(t *testing.T) {
 	onlyChanged(t, before, clients.ReadImage(t, build(t, root)).Layers(), "xattr/web")
 }
 
-// The same applies to packages, if a file in a directory that two packages share changes.
+// If a file in a directory that two packages share changes, only the layer of that file's package
+// changes.
 func TestLaw1OnAnRPMRoot(t *testing.T) {
 	root := copyRoot(t, rpmRoot(t))
 	before := clients.ReadImage(t, build(t, root)).Layers()
@@ -126,7 +127,7 @@ dir /sticky mode=1777
 	sameInAllClients(t, root, archive, nil)
 }
 
-// The same archive is made from a tree with every way to run the stages.
+// Every way to run the stages makes the same archive from a tree.
 func TestLaw3SameInputSameBytes(t *testing.T) {
 	t.Parallel()
 	roots := map[string]func(*testing.T) string{"small": smallRoot, "rpm": rpmRoot}
@@ -160,8 +161,7 @@ func TestLaw3SameInputSameBytes(t *testing.T) {
 	}
 }
 
-// The same archive is made from a copy of a tree with other inode numbers and another order on
-// disk.
+// A copy of a tree with other inode numbers and another order on disk results in the same archive.
 func TestLaw3CopyOfTheTree(t *testing.T) {
 	root := rpmRoot(t)
 	sameBytes(t, build(t, root), build(t, copyRoot(t, root)))

@@ -95,7 +95,7 @@ func unreadable(t *testing.T, text string, paths ...string) {
 	}
 }
 
-// openAbove lets any user enter the temporary directories above a path.
+// openAbove permits any user to enter the temporary directories above a path.
 func openAbove(t *testing.T, path string) {
 	t.Helper()
 	for dir := filepath.Dir(path); dir != os.TempDir() && dir != "/"; dir = filepath.Dir(dir) {
@@ -121,8 +121,8 @@ func TestLaw8MemoryDoesNotGrowWithBytes(t *testing.T) {
 	}
 }
 
-// peakMemory runs chunkah build and returns its peak memory in KiB. It is read while the process
-// runs, since the kernel's value at the end includes this process.
+// peakMemory runs chunkah build and returns its peak memory in KiB. It reads the value while the
+// process runs, because the kernel's value after the exit includes this process.
 func peakMemory(t *testing.T, root string) int {
 	t.Helper()
 	cmd := exec.Command("chunkah", "build", "--rootfs", root, "-o", "/dev/null")
@@ -146,7 +146,7 @@ func peakMemory(t *testing.T, root string) int {
 	}
 }
 
-// highWater returns a process's peak resident memory in KiB, 0 if it has ended.
+// highWater returns a process's peak resident memory in KiB, or 0 if the process has ended.
 func highWater(pid int) int {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {

@@ -43,7 +43,8 @@ func TestLaw4FullDisk(t *testing.T) {
 	}
 }
 
-// A device is written to and not replaced, and its errors are reported.
+// If the output is a device, the build writes to it instead of replacing it, and reports its
+// errors.
 func TestLaw4Devices(t *testing.T) {
 	root := smallRoot(t)
 	for _, target := range []string{"/dev/full", "docker-archive:/dev/full"} {
@@ -62,7 +63,7 @@ func TestLaw4Devices(t *testing.T) {
 	sameBytes(t, build(t, root), dir+"/got")
 }
 
-// Nothing outside the root is read because of links, races or records that lead there.
+// Links, races or records that lead outside the root do not cause reads outside it.
 func TestLaw6NothingOutside(t *testing.T) {
 	const secret = "what stands outside of the root"
 	outside := mkroot.Make(t, `file /passwd text="`+secret+`"`)

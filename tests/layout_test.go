@@ -13,9 +13,8 @@ import (
 	"chunkah/tests/treediff"
 )
 
-// chunkah adds images to a layout that umoci created and that skopeo and buildah changed. Other
-// images are kept, an image with the same name is replaced, blobs are shared, and the tools find
-// all images.
+// chunkah adds images to a layout that umoci created and that skopeo and buildah changed. It keeps
+// other images, replaces an image with the same name, and shares blobs. The tools find all images.
 func TestLayoutWithOthers(t *testing.T) {
 	clients.Need(t, "umoci", "skopeo")
 	root := runnable(t)
@@ -23,7 +22,7 @@ func TestLayoutWithOthers(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(other, "etc/more"), []byte("more"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	dir, err := os.MkdirTemp(scratch, "others") // buildah makes a name of the path, which must be lower-case
+	dir, err := os.MkdirTemp(scratch, "others") // buildah derives a name from the path, and names must be lower-case
 	if err != nil {
 		t.Fatal(err)
 	}

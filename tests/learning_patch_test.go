@@ -17,8 +17,8 @@ import (
 	"chunkah/tests/mkroot"
 )
 
-// learnedIn returns what an image's history records about each component that has surprises, or,
-// where a component is in several layers, what its uppermost layer records.
+// learnedIn returns the surprises that an image's history records, by component. If a component is
+// in several layers, the record of the uppermost layer is used.
 func learnedIn(t *testing.T, archive string) map[string]uint32 {
 	t.Helper()
 	surprises := map[string]uint32{}
@@ -36,10 +36,10 @@ func learnedIn(t *testing.T, archive string) map[string]uint32 {
 	return surprises
 }
 
-// In a chain of images with patch layers, most components are only in kept layers. About each
-// component, each image still records the same data as without --max-stale: how often the component
-// changes unexpectedly, even if the only change is that a file was removed, and that it has stopped
-// changing.
+// In a chain of images with patch layers, most components are only in kept layers. Each image still
+// records the same data about each component as without --max-stale: how often the component
+// changes unexpectedly, even if the only change is the removal of a file, and that the component
+// has stopped changing.
 func TestLearningWithPatchLayers(t *testing.T) {
 	clients.Need(t, "setfattr")
 	t.Parallel()
@@ -112,7 +112,7 @@ func keptLayers(t *testing.T, last, next string) (n int) {
 	return n
 }
 
-// learnedInPlan returns the same as learnedIn from the file of --plan.
+// learnedInPlan returns the same data as learnedIn, but from a file written by --plan.
 func learnedInPlan(t *testing.T, name string) map[string]uint32 {
 	t.Helper()
 	in, err := os.Open(name)

@@ -109,7 +109,7 @@ func TestLearning(t *testing.T) {
 	}
 }
 
-// allSurprises is the plan in which every component changed in all images.
+// allSurprises returns the plan with every component marked as changed in all images.
 func allSurprises(t *testing.T, plan string) string {
 	t.Helper()
 	var out strings.Builder

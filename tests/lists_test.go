@@ -88,7 +88,7 @@ func TestArchOwners(t *testing.T) {
 }
 
 func TestRPMOwners(t *testing.T) {
-	root := copyRoot(t, rpmRoot(t)) // rpm locks its database
+	root := copyRoot(t, rpmRoot(t)) // because rpm locks its database
 	o := assign(t, root)
 	o.have(t, "rpm/filesystem", "rpm/runtime", "rpm/tools", "rpm/extra", "rpm/.database", "xattr/web")
 	o.want(t, map[string]string{
@@ -100,8 +100,8 @@ func TestRPMOwners(t *testing.T) {
 		"/usr/share/tools/README":        "rpm/tools",
 		"/var/log/made.log":              "chunkah/unclaimed", // a ghost
 	})
-	// All names of an inode are in one component, and rpm can list any of the packages that own
-	// these names.
+	// All hard links to an inode are in one component, and rpm can report any of the packages that
+	// own these names.
 	inode := func(f *format.File) string {
 		if f.Hardlink == 0 {
 			return f.Path

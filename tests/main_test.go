@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 
 // run builds the commands, puts them first in PATH and runs the tests.
 func run(m *testing.M) int {
-	syscall.Umask(0o022) // the same roots for all users
+	syscall.Umask(0o022) // so that all users get the same roots
 	if signal.Ignored(syscall.SIGHUP) {
 		// The tests can run under nohup. Commands inherit ignored signals, but not caught signals.
 		signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
@@ -41,7 +41,7 @@ func run(m *testing.M) int {
 	}
 	defer os.RemoveAll(scratch)
 	bin := filepath.Join(scratch, "bin")
-	build := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", bin+"/", "./cmd/...") // as make build
+	build := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", bin+"/", "./cmd/...") // like make build
 	build.Dir = ".."
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
@@ -73,7 +73,7 @@ func run(m *testing.M) int {
 	return m.Run()
 }
 
-// A cachedRoot is created by the first test that needs it, or before. Tests only read it.
+// A cachedRoot is created by the first test that needs it, or earlier. Tests only read it.
 type cachedRoot struct {
 	once sync.Once
 	err  error
@@ -98,7 +98,8 @@ func (c *cachedRoot) get(t *testing.T, name string, fill func(dir string) error)
 
 var rpmCache, debianCache, trixieCache cachedRoot
 
-// rpmRoot returns the root of package rpmroot. Tests must not change it: see copyRoot.
+// rpmRoot returns the root that package rpmroot makes. Tests must not change this root, but can use
+// copyRoot.
 func rpmRoot(t *testing.T) string {
 	t.Helper()
 	clients.Need(t, "root", "rpm", "rpmbuild", "busybox", "setfacl", "setfattr")
@@ -112,7 +113,8 @@ func rpmRoot(t *testing.T) string {
 	})
 }
 
-// debianRoot is a small Debian made by mmdebstrap, with device nodes in /dev. Do not change it.
+// debianRoot returns the root of a small Debian system made by mmdebstrap, with device nodes in
+// /dev. Tests must not change it.
 func debianRoot(t *testing.T) string {
 	t.Helper()
 	clients.Need(t, "root", "mmdebstrap")
@@ -121,7 +123,8 @@ func debianRoot(t *testing.T) string {
 
 func makeDebian(dir string) error { return mmdebstrap("bookworm", dir) }
 
-// trixieRoot is a Debian with pip and more packages: see languages. Do not change it.
+// trixieRoot returns the root of a Debian system with pip and the packages that languages adds.
+// Tests must not change it.
 func trixieRoot(t *testing.T) string {
 	t.Helper()
 	clients.Need(t, "root", "mmdebstrap", "pip3", "npm")
@@ -135,8 +138,8 @@ func makeTrixie(dir string) error {
 	return languages(dir)
 }
 
-// startRoots makes the two Debians while the first tests run, since many of these use only one
-// core. It does nothing if only some tests run.
+// startRoots makes the two Debian roots while the first tests run, because many of these tests use
+// only one core. It does nothing if only some tests run.
 func startRoots() (wait func()) {
 	if !flag.Parsed() {
 		flag.Parse()
@@ -153,7 +156,7 @@ func startRoots() (wait func()) {
 	return made.Wait
 }
 
-// mmdebstrap creates a Debian in dir.
+// mmdebstrap creates the root of a Debian system in dir.
 func mmdebstrap(suite, dir string, args ...string) error {
 	args = append([]string{"--quiet", "--variant=important", suite, dir}, args...)
 	if out, err := exec.Command("mmdebstrap", args...).CombinedOutput(); err != nil {

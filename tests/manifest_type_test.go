@@ -65,7 +65,7 @@ func TestDockerManifestByItself(t *testing.T) {
 			t.Errorf("the tag names %s, want %s", got, want.stdout)
 		}
 		clients.Run(t, exec.Command("chunkah", "verify", image))
-		// If there are several outputs, only this registry gets a manifest in Docker's format.
+		// If there are several outputs, only this registry receives a manifest in Docker's format.
 		layout, bill := "oci:"+t.TempDir()+"/layout", filepath.Join(t.TempDir(), "bill")
 		for place, other := range map[string]string{image + "-two": layout, layout: image + "-three"} {
 			res := push(place, "-o", other, "--verify", "--sbom", bill)

@@ -10,7 +10,7 @@ import (
 	"chunkah/tests/clients"
 )
 
-// Every command has a manual page without warnings from mandoc and man, and the same definitions
+// mandoc and man report no warnings about any command's manual page, and the same definitions
 // result in the same pages.
 func TestManualPages(t *testing.T) {
 	t.Parallel()

@@ -23,8 +23,8 @@ func labelOf(path string) string {
 	return strings.TrimRight(string(value), "\x00")
 }
 
-// With --map-xattr, an image contains labels that have another name in the source. docs/fidelity.md
-// describes what clients do with them.
+// With --map-xattr, an image contains labels that are stored under another name in the source.
+// docs/fidelity.md describes how clients handle these labels.
 func TestMapXattr(t *testing.T) {
 	t.Parallel()
 	clients.Need(t, "root", "skopeo", "umoci")

@@ -19,9 +19,9 @@ import (
 // A machine is a platform on which chunkah runs, with its inputs.
 type machine struct {
 	root     string
-	source   string // an archive with an image of the root
-	previous string // another one
-	bin      string // a directory with the commands, if they are not those of this test
+	source   string // archive with an image of the root
+	previous string // archive with the previous image
+	bin      string // directory with the commands; empty for the commands built by these tests
 	uid      uint32
 }
 
@@ -115,7 +115,7 @@ func TestLaw3Matrix(t *testing.T) {
 	t.Parallel()
 	pins := readPins(t)
 	here := thisMachine(t)
-	go buildArm64() // takes a while
+	go buildArm64() // start early, because this takes a while
 	t.Cleanup(func() { _, _ = buildArm64() })
 	same := func(t *testing.T, m machine, o output, script string) {
 		t.Helper()
@@ -164,7 +164,7 @@ func TestLaw3Matrix(t *testing.T) {
 	})
 }
 
-// thisMachine is the machine of the pinned digests.
+// thisMachine returns the machine on which the pinned digests are checked.
 func thisMachine(t *testing.T) machine {
 	t.Helper()
 	m := machine{root: pinnedRoot(t)}
@@ -175,14 +175,14 @@ func thisMachine(t *testing.T) machine {
 
 var pinnedCache cachedRoot
 
-// pinnedRoot is pinnedroot's root. Do not change it.
+// pinnedRoot returns the root that package pinnedroot makes. Tests must not change it.
 func pinnedRoot(t *testing.T) string {
 	t.Helper()
 	clients.Need(t, "root")
 	return pinnedCache.get(t, "pinned", pinnedroot.Write)
 }
 
-// otherRoots are roots like the pinned one on other file systems.
+// otherRoots returns copies of the pinned root on other file systems.
 func otherRoots(t *testing.T, root string) map[string]string {
 	t.Helper()
 	roots := map[string]string{"overlayfs": overlay(t, root), "a copy": copyTo(t, root, filesystem(t, "ext4")+"/root")}

@@ -21,7 +21,7 @@ import (
 var imageTasks = []struct {
 	name, line string
 	writes     string // a file
-	same       string // a file with the same bytes; empty if it only has to be a valid image
+	same       string // a file with the same bytes; empty if the written file only has to be a valid image
 }{
 	{"a root to an archive", "chunkah build -t localhost/app:1 -o root.oci", "root.oci", "want.oci"},
 	{"a root to a layout", "chunkah build --previous auto -o oci:layout", "", ""},
@@ -51,7 +51,7 @@ var imageTasks = []struct {
 	{"doctor", "chunkah doctor /chunkah >found || [ $? = 1 ]", "", ""},
 }
 
-// imageEngine is podman or docker with chunkah's image, and how containers are run.
+// imageEngine describes podman or docker with chunkah's image, and how it runs containers.
 type imageEngine struct {
 	name  string
 	run   func(args ...string) string
@@ -75,8 +75,8 @@ func imageEngines(t *testing.T) []imageEngine {
 	return list
 }
 
-// The image works in all ways in which users run it: with a writable or read-only root, as another
-// user, with podman and with docker. There is always a directory for spools.
+// The image works in all the ways in which users run it: with a writable or read-only root, as
+// another user, with podman and with docker. A spool directory is always available.
 func TestChunkahImageAnyhow(t *testing.T) {
 	t.Parallel()
 	engines := imageEngines(t)

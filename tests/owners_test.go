@@ -185,10 +185,10 @@ func (o *owners) dpkgAgrees(t *testing.T, root string) {
 	for _, p := range asked {
 		args = append(args, pattern.Replace(p))
 		if short, ok := strings.CutPrefix(p, "/usr/"); ok {
-			args = append(args, pattern.Replace("/"+short)) // the form in which packages built before the /usr merge list the path
+			args = append(args, pattern.Replace("/"+short)) // packages built before the /usr merge list the path in this form
 		}
 	}
-	// Status 1 means that some of the paths are in no package.
+	// Status 1 means that no package contains some of the paths.
 	res := start(t, exec.Command("chroot", args...))
 	if res.code > 1 {
 		t.Fatalf("dpkg -S: status %d\n%s", res.code, res.stderr)

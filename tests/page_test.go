@@ -41,7 +41,7 @@ func pageOf(t *testing.T, spec string) string {
 	return "file://" + name
 }
 
-// The page works in a browser, with only the keyboard and with any file names. It loads no other
+// The page works in a browser with the keyboard alone, and with any file names. It loads no other
 // resources.
 func TestPageInABrowser(t *testing.T) {
 	clients.Need(t, "chromium")
@@ -114,7 +114,7 @@ func TestPageInABrowser(t *testing.T) {
 	for text, found := range map[string]string{
 		"</script>":     "1 found",
 		"<img":          "1 found",
-		"<b>bold&amp;":  "3 found", // the component, too
+		"<b>bold&amp;":  "3 found", // also matches the component
 		"new\\nline":    "nothing found",
 		"bad\ufffd":     "1 found",
 		"${hacked":      "2 found",
@@ -162,7 +162,7 @@ func TestPageInLightAndDark(t *testing.T) {
 	clients.Need(t, "chromium")
 	p := browser.Open(t, pageOf(t, hostile)+"#search=ssl&open=all")
 	p.Until(`document.getElementById("found").textContent === "1 found"`)
-	// The page gets a cell of each class, because no single image contains all classes.
+	// Add a cell of each class to the page, because no single image contains all classes.
 	p.Eval(`{ for (const c of ["c0", "c1", "c2", "c3", "c4", "c5", "cr"]) { const e = make("button", undefined, "cell " + c); e.append(make("b", "name"), make("span", "text")); map.append(e); } 0 }`, new(int))
 	grounds := map[string]bool{}
 	for _, scheme := range []string{"light", "dark"} {
@@ -178,7 +178,7 @@ func TestPageInLightAndDark(t *testing.T) {
 	}
 }
 
-// The page shows the downloads of clients, with bars for unchanged data and with the missing
+// The page shows what clients download, with bars for unchanged data and a list of the missing
 // layers.
 func TestReusePageInABrowser(t *testing.T) {
 	clients.Need(t, "chromium")
@@ -282,13 +282,13 @@ func TestSeriesPageInABrowser(t *testing.T) {
 	want(names, "/opt/a/,/opt/b/")
 	want(label, "/opt/a/")
 
-	// Another colour is chosen by its name, and the legend follows.
+	// When another colour scheme is chosen by its name, the legend changes too.
 	p.Eval(`{ const c = document.getElementById("colour"); c.value = "stability"; c.dispatchEvent(new Event("change")); 0 }`, new(int))
 	want(`document.getElementById("legend-title").textContent`, "Chance to stay unchanged for a week:")
 	want(`document.getElementById("fault").hidden`, "true")
 }
 
-// label is the name of the cell that has the focus.
+// label evaluates to the name of the cell that has the focus.
 const label = "document.activeElement.getAttribute('aria-label').split(',')[0]"
 
 // An image made by another tool contains no stability, so its map is coloured by layer. Wasted
@@ -325,7 +325,7 @@ func TestForeignPageInABrowser(t *testing.T) {
 	}
 }
 
-// A page can show half a million files. It contains only few elements at any time, and every file
+// A page can show half a million files. It contains only a few elements at any time, and every file
 // can be found.
 func TestPageOfHalfAMillionFiles(t *testing.T) {
 	t.Parallel()

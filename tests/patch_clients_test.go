@@ -45,7 +45,7 @@ func TestPatchLayersSurviveSkopeo(t *testing.T) {
 	}
 }
 
-// python writes modules with their times and compiles them.
+// python writes Python modules with the given times and compiles them.
 func python(t *testing.T, root string, modules map[string]string, times map[string]int64) {
 	t.Helper()
 	app := filepath.Join(root, "app")
@@ -82,7 +82,7 @@ func loadedCompiled(t *testing.T, root string, modules ...string) (list []string
 	return list
 }
 
-// Compiled Python stays valid in images with patch layers: Python compiles nothing at its start,
+// Compiled Python stays valid in images with patch layers. Python compiles nothing when it starts,
 // regardless of whether the source, the time or the compiled file has changed.
 func TestPatchLayersKeepPythonValid(t *testing.T) {
 	clients.Need(t, "root", "umoci", "python3")
@@ -103,7 +103,7 @@ func TestPatchLayersKeepPythonValid(t *testing.T) {
 		if got := loadedCompiled(t, tree, want...); !slices.Equal(got, want) {
 			t.Errorf("valid are %q, want %q", got, want)
 		}
-		// A source with another time is compiled again.
+		// Python compiles a source with a different time again.
 		if err := os.Chtimes(filepath.Join(tree, "app/same.py"), time.Unix(1, 0), time.Unix(1, 0)); err != nil {
 			t.Fatal(err)
 		}

@@ -12,9 +12,9 @@ import (
 	"chunkah/tests/mkimage"
 )
 
-// Layers made by another tool are also kept. Their history does not describe their files, so these
-// layers are read once. After that, the user's record describes them, and the files are read from
-// the plan.
+// Layers made by another tool are also kept. Their history does not describe their files, so the
+// first build reads these layers. After that, the user's record describes the layers, and the list
+// of files is read from the plan.
 func TestPatchLayersOfAnotherTool(t *testing.T) {
 	t.Parallel()
 	clients.Need(t, "root")
@@ -43,8 +43,8 @@ func TestPatchLayersOfAnotherTool(t *testing.T) {
 	}
 }
 
-// Layers of another tool that cannot be kept are rewritten: with an opaque directory, a hard link
-// into another layer, or a file without its parent directory.
+// Another tool's layers are rewritten if they cannot be kept: layers with an opaque directory, a
+// hard link into another layer, or a file without its parent directory.
 func TestPatchLayersRewriteOddLayers(t *testing.T) {
 	t.Parallel()
 	clients.Need(t, "root")

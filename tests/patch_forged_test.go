@@ -14,7 +14,7 @@ import (
 	"chunkah/tests/mkroot"
 )
 
-// Texts of messages about layers that this user has not verified.
+// Parts of messages about layers that this user has not verified.
 const (
 	readsOnce   = " of the previous image once ("
 	historyLies = "does not contain the files that its history claims"
@@ -23,8 +23,8 @@ const (
 // forgery is a previous image with a false history.
 type forgery struct {
 	root   string // the root to build
-	forged string // an image of another root, whose history contains the digests of this root
-	plan   string // the plan of an image of this root
+	forged string // image of another root, whose history contains the digests of this root
+	plan   string // plan of an image of this root
 }
 
 func forge(t *testing.T, args ...string) forgery {
@@ -108,8 +108,8 @@ func TestPatchLayersTrustPrevious(t *testing.T) {
 	}
 }
 
-// A record of a diffID and its entries is used only if the blob is proven to be the layer with that
-// diffID.
+// The user's record of a diffID and its entries is used only if the blob is proven to be the layer
+// with that diffID.
 func TestPatchLayersWithForgedDiffID(t *testing.T) {
 	t.Setenv("XDG_STATE_HOME", t.TempDir())
 	dir := t.TempDir()
@@ -165,7 +165,7 @@ func copyFile(t *testing.T, from, to string) {
 	}
 }
 
-// layoutFile is the only image of a layout.
+// layoutFile represents the only image of a layout.
 type layoutFile struct {
 	dir                     string
 	index, manifest, config map[string]any

@@ -24,9 +24,9 @@ func fatRoot(t *testing.T, version string) string {
 	return mkroot.Make(t, spec)
 }
 
-// An update of an image in a registry neither downloads nor uploads kept layers: the files of the
-// previous image come from the document attached to the image. Damaged documents and plans are not
-// used.
+// An update of an image in a registry neither downloads nor uploads kept layers, because the list
+// of files in the previous image is read from a document attached to that image. Damaged documents
+// and plans are ignored.
 func TestPatchLayersInARegistry(t *testing.T) {
 	t.Parallel()
 	clients.Need(t, "root", "setfattr", "docker-registry")
@@ -85,8 +85,8 @@ func TestPatchLayersInARegistry(t *testing.T) {
 	}
 }
 
-// Two builders of one tag start from the same image. Both images are complete, whichever builder is
-// last.
+// Two builders that push to one tag start from the same previous image. Both images are complete,
+// whichever builder finishes last.
 func TestPatchLayersOfTwoBuilders(t *testing.T) {
 	clients.Need(t, "root", "setfattr", "docker-registry")
 	image := "docker://" + clients.NewRegistry(t, clients.RegistryOptions{}) + "/os:latest"

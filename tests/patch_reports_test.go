@@ -12,8 +12,8 @@ import (
 	"chunkah/tests/mkroot"
 )
 
-// rewrittenRoots are two roots. With 10 %, the layer of opt/a is rewritten, because f changed, and
-// the layer of opt/b is kept.
+// rewrittenRoots contains two roots. With --max-stale 10 %, the layer of opt/a is rewritten,
+// because f changed, and the layer of opt/b is kept.
 var rewrittenRoots = [2]string{
 	"file /opt/a/f size=400000\nfile /opt/a/g size=500000\nfile /opt/b/big size=900000\nfile /opt/b/small size=10000\nfile /opt/c/x size=300000\n",
 	"file /opt/a/f size=400001\nfile /opt/a/g size=500000\nfile /opt/b/big size=900000\nfile /opt/b/small size=10001\nfile /opt/c/x size=300000\n",
@@ -49,7 +49,7 @@ func TestReasonsForRewrittenLayers(t *testing.T) {
 			t.Errorf("%s: no %s: status %d\n%s%s", c.args, c.want, res.code, res.stdout, res.stderr)
 		}
 	}
-	// If the same root is built again, all layers are kept, and the reason stays in the history.
+	// If the same root is built again, all layers are kept, and the reason remains in the history.
 	again := strings.TrimSuffix(now, ":2") + ":3"
 	root := mkroot.Make(t, rewrittenRoots[1])
 	clients.Run(t, exec.Command("chunkah", "build", "-q", "--config-str", "{}", "--max", "8", "--compress", "gzip", "--rootfs", root, "--previous", now, "--max-stale", "10%", "-o", again))
@@ -87,7 +87,7 @@ func TestPatchLayersInABrowser(t *testing.T) {
 	const (
 		notes  = `[...document.querySelectorAll("#notes li")].map(n => n.textContent.replace(/[0-9.]+ kB/, "N kB").replace(/Layer \d/, "Layer N")).join(" | ")`
 		column = `[...document.querySelectorAll("#all th")].map(h => h.textContent).join()`
-		// of the layer whose details are shown
+		// rows evaluates to the details that the page shows about a layer.
 		rows  = `[...document.querySelectorAll("#detail dt")].map(d => d.textContent + ": " + d.nextSibling.textContent).join(" | ").replace(/[0-9.]+ kB/g, "N kB").replace(/layer \d/, "layer N")`
 		stale = `{ const pos = view.layers.findIndex(l => l.stale); choose(cells.find(c => c.item.key === "" + pos), true); 0 }`
 		newer = `{ const pos = view.layers.findIndex(l => l.rewritten); choose(cells.find(c => c.item.key === "" + pos), true); 0 }`
@@ -122,8 +122,8 @@ func TestPatchLayersInABrowser(t *testing.T) {
 	readable(t, p, "image")
 }
 
-// readable checks the contrast in light and dark mode, and that a narrow window has no horizontal
-// scroll bar.
+// readable checks the contrast in light and dark mode, and checks that a narrow window has no
+// horizontal scroll bar.
 func readable(t *testing.T, p *browser.Page, name string) {
 	t.Helper()
 	for _, scheme := range []string{"light", "dark"} {

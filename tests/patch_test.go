@@ -17,7 +17,7 @@ import (
 	"chunkah/tests/treediff"
 )
 
-// patchRoots are roots that follow each other, with awkward changes.
+// patchRoots contains successive versions of a root, with awkward changes.
 var patchRoots = []string{`
 dir /etc mode=0755
 file /etc/passwd text="root"
@@ -95,7 +95,7 @@ dir /empty mode=0700
 file /big size=400000
 `}
 
-// patched builds a root above an image.
+// patched builds a root with patch layers on top of an image.
 func patched(t *testing.T, root, previous string, args ...string) string {
 	t.Helper()
 	return build(t, root, append([]string{"--config-str", "{}", "--keep-special-files", "--previous", previous, "--max-stale", "20%"}, args...)...)
@@ -287,7 +287,7 @@ func TestPatchLayersInSummary(t *testing.T) {
 	}
 }
 
-// A damaged blob of the previous image gets into no output.
+// No output contains a damaged blob of the previous image.
 func TestPatchLayersOfDamagedImage(t *testing.T) {
 	root, dir := mkroot.Make(t, "dir / mode=0755\nfile /big size=900000\nfile /small text=old\n"), t.TempDir()
 	plan, last := filepath.Join(dir, "plan"), filepath.Join(dir, "last")
@@ -330,7 +330,7 @@ func TestPatchLayersOfDamagedImage(t *testing.T) {
 	}
 }
 
-// doctor lists removed files that look like secrets, because they are still in a kept layer.
+// doctor lists removed files that look like secrets, because a kept layer still contains them.
 func TestPatchLayersKeepSecrets(t *testing.T) {
 	const rest = "dir / mode=0755\nfile /big size=900000\n"
 	with := mkroot.Make(t, rest+"file /root/.ssh/id_rsa text=secret\n")
@@ -348,7 +348,8 @@ func TestPatchLayersKeepSecrets(t *testing.T) {
 }
 
 // doctor lists removed secrets regardless of what hides them: whiteouts, opaque directories, or
-// files that replaced directories. A file that another name still shows is not removed.
+// files that replaced directories. A file that is still visible under another name does not count
+// as removed.
 func TestDoctorSeesHiddenSecrets(t *testing.T) {
 	const secret = "/app/keys/id_rsa"
 	base := []mk.Entry{

@@ -15,8 +15,8 @@ import (
 	"chunkah/tests/clients"
 )
 
-// attested makes a layout with the images of an index, and with an attestation for each image, as
-// buildx adds them.
+// attested makes a layout with the images of an index and an attestation for each image, like
+// buildx.
 func attested(t *testing.T, j *joined) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "attested")
@@ -63,7 +63,7 @@ func attested(t *testing.T, j *joined) string {
 	return "oci:" + dir + ":x"
 }
 
-// The layers of every image of an index are split, and the result is one index, in every kind of
+// Every image in an index is split into layers, and the result is one index, in every kind of
 // destination.
 func TestPlatformAll(t *testing.T) {
 	t.Parallel()
@@ -107,7 +107,7 @@ func TestPlatformAll(t *testing.T) {
 				if !strings.Contains(raw, fmt.Sprintf(`"architecture":%q`, arch)) {
 					t.Errorf("%s has no image for %s: %s", name, arch, raw)
 				}
-				// The image equals the image of a build for this platform.
+				// The image equals the image that a build for this platform alone produces.
 				clients.Run(t, exec.Command("chunkah", "diff", "--platform", "linux/"+arch, from, place))
 			}
 		}
@@ -129,7 +129,7 @@ func TestPlatformAllInPodman(t *testing.T) {
 	}
 }
 
-// Options and sources for one image are refused.
+// Options and sources that apply to only one image are refused.
 func TestPlatformAllRefused(t *testing.T) {
 	root := smallRoot(t)
 	out := filepath.Join(t.TempDir(), "out")

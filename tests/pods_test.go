@@ -61,13 +61,13 @@ type podManifest struct {
 	}
 }
 
-// loginFile is a config.json for the registry of the test.
+// loginFile returns a config.json for the test's registry.
 func loginFile(host string) string {
 	return fmt.Sprintf(`{"auths":{%q:{"username":%q,"password":%q}}}`, host, clients.RegistryUser, clients.RegistryPassword)
 }
 
-// podPage runs the containers of a job and a task with podman as a pod would: with their user,
-// variables, volumes and secrets, without capabilities, and with a read-only root.
+// podPage runs the containers of a job and a task with podman as a pod would. They have their user,
+// variables, volumes and secrets, no capabilities, and a read-only root.
 func podPage(p *document) {
 	root := p.smallRoot()
 	e := p.engine()
@@ -144,7 +144,7 @@ func emptyDir(t *testing.T) string {
 	return dir
 }
 
-// loginDir is a directory with a file of logins, like a volume of a secret.
+// loginDir makes a directory with a credential file, like a secret volume.
 func loginDir(p *document, name string) string {
 	p.t.Helper()
 	dir := p.t.TempDir()
@@ -154,8 +154,8 @@ func loginDir(p *document, name string) string {
 	return dir
 }
 
-// gitlabPage runs the script of a job as the Docker executor of a runner does: the executor looks
-// for a shell in the image, and sends it one script on standard input.
+// gitlabPage runs the script of a job like a runner's Docker executor. The executor looks for a
+// shell in the image, and sends the shell one script on standard input.
 func gitlabPage(p *document) {
 	root := p.smallRoot()
 	e := p.engine()
@@ -199,7 +199,8 @@ func gitlabPage(p *document) {
 	p.sameAsPushed(root, "app:latest")
 }
 
-// gitlabShell finds a shell, like the command with which the Docker executor starts a container.
+// gitlabShell is the command with which the Docker executor starts a container. The command
+// executes the first shell that it finds.
 const gitlabShell = `if [ -x /usr/local/bin/bash ]; then
 	exec /usr/local/bin/bash
 elif [ -x /usr/bin/bash ]; then
@@ -234,8 +235,7 @@ func gitlabScript(variables map[string]string, lines []string, logins string) st
 	return "set -o errexit\nset +o noclobber\n: | eval " + quoted(script) + "\nexit 0\n"
 }
 
-// bootcPage prepares a small bootable base image. The page's workflow is run like GitHub's
-// workflows.
+// bootcPage prepares a small bootable base image. The page's workflow runs like a GitHub workflow.
 func bootcPage(p *document) {
 	root := p.smallRoot()
 	e := p.engine()

@@ -15,7 +15,8 @@ import (
 	"chunkah/tests/mkroot"
 )
 
-// componentsRoot has n components with one file each, all of the same size except one.
+// componentsRoot makes a root with n components of one file each. All files except one have the
+// same size.
 func componentsRoot(t *testing.T, n int) string {
 	t.Helper()
 	var spec strings.Builder
@@ -50,7 +51,7 @@ func TestPreviousFromAnImage(t *testing.T) {
 	root := componentsRoot(t, 24)
 	plain, _, _ := planOf(t, root)
 	dir := t.TempDir()
-	// Components are assigned to four layers by their numbers, which grouping would not choose.
+	// Assign components to four layers by their numbers. Grouping would not choose these layers.
 	var odd strings.Builder
 	for l := range 4 {
 		var names []string
@@ -157,7 +158,7 @@ func TestPreviousIsNoneOfOurs(t *testing.T) {
 	}
 }
 
-// A client with the previous image downloads little besides the changes.
+// A client that has the previous image downloads little besides the changes.
 func TestPreviousKeepsDigests(t *testing.T) {
 	clients.Need(t, "setfattr")
 	root := copyRoot(t, componentsRoot(t, 24))
@@ -203,7 +204,7 @@ func TestPreviousAuto(t *testing.T) {
 			if !strings.Contains(first.stderr, "this is the first build") || strings.Count(first.stdout, "\n") != 3 {
 				t.Errorf("got\n%s\n%s", first.stdout, first.stderr)
 			}
-			// Three unchanged layers are kept although four are allowed.
+			// The build keeps three unchanged layers although four layers are allowed.
 			if again := auto("--max", "4"); again.stdout != first.stdout || warnings(again.stderr) != "" {
 				t.Errorf("got\n%s\n%s\nwant\n%s", again.stdout, again.stderr, first.stdout)
 			}
@@ -211,7 +212,7 @@ func TestPreviousAuto(t *testing.T) {
 	}
 }
 
-// The plan in an image stays small: 3,000 components need a tenth of the largest config that
+// The plan in an image stays small. 3,000 components need a tenth of the largest config that
 // clients read.
 func TestPlanInTheImageIsSmall(t *testing.T) {
 	var stream strings.Builder

@@ -92,8 +92,8 @@ func drawn(text string) []string {
 
 const buildWaiting = "chunkah build --rootfs root --config-str '{}' -o out --assign '" + waiting + "'"
 
-// On a terminal a build draws its progress in the full width and removes it before the summary;
-// other messages stay.
+// On a terminal, a build draws its progress in the full width and removes it before the summary.
+// Other messages remain visible.
 func TestProgress(t *testing.T) {
 	t.Parallel()
 	for _, columns := range []int{120, 40, 12} {
@@ -116,7 +116,7 @@ func TestProgress(t *testing.T) {
 	}
 }
 
-// The progress is removed at SIGINT too.
+// The progress is also removed after SIGINT.
 func TestProgressInterrupted(t *testing.T) {
 	t.Parallel()
 	written, screen, status := onScreen(t, "exec "+strings.Replace(buildWaiting, "0.7", "100", 1), "xterm", 100, "\x03")
@@ -128,8 +128,8 @@ func TestProgressInterrupted(t *testing.T) {
 	}
 }
 
-// If progress cannot be drawn, milestones are printed. If progress is turned off, nothing is
-// printed.
+// If progress cannot be drawn, the build prints milestones. If progress is turned off, the build
+// prints nothing.
 func TestProgressNotDrawn(t *testing.T) {
 	t.Parallel()
 	tests := []struct {

@@ -11,15 +11,15 @@ import (
 )
 
 // Limits for an update of curl in a root of 107 source packages. In addition to curl, the package
-// database changes, which has a size of 6.5 MB.
+// database changes. Its size is 6.5 MB.
 const (
 	curlDownload = 6_000_000  // bytes that docker downloads with gzip
 	curlGrowth   = 15_000_000 // bytes by which a client's storage grows
 )
 
 // With patch layers, an update of one package costs clients that store layers by chain little more
-// than the package and the database. The root contains the packages of a Fedora container, listed
-// in a database that a module contains for its tests. The paths and sizes of the files are real,
+// than the package and the database. The root contains the packages of a Fedora container. The
+// database that lists them is test data in a Go module. The paths and sizes of the files are real,
 // but their contents are invented.
 func TestClientsPullAnUpdatedPackage(t *testing.T) {
 	t.Parallel()

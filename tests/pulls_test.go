@@ -24,10 +24,10 @@ import (
 // A puller is a client with its own storage.
 type puller interface {
 	Pull(ref string)
-	Store() string // the directory with the unpacked layers
+	Store() string // directory with the unpacked layers
 }
 
-// pullers are the clients by their names in chunkah reuse.
+// pullers lists the clients with their names in chunkah reuse.
 var pullers = []struct {
 	name  string
 	start func(testing.TB) puller
@@ -55,11 +55,11 @@ func pulledLayer(t *testing.T, name string, random *rand.Rand) mkimage.Layer {
 	return mkimage.Layer{Packing: mkimage.Gzip, Tar: mkimage.Tar(t, entries...)}
 }
 
-// updates lists images for clients that already have the layers a to e. A capital letter stands for
-// a layer with other files, and z stands for layer b with another compression.
+// updates lists images for clients that already have the layers a to e. A capital letter is a layer
+// with other files, and z is layer b with another compression.
 var updates = []struct {
 	name, layers string
-	// config is set if the config differs although the tars are the same.
+	// config is set if the config changes although the tars are the same.
 	config bool
 }{
 	{"the middle layer changed", "abCde", false},
@@ -74,7 +74,7 @@ var updates = []struct {
 }
 
 // chunkah reuse predicts what real clients download and store. The images are made by hand, so that
-// this does not depend on chunkah's layers.
+// the test does not depend on the layers that chunkah makes.
 func TestClientsPullAsPredicted(t *testing.T) {
 	t.Parallel()
 	clients.Need(t, "root", "skopeo", "docker-registry")
@@ -126,11 +126,11 @@ func TestClientsPullAsPredicted(t *testing.T) {
 	}
 }
 
-// A pulled value is the cost of an update for a client.
+// pulled is the cost of an update for a client.
 type pulled struct {
 	bytes  int64
 	layers int
-	stored int64 // growth of its storage, in bytes
+	stored int64 // growth of the client's storage, in bytes
 }
 
 // blobsOf returns the digests of an image's blobs, lowest layer first.
@@ -158,7 +158,7 @@ func pullUpdate(t *testing.T, p puller, registry *clients.Counter, name string, 
 	for _, d := range digests {
 		if n, sent := blobs[d]; sent {
 			did.bytes, did.layers = did.bytes+n, did.layers+1
-			delete(blobs, d) // it can be in the image twice
+			delete(blobs, d) // the image can contain the blob twice
 		}
 	}
 	return did
@@ -173,7 +173,7 @@ func expectDownload(t *testing.T, did pulled, want prediction) {
 }
 
 // expectGrowth compares the growth of a client's storage with the unpacked size from chunkah reuse,
-// for layers by pulledLayer.
+// for layers made by pulledLayer.
 func expectGrowth(t *testing.T, did pulled, want prediction) {
 	t.Helper()
 	// A tar has a header of 512 bytes per entry, pads the last block of a file, and ends with two
@@ -234,7 +234,7 @@ func push(t *testing.T, layout, ref string) {
 	clients.Run(t, exec.Command("skopeo", "--insecure-policy", "copy", "--quiet", "--preserve-digests", "--dest-tls-verify=false", layout, "docker://"+ref))
 }
 
-// The same applies to a Debian with many layers and an updated package.
+// The predictions are also correct for a Debian image with many layers and an updated package.
 func TestClientsPullADebianAsPredicted(t *testing.T) {
 	t.Parallel()
 	clients.Need(t, "root", "skopeo", "docker-registry")

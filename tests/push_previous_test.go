@@ -17,7 +17,7 @@ import (
 	"chunkah/tests/clients"
 )
 
-// If only the manifest of a previous image can be read, the build warns and continues.
+// If nothing except the manifest of a previous image can be read, the build warns and continues.
 func TestPreviousImageThatCannotBeReadWhole(t *testing.T) {
 	root := smallRoot(t)
 	inner := ggcr.New(ggcr.Logger(log.New(io.Discard, "", 0)))
@@ -51,9 +51,9 @@ func TestPreviousImageThatCannotBeReadWhole(t *testing.T) {
 	}
 }
 
-// Kept layers of a base are mounted in the registry: they are read once, for their names, and not
-// sent. Unchanged layers of the previous image are mounted too, and not read if this user has read
-// them before.
+// Kept layers of a base image are mounted in the registry. They are read once, for their file
+// names, and are not sent. Unchanged layers of the previous image are mounted too, and are not read
+// if this user has read them before.
 func TestKeptBaseIsMounted(t *testing.T) {
 	clients.Need(t, "docker-registry", "skopeo")
 	t.Setenv("XDG_STATE_HOME", t.TempDir())

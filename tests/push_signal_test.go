@@ -56,7 +56,7 @@ func TestSignalWhilePushing(t *testing.T) {
 			var once sync.Once // a second signal ends a command immediately
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				if r.Method == test.method && strings.Contains(r.URL.Path, test.path) {
-					once.Do(func() { _ = (<-started).Signal(syscall.SIGTERM) }) // an error shows in the command's status
+					once.Do(func() { _ = (<-started).Signal(syscall.SIGTERM) }) // an error affects the command's status
 					test.answer(inner, w, r)
 					return
 				}
@@ -70,7 +70,7 @@ func TestSignalWhilePushing(t *testing.T) {
 				t.Fatal(err)
 			}
 			started <- cmd.Process
-			_ = cmd.Wait() // the status is checked
+			_ = cmd.Wait() // the status is checked below
 			if code := cmd.ProcessState.ExitCode(); code != test.code || !strings.Contains(stderr.String(), test.says) {
 				t.Errorf("status %d, want %d and %q in\n%s", code, test.code, test.says, stderr.String())
 			}

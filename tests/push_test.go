@@ -15,7 +15,7 @@ import (
 	"chunkah/tests/mkroot"
 )
 
-// places returns a name of one image for each transport.
+// places returns the names of an image, one for each transport.
 func places(dir, host, name string) map[string]string {
 	return map[string]string{
 		"oci":            "oci:" + dir + "/" + name + ":app",
@@ -28,7 +28,8 @@ func places(dir, host, name string) map[string]string {
 // manifestLine matches build's line about the finished image.
 var manifestLine = regexp.MustCompile(`(?m)^chunkah: wrote .*, digest (sha256:[0-9a-f]{64})$`)
 
-// rechunk builds dest from an image or a directory and returns the digest of the manifest.
+// rechunk builds an image from an image or a directory, writes it to dest, and returns the digest
+// of the manifest.
 func rechunk(t *testing.T, source, dest string, args ...string) string {
 	t.Helper()
 	args = append([]string{"build", "-v", "--keep-special-files", "--from", source, "-o", dest}, args...)
@@ -40,8 +41,8 @@ func rechunk(t *testing.T, source, dest string, args ...string) string {
 	return m[1]
 }
 
-// everyWay copies an image from each of the places to each of them, and checks, also with skopeo,
-// that the image stays the same.
+// everyWay copies an image from each transport to each transport. It checks that the image stays
+// the same, also with skopeo.
 func everyWay(t *testing.T, source, compress string) {
 	t.Helper()
 	dir, host := t.TempDir(), clients.NewRegistry(t, clients.RegistryOptions{})
@@ -79,7 +80,7 @@ func skopeoInspect(t *testing.T, place string, args ...string) string {
 	return clients.Run(t, exec.Command("skopeo", append(args, place)...))
 }
 
-// An image can be copied from every transport to every other and stays the same.
+// An image that is copied from any transport to any other transport stays the same.
 func TestEverySourceToEveryDestination(t *testing.T) {
 	t.Parallel()
 	clients.Need(t, "root", "skopeo", "docker-registry", "podman")
@@ -90,7 +91,7 @@ func TestEverySourceToEveryDestination(t *testing.T) {
 	t.Run("ten layers with whiteouts of all kinds", func(t *testing.T) { everyWay(t, "oci:"+imageOf(t, tenLayers()).Layout(t), "gzip") })
 }
 
-// If one package changed, only its layer is compressed and sent.
+// If one package has changed, only the layer of that package is compressed and sent.
 func TestPushSendsWhatChanged(t *testing.T) {
 	clients.Need(t, "docker-registry")
 	root := smallRoot(t)
@@ -113,7 +114,7 @@ func TestPushSendsWhatChanged(t *testing.T) {
 		}
 		layers := strings.Count(clients.Run(t, exec.Command("skopeo", "inspect", "--raw", "--tls-verify=false", dest)), `"org.chunkah.component"`)
 		reused := layers - 1
-		if args[1] == "auto" { // the image of the previous push
+		if args[1] == "auto" { // uses the image of the previous push
 			reused = layers
 		}
 		if want := fmt.Sprintf("reused %d of %d layers", reused, layers); !strings.Contains(res.stderr, want) {
@@ -127,7 +128,8 @@ func TestPushSendsWhatChanged(t *testing.T) {
 	}
 }
 
-// Pushes to a missing registry or an invalid name leave nothing behind, and the message has advice.
+// Pushes to a missing registry or an invalid name leave nothing behind, and the message contains
+// advice.
 func TestPushRefused(t *testing.T) {
 	root := smallRoot(t)
 	for dest, want := range map[string]string{
@@ -140,7 +142,7 @@ func TestPushRefused(t *testing.T) {
 		if !strings.Contains(dest, ":1/app:1") {
 			code = 2
 		} else if testing.Short() {
-			continue // it is retried for ten seconds
+			continue // this push is retried for ten seconds
 		}
 		if said := fails(t, code, exec.Command("chunkah", "build", "--rootfs", root, "-o", dest)); !strings.Contains(said, want) {
 			t.Errorf("%s: no %q in %s", dest, want, said)

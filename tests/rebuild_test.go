@@ -18,7 +18,7 @@ import (
 	"chunkah/tests/mkroot"
 )
 
-// rewrite writes other bytes to a file and keeps its size.
+// rewrite overwrites part of a file without changing its size.
 func rewrite(t *testing.T, path string, at int64, text string) {
 	t.Helper()
 	f, err := os.OpenFile(path, os.O_WRONLY, 0)
@@ -31,7 +31,7 @@ func rewrite(t *testing.T, path string, at int64, text string) {
 	}
 }
 
-// touchOpen sets the time of all files without a clamp, as a build of the root does.
+// touchOpen sets the time of all files without an mtime clamp, as a rebuild of the root does.
 func touchOpen(t *testing.T, root string, at time.Time) (touched int) {
 	t.Helper()
 	b := readBounds(t, stream(t, `chunkah-scan --skip-special-files "$ROOT" | chunkah-assign`, root))
@@ -81,7 +81,8 @@ func changed(t *testing.T, before, now string) (list []string) {
 	return list
 }
 
-// appRoot makes a root with files without a clamp in many components, and with links between them.
+// appRoot makes a root in which many components contain files without an mtime clamp, with links
+// between these files.
 func appRoot(t *testing.T) string {
 	t.Helper()
 	var spec strings.Builder
@@ -94,16 +95,16 @@ func appRoot(t *testing.T) string {
 	return mkroot.Make(t, spec.String())
 }
 
-// now is the time at which test number i builds its root.
+// now returns the time at which test number i builds its root.
 func now(i int) time.Time { return time.Unix(1_750_000_000+int64(i)*86_400, 0) }
 
 // A rebuilt root with the same contents results in the same layers, for any current time, source
-// date and file times. A changed byte in one file changes only its layer.
+// date and file times. A changed byte in one file changes only the layer of that file.
 func TestRebuildKeepsLayers(t *testing.T) {
 	clients.Need(t, "setfattr")
 	for _, test := range []struct {
 		name   string
-		epochs [2]string // of the first build and of the others
+		epochs [2]string // source dates of the first build and of the other builds
 		args   []string
 	}{
 		{"no source date", [2]string{"", ""}, nil},

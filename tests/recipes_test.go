@@ -34,7 +34,7 @@ file /srv/web/node_modules/express/package.json text="{\"name\": \"express\"}"
 file /srv/web/node_modules/express/index.js size=200000
 `
 
-// componentsPage prepares the root of that page.
+// componentsPage prepares the root of docs/components.md.
 func componentsPage(p *document) {
 	clients.Need(p.t, "jq", "python3")
 	if err := mkroot.Write(filepath.Join(p.dir, "root"), documented()); err != nil {
@@ -59,11 +59,11 @@ func messagesPage(p *document) {
 	}
 }
 
-// referencePage is for pages with single commands: a root, an image of it for each transport, and
-// the results of the last build.
+// referencePage prepares pages with single commands. It provides a root, an image of that root for
+// each transport, and the results of the last build.
 func referencePage(p *document) { references(p) }
 
-// references prepares a referencePage, and returns its engine.
+// references does the same as referencePage, and returns the page's engine.
 func references(p *document) *clients.Engine {
 	root := p.smallRoot()
 	archive := appImage(p.t, root)
@@ -162,8 +162,8 @@ func chunkahImage(t *testing.T) string {
 	return archive
 }
 
-// migrationPage is a referencePage with chunkah's own image, also under the name of the Rust
-// chunkah.
+// migrationPage does the same as referencePage, and adds chunkah's own image, also under the name
+// of the Rust chunkah.
 func migrationPage(p *document) {
 	e := references(p)
 	e.Podman("tag", e.Load(chunkahImage(p.t)), "localhost/coreos/chunkah:latest")
@@ -220,8 +220,8 @@ func enginePage(p *document) {
 	}
 }
 
-// sameTree checks that the image equals the root, except for the page's own changes, and has
-// several layers and the app's config.
+// sameTree checks that the image equals the root, except for the page's own changes. It also checks
+// that the image has several layers and the app's config.
 func (p *document) sameTree(e *clients.Engine, root, image string, b block) {
 	p.t.Helper()
 	archive := filepath.Join(p.t.TempDir(), "saved.ociarchive")
@@ -298,7 +298,7 @@ func (p *document) pushApp(root, name string) {
 	}
 }
 
-// workflowPage runs each workflow twice, like two pushes.
+// workflowPage runs each workflow twice, as after two pushes.
 func workflowPage(p *document) {
 	root := p.smallRoot()
 	p.engine()
@@ -356,7 +356,7 @@ func TestChunkahImage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The limit for the image; its size is a third of that.
+	// The size of the image is about a third of this limit.
 	if limit := int64(25 << 20); info.Size() > limit {
 		t.Errorf("the image has %d bytes, more than %d", info.Size(), limit)
 	}

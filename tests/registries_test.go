@@ -16,7 +16,7 @@ import (
 // of registries.
 func configured(t *testing.T, home, text string, hosts ...string) {
 	t.Helper()
-	t.Setenv("XDG_CONFIG_HOME", "") // skopeo looks below HOME only
+	t.Setenv("XDG_CONFIG_HOME", "") // skopeo looks only below HOME
 	dir := filepath.Join(home, ".config/containers")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
@@ -27,8 +27,7 @@ func configured(t *testing.T, home, text string, hosts ...string) {
 	}
 }
 
-// chunkah reads an image from the same registry as skopeo, or from no registry if skopeo does not
-// read it.
+// chunkah reads an image from the same registry as skopeo, or refuses to read it if skopeo does.
 func TestRegistriesConf(t *testing.T) {
 	clients.Need(t, "skopeo", "docker-registry")
 	home := newHome(t)

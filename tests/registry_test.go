@@ -79,8 +79,8 @@ func appear(p *registry.Push, index []byte) error {
 	return p.Commit()
 }
 
-// blobs writes everything except the index to a push. from names another image with the blobs; it
-// is empty for none.
+// blobs writes everything except the index to a push. from names another image that contains the
+// blobs, or is empty.
 func (img *pushed) blobs(p *registry.Push, from string) error {
 	errs := make(chan error)
 	for _, l := range img.layers {
@@ -129,14 +129,14 @@ func openRepository(host, name string) (*registry.Repository, error) {
 	return registry.Open(ref, registry.Options{UserAgent: "chunkah/test"})
 }
 
-// counted starts a proxy for a registry that counts the bytes sent to it, and returns its
+// counted starts a proxy that counts the bytes sent to a registry, and returns the proxy's
 // HOST:PORT.
 func counted(t *testing.T, host string) (string, *atomic.Int64) {
 	t.Helper()
 	var n atomic.Int64
 	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
 		r.SetURL(&url.URL{Scheme: "http", Host: host})
-		r.Out.Host = r.In.Host // the registry uses it for the URLs of uploads
+		r.Out.Host = r.In.Host // the registry uses this host in upload URLs
 		if r.Out.Body != nil {
 			r.Out.Body = &countedBody{r.Out.Body, &n}
 		}
@@ -167,7 +167,7 @@ func newHome(t *testing.T) string {
 	return dir
 }
 
-// samePull pulls an image with skopeo, which checks each digest, and compares it.
+// samePull pulls an image with skopeo, which checks each digest, and compares the result with want.
 func samePull(t *testing.T, ref string, want *pushed, args ...string) {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "image")
@@ -288,7 +288,7 @@ func pushIndex(t *testing.T, host, name string, images ...*pushed) {
 	}
 }
 
-// chunkah uses the logins of podman and skopeo, and no others.
+// chunkah uses the credentials of podman and skopeo, and no others.
 func TestRegistryWithAPassword(t *testing.T) {
 	clients.Need(t, "skopeo")
 	host := clients.NewRegistry(t, clients.RegistryOptions{Password: true})

@@ -49,8 +49,8 @@ func TestRegistryWithTLS(t *testing.T) {
 	}
 }
 
-// authority makes a certificate authority, ca.crt, and a certificate for 127.0.0.1, server.pem and
-// server.key, in a directory.
+// authority makes a directory with a certificate authority (ca.crt) and a certificate for 127.0.0.1
+// (server.pem and server.key).
 func authority(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -94,7 +94,7 @@ func newKey(t *testing.T) *ecdsa.PrivateKey {
 
 func writePEM(t *testing.T, path, kind string, der []byte) {
 	t.Helper()
-	mode := os.FileMode(0o644) // processes of other users in the test read certificates
+	mode := os.FileMode(0o644) // other users' processes in the test read certificates
 	if kind == "PRIVATE KEY" {
 		mode = 0o600
 	}

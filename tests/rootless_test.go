@@ -15,12 +15,12 @@ import (
 	"chunkah/tests/mkroot"
 )
 
-// rootlessID is the user ID of the user that rootless runs commands as.
+// rootlessID is the user ID with which rootless runs commands.
 const rootlessID = 4321
 
-// rootless runs a shell script with a user who has a home and subordinate IDs. In the script, the
-// function as runs a command as this user, $CHUNKAH is chunkah, and $DIR is dir, which the user can
-// read. dir must be a directory from clients.ShortDir.
+// rootless creates a user with a home directory and subordinate IDs, and runs a shell script. In
+// the script, the function as runs a command as this user, $CHUNKAH is chunkah, and $DIR is dir,
+// which the user can read. dir must be a directory from clients.ShortDir.
 func rootless(t *testing.T, dir, script string) result {
 	t.Helper()
 	clients.Need(t, "root", "podman", "setpriv", "newuidmap", "unshare")
@@ -80,7 +80,7 @@ func endPause(t *testing.T, file string) {
 	t.Errorf("podman's pause process %q is still there: %v", text, err)
 }
 
-// A user's own storage is written under podman unshare, and the podman of this user finds the
+// chunkah can write to a user's own storage under podman unshare, and the user's podman finds the
 // image.
 func TestToStorageOfAUser(t *testing.T) {
 	clients.Need(t, "root")
@@ -98,7 +98,7 @@ as podman unshare "$CHUNKAH" diff --ignore-mtime containers-storage:app:1 "$DIR/
 	}
 }
 
-// The podman of a user without privileges shows the files of the root in images with patch layers.
+// The podman of an unprivileged user shows the files of the root in images with patch layers.
 func TestPatchLayersInRootlessPodman(t *testing.T) {
 	clients.Need(t, "root", "setfattr")
 	dir := clients.ShortDir(t)

@@ -28,7 +28,8 @@ func tarRecords(t *testing.T, source string) string {
 	return regexp.MustCompile(`,"stamp":"[^"]*"`).ReplaceAllString(files, "")
 }
 
-// awkwardRoot makes the root owned, with an ACL, a default ACL and a sparse file added.
+// awkwardRoot makes the root that owned describes, and adds an ACL, a default ACL and a sparse
+// file.
 func awkwardRoot(t *testing.T) string {
 	t.Helper()
 	root := mkroot.Make(t, owned)
@@ -105,7 +106,7 @@ func TestFromRootTarAsAnyUser(t *testing.T) {
 	sameBytes(t, want, dir+"/out")
 }
 
-// A tarball and a directory made by mmdebstrap result in the same image.
+// A tarball from mmdebstrap results in the same image as a directory from mmdebstrap.
 func TestFromMmdebstrapTar(t *testing.T) {
 	t.Parallel()
 	root := debianRoot(t)

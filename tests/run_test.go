@@ -35,8 +35,8 @@ func start(t *testing.T, cmd *exec.Cmd) result {
 	return result{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()}
 }
 
-// fails runs a command that must fail with the status and with one line or more on standard error
-// that all begin with the command's name, and returns them.
+// fails runs a command that must fail with the given status. Standard error must consist of one or
+// more lines that begin with the command's name. fails returns these lines.
 func fails(t *testing.T, code int, cmd *exec.Cmd) string {
 	t.Helper()
 	res := start(t, cmd)
@@ -71,7 +71,7 @@ func pipe(t *testing.T, root string, scan, write []string) string {
 	return archive
 }
 
-// stream runs the stages up to one of them and returns the stream.
+// stream runs the stages up to the given stage and returns the stream.
 func stream(t *testing.T, stages string, root string) string {
 	t.Helper()
 	cmd := exec.Command("bash", "-o", "pipefail", "-c", stages)

@@ -60,7 +60,8 @@ func manyRoot(t *testing.T) string {
 	return root
 }
 
-// syftModule contains the JSON schema of SPDX 2.3, which is not part of any Python package.
+// syftModule is a Go module that contains the JSON schema of SPDX 2.3. No Python package contains
+// this schema.
 const syftModule = "github.com/anchore/syft@v1.57.1"
 
 // checkDocuments is a program that checks documents with the JSON schemas of SPDX 2.3 and
@@ -108,7 +109,8 @@ func documentChecker(t *testing.T) func(documents ...string) result {
 	}
 }
 
-// Documents are valid according to the JSON schemas of both formats and to SPDX's own library.
+// Documents are valid according to the JSON schemas of both formats and according to SPDX's own
+// library.
 func TestSBOMIsValid(t *testing.T) {
 	t.Parallel()
 	clients.Need(t, "root")
@@ -129,7 +131,7 @@ func TestSBOMIsValid(t *testing.T) {
 	if res := check(documents...); res.code != 0 {
 		t.Errorf("%s%s", res.stdout, res.stderr)
 	}
-	// This checks that the program finds problems.
+	// Check that the program finds problems.
 	for name, change := range map[string][]string{"odd.cdx.json": {`"type": "library"`, `"type": "book"`, "book"}, "odd.spdx.json": {`"OPERATING_SYSTEM"`, `"OPERATING-SYSTEM"`, "OPERATING-SYSTEM"}} {
 		text, err := os.ReadFile(filepath.Join(dir, name))
 		if err != nil {
@@ -203,7 +205,7 @@ func TestSBOMOfManyPackages(t *testing.T) {
 }
 
 // factsOf returns an SPDX document without the parts that change when an image is rechunked: the
-// layers, the image's name and digest, and the identifier of the document.
+// layers, the image's name and digest, and the document's identifier.
 func factsOf(t *testing.T, source string) (facts any, layers int) {
 	t.Helper()
 	var doc map[string]any
@@ -253,7 +255,7 @@ func TestSBOMBeforeAndAfterRechunk(t *testing.T) {
 }
 
 // Some registries refuse manifests that refer to another manifest. The image is pushed
-// nevertheless, and the message reports this and gives advice.
+// nevertheless, and the message reports the refusal and contains advice.
 func TestSBOMRefusedByRegistry(t *testing.T) {
 	t.Parallel()
 	clients.Need(t, "docker-registry", "skopeo")

@@ -13,7 +13,7 @@ import (
 	"chunkah/tests/mkroot"
 )
 
-// TestScript runs the scripts in script/. Each one shows a feature.
+// TestScript runs the scripts in script/. Each script demonstrates a feature.
 func TestScript(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "script",
@@ -41,7 +41,7 @@ func mkrootCommand(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(mkroot.Write(ts.MkAbs(args[0]), ts.ReadFile(args[1])))
 }
 
-// status N COMMAND [ARG]... runs a command whose exit status must be N.
+// status N COMMAND [ARG]... runs a command and checks that its exit status is N.
 func statusCommand(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: status N COMMAND [ARG]...")
@@ -60,7 +60,7 @@ func statusCommand(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// lines N FILE (stdout and stderr count as files) checks the number of lines.
+// lines N FILE checks the number of lines in a file. FILE can also be stdout or stderr.
 func linesCommand(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: lines N FILE")

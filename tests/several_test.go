@@ -48,7 +48,7 @@ func TestSeveralOutputs(t *testing.T) {
 	}
 }
 
-// If one output cannot be written, no output contains the image.
+// If writing to one output fails, no output contains the image.
 func TestSeveralOutputsFail(t *testing.T) {
 	clients.Need(t, "root", "podman", "docker-registry")
 	root, host, e := copyRoot(t, smallRoot(t)), clients.NewRegistry(t, clients.RegistryOptions{}), clients.NewEngine(t)
@@ -77,7 +77,7 @@ func TestSeveralOutputsFail(t *testing.T) {
 	}
 }
 
-// Options that are not valid with several outputs are refused before anything is read.
+// The build refuses options that are not valid with several outputs before it reads anything.
 func TestSeveralOutputsRefused(t *testing.T) {
 	dir := t.TempDir()
 	for link, to := range map[string]string{"link": "a", "here": ".", "loop": "loop"} {

@@ -24,8 +24,8 @@ import (
 )
 
 // signingPage prepares cosign and oras. Building cosign 3 takes six minutes, so the tests use
-// cosign from Debian 13 if no other cosign is installed. An option in the page is missing in that
-// version.
+// cosign from Debian 13 if no other cosign is installed. That version does not support one of the
+// options in the page.
 func signingPage(p *document) {
 	clients.Need(p.t, "jq")
 	inspectPage(p)
@@ -65,7 +65,7 @@ type referrer struct {
 }
 
 // Other tools find all documents of an image, through the fallback tag and through the registry's
-// API: the documents of a build, a document of another program, and a document that chunkah
+// API: the documents from a build, a document from another program, and a document that chunkah
 // attaches later.
 func TestOtherToolsSeeAttachments(t *testing.T) {
 	t.Parallel()
@@ -85,7 +85,7 @@ func TestOtherToolsSeeAttachments(t *testing.T) {
 		}
 		discover := func(way string) (list []referrer) {
 			t.Helper()
-			var out struct{ Referrers, Manifests []referrer } // oras before 1.3 has manifests
+			var out struct{ Referrers, Manifests []referrer } // oras before 1.3 prints manifests
 			if err := json.Unmarshal([]byte(run(oras, "discover", "--plain-http", "--format", "json", "--distribution-spec", way, name+":1")), &out); err != nil {
 				t.Fatal(err)
 			}
@@ -109,7 +109,7 @@ func TestOtherToolsSeeAttachments(t *testing.T) {
 		if got := slices.Sorted(maps.Keys(at)); !slices.Equal(got, want) || len(list) != len(want) {
 			t.Fatalf("%s: oras sees %q", host, list)
 		}
-		if host == withAPI { // the API of this registry lists the type of the config as artifact type
+		if host == withAPI { // the API of this registry lists the config's type as the artifact type
 			got := discover("v1.1-referrers-api")
 			if !slices.EqualFunc(got, list, func(a, b referrer) bool { return a.Digest == b.Digest }) {
 				t.Errorf("by the API oras sees %q, and by the tag %q", got, list)

@@ -11,7 +11,7 @@ import (
 	"chunkah/tests/treediff"
 )
 
-// refused stands for a layer that podman refuses.
+// refused marks a layer that podman refuses.
 const refused = "refused"
 
 // oddLayer is a layer on oddBase that runtimes treat differently, or not as described in the image
@@ -19,8 +19,8 @@ const refused = "refused"
 type oddLayer struct {
 	name    string
 	entries []mk.Entry
-	// overlay and vfs are the differences from podman's tree with these drivers. They are refused
-	// if podman refuses the image.
+	// overlay and vfs are the differences from podman's tree with these drivers. They contain
+	// refused if podman refuses the image.
 	overlay, vfs []string
 	why          string
 }
@@ -34,10 +34,10 @@ func oddBase() []mk.Entry {
 	}
 }
 
-// lost is the effect of overlay storage on a directory that has files in a layer but no entry: the
-// new directory in the layer has its own metadata, which count. According to the specification,
-// layers contain "Added and modified files and directories", so a directory without an entry is not
-// modified; vfs storage agrees.
+// lost is the effect of overlay storage on a directory that has files in a layer but no entry. The
+// new directory in the layer has its own metadata, and these metadata take effect. According to the
+// specification, layers contain "Added and modified files and directories", so a directory without
+// an entry is not modified. vfs storage follows the specification.
 var lost = []string{
 	`"/d": mode: 0700 and 0755`, `"/d": uid: 1 and 0`, `"/d": gid: 2 and 0`, `"/d": xattr user.x: "1" and none`,
 }

@@ -8,7 +8,7 @@ import (
 	mk "chunkah/tests/mkimage"
 )
 
-// tenLayers are the layers of an image in which files are deleted, replaced and linked in every
+// tenLayers returns the layers of an image in which files are deleted, replaced and linked in every
 // way. Every directory has an entry, because runtimes treat directories without an entry
 // differently.
 func tenLayers() [][]mk.Entry {

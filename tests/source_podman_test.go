@@ -27,7 +27,7 @@ func mounted(t *testing.T, driver, archive string) string {
 	return e.Mount(e.Load(archive))
 }
 
-// imageOf makes an image of layers.
+// imageOf makes an image from layers.
 func imageOf(t *testing.T, layers [][]mk.Entry) *mk.Image {
 	t.Helper()
 	img := &mk.Image{Name: "localhost/layers:1"}
@@ -37,12 +37,12 @@ func imageOf(t *testing.T, layers [][]mk.Entry) *mk.Image {
 	return img
 }
 
-// withoutRoot removes what podman ignores in an image: the root's own entry, "./".
+// withoutRoot removes differences in the root directory's own entry, "./", which podman ignores.
 func withoutRoot(diffs []string) []string {
 	return slices.DeleteFunc(diffs, func(d string) bool { return strings.HasPrefix(d, `"/": `) })
 }
 
-// The tree of the ten layers is the same as in podman, for every format of the image.
+// The tree of the ten layers is the same as in podman, for every image format.
 func TestSourceOfTenLayers(t *testing.T) {
 	img := imageOf(t, tenLayers())
 	plain, docker := imageOf(t, tenLayers()), imageOf(t, tenLayers())
@@ -61,7 +61,7 @@ func TestSourceOfTenLayers(t *testing.T) {
 	}
 	for driver, want := range map[string][]string{
 		"overlay": nil,
-		// vfs copies the layers below file by file, and hard links to symlinks are lost.
+		// vfs copies the lower layers file by file, and loses hard links to symlinks.
 		"vfs": {
 			`"/hard/s": names of the inode: ["/hard/s" "/hard/t"] and ["/hard/s"]`,
 			`"/hard/t": names of the inode: ["/hard/s" "/hard/t"] and ["/hard/t"]`,
@@ -82,7 +82,7 @@ func TestSourceOfTenLayers(t *testing.T) {
 	}
 }
 
-// records returns the stream of a tree with contents.
+// records returns the stream of records of a tree, including the contents of files.
 func records(t *testing.T, root *rootfs.Root) string {
 	t.Helper()
 	var out bytes.Buffer
@@ -108,7 +108,7 @@ func records(t *testing.T, root *rootfs.Root) string {
 	return out.String()
 }
 
-// An image of a Debian has the same records as the root, after any conversion by skopeo.
+// An image of a Debian system has the same records as the root, after any conversion by skopeo.
 func TestSourceOfADebianRoot(t *testing.T) {
 	t.Parallel()
 	clients.Need(t, "root", "skopeo")

@@ -25,7 +25,7 @@ func flatten(t *testing.T, source string) *image.Tree {
 	return tree
 }
 
-// flattenError returns the error of opening or flattening an image, nil if there is none.
+// flattenError returns the error from opening or flattening an image, or nil.
 func flattenError(t *testing.T, source string) error {
 	t.Helper()
 	_, err := tryFlatten(t, source)
@@ -58,7 +58,7 @@ func tryFlatten(t *testing.T, source string) (*image.Tree, error) {
 	return tree, nil
 }
 
-// unpack creates the files of a tree with all metadata.
+// unpack creates the files of a tree with all their metadata.
 func unpack(t *testing.T, tree *image.Tree) string {
 	t.Helper()
 	clients.Need(t, "root")

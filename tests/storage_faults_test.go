@@ -41,7 +41,7 @@ func TestToStorageWritesOnce(t *testing.T) {
 	}
 }
 
-// grainedRoot makes a root of many layers with large files, so that there is enough time to kill a
+// grainedRoot makes a root for many layers with large files, so that there is enough time to kill a
 // command.
 func grainedRoot(t *testing.T) string {
 	t.Helper()
@@ -75,7 +75,7 @@ func partMap(t *testing.T) string {
 	return file
 }
 
-// A killed command leaves the storage as it was, or with the whole image. The layers that the
+// A killed command leaves the storage unchanged or with the whole image. The layers that the
 // command has added become part of the next image, or the next run removes them.
 func TestToStorageKills(t *testing.T) {
 	clients.Need(t, "root", "podman", "buildah")
@@ -111,7 +111,7 @@ func TestToStorageKills(t *testing.T) {
 		default:
 			t.Fatalf("after kill %d podman lists %q", i, names)
 		}
-		if i%5 == 4 { // another image, whose run removes the layers of the killed one
+		if i%5 == 4 { // another image, whose run removes the layers of the killed command
 			toStorage(t, e, "overlay", "other:1", "--rootfs", other, "--config-str", `{"config":{"User":"x"}}`)
 			e.Podman("rmi", "other:1")
 			if got := storedLayers(t, e); fmt.Sprint(got) != fmt.Sprint(old) {
@@ -186,7 +186,7 @@ func TestToStorageOnFullDisk(t *testing.T) {
 	clients.Run(t, exec.Command("chunkah", "verify", place))
 }
 
-// If another process has locked the storage, the command waits, with a message, and a signal ends
+// If another process has locked the storage, the command prints a message and waits. A signal ends
 // the wait.
 func TestToStorageWhileLocked(t *testing.T) {
 	clients.Need(t, "root", "podman")

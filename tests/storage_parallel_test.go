@@ -13,7 +13,7 @@ import (
 	"chunkah/tests/clients"
 )
 
-// Parallel builds share the layers that they add. Builds that are killed, interrupted or fail
+// Parallel builds share the layers that they add. Builds that fail or are killed or interrupted
 // remove no layer of the other builds, and leave nothing behind.
 func TestToStorageInParallel(t *testing.T) {
 	clients.Need(t, "root", "podman")

@@ -26,7 +26,7 @@ func toStorage(t *testing.T, e *clients.Engine, driver, name string, args ...str
 	return res.stderr
 }
 
-// placeIn is the name of a new image in the storage of an engine.
+// placeIn returns the name of a new image in an engine's storage.
 func placeIn(e *clients.Engine, driver, name string) string {
 	dir := filepath.Dir(filepath.Dir(e.Store()))
 	return fmt.Sprintf("containers-storage:[%s@%s/storage+%s/run]%s", driver, dir, dir, name)
@@ -43,8 +43,8 @@ type storedLayer struct {
 	GIDs       []int  `json:"gidset"`
 }
 
-// storedLayers returns the layers of an engine. Each must have its directory, and there are no
-// other directories.
+// storedLayers returns the layers in an engine's storage. It checks that each layer has a directory
+// and that there are no other directories.
 func storedLayers(t *testing.T, e *clients.Engine) []storedLayer {
 	t.Helper()
 	var layers []storedLayer
@@ -92,8 +92,8 @@ func layerDirs(t *testing.T, e *clients.Engine) []string {
 	return ids
 }
 
-// inspected returns podman's description of an image, without the place and the history of its
-// names.
+// inspected returns podman's description of an image, without the image's location and the history
+// of its names.
 func inspected(e interface{ Podman(args ...string) string }, name string) string {
 	text := e.Podman("inspect", "--type", "image", name)
 	text = regexp.MustCompile(`(?s)"GraphDriver": \{.*?\n {10}\}`).ReplaceAllString(text, "")
@@ -163,7 +163,7 @@ func TestToStorage(t *testing.T) {
 	}
 }
 
-// Layers that are already in the storage are not written again, with and without --previous auto,
+// Layers that the storage already contains are not written again, with and without --previous auto,
 // and the name moves to the new image.
 func TestToStorageAgain(t *testing.T) {
 	clients.Need(t, "root", "podman")

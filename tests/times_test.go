@@ -19,12 +19,12 @@ import (
 	"chunkah/tests/rpmroot"
 )
 
-// bounds are the expected mtimes in an image of a root. They are calculated from the stream by the
-// documented rules, not with chunkah-pack's code.
+// bounds contains the expected mtimes in an image of a root. They are calculated from the stream
+// according to the documented rules, without chunkah-pack's code.
 type bounds struct {
-	component map[string]string // of a path that is not a directory
+	component map[string]string // component of each path that is not a directory
 	clamp     map[string]int64  // of a component
-	newest    map[string]int64  // of a component: its newest regular file
+	newest    map[string]int64  // mtime of each component's newest regular file
 }
 
 // readBounds reads an assigned stream.
@@ -144,7 +144,7 @@ func TestTimesWithSourceDateEpoch(t *testing.T) {
 	}
 	sameBytes(t, archive, pipe(t, root, nil, nil))
 
-	// The option is used instead of the variable.
+	// The option takes precedence over the variable.
 	t.Setenv("SOURCE_DATE_EPOCH", "1")
 	sameBytes(t, archive, build(t, root, "--source-date-epoch", strconv.Itoa(epoch)))
 }

@@ -45,7 +45,8 @@ file /etc/shadow text=x mode=0640
 	closed := []string{"/closed", "/d/closed", "/d/deep/er/closed", "/several", "/several2", "/d/several3",
 		"/usr/local/own/closed", "/etc/shadow", "/list/a", "/list/b"}
 	seen := slices.Concat(closed, []string{"/dark", "/blind"})
-	// Scan ran as root, so the paths in unreadable directories are in the stream that write reads.
+	// Scan ran as root, so the stream that write reads contains the paths in unreadable
+	// directories.
 	listed := slices.Concat(closed, []string{"/dark/f", "/dark/g", "/dark/sub/f", "/blind/f"})
 
 	for _, test := range []struct {

@@ -21,10 +21,10 @@ import (
 	"chunkah/tests/pinnedroot"
 )
 
-// A site is a location for a root, and the user who reads it.
+// A site is a location for a root, together with the user who reads the root.
 type site struct {
 	name         string
-	mount        []string // mount options, nil if it is not mounted again
+	mount        []string // mount options; nil if the root is not mounted again
 	owner, asUID uint32
 }
 
@@ -42,7 +42,7 @@ var sites = []site{
 	{name: "another user on a read-only file system", mount: []string{"-o", "remount,ro"}, asUID: pinnedroot.Reader},
 }
 
-// acts are commands on a root, in this order, in one working directory.
+// acts lists commands that run on a root in this order, in one working directory.
 var acts = []struct{ name, script string }{
 	{"build", `chunkah build --rootfs "$ROOT" --keep-special-files -o a.oci`},
 	{"build into a pipe", `chunkah build --rootfs "$ROOT" --keep-special-files | cmp - a.oci`},
@@ -60,8 +60,8 @@ var acts = []struct{ name, script string }{
 	{"over an image", `chunkah build --from oci-archive:a.oci --from "$ROOT" --keep-special-files -o d.oci`},
 }
 
-// Nothing in the root changes, with any command, place or user. The package database is read with
-// its write-ahead log.
+// Nothing in the root changes, with any command, location or user. The package database is read
+// with its write-ahead log.
 func TestLaw5SourceUntouched(t *testing.T) {
 	for _, s := range sites {
 		t.Run(s.name, func(t *testing.T) {
@@ -95,7 +95,7 @@ func TestLaw5SourceUntouched(t *testing.T) {
 	}
 }
 
-// remount puts the root of a disk in its site, and returns its path.
+// remount makes the root of a disk available at its site, and returns the path.
 func (s site) remount(t *testing.T, disk, root string) string {
 	t.Helper()
 	switch {
@@ -155,7 +155,7 @@ func leaveOpen(t *testing.T, root string) {
 	}
 }
 
-// Images are not changed either.
+// Commands do not change source images either.
 func TestLaw5ImageUntouched(t *testing.T) {
 	disk := filesystem(t, "ext4")
 	images := disk + "/images"

@@ -66,7 +66,8 @@ func TestBuildVerifyReadsOnce(t *testing.T) {
 			alone := readBytes(t, build(filepath.Join(dir, "alone"))...)
 			verified := readBytes(t, build(filepath.Join(dir, "verified"), "--verify")...)
 			output := sizeOf(t, filepath.Join(dir, "verified"))
-			// Other reads than those of the root's files: /proc, headers, and the end of each file.
+			// beside allows for reads other than those of the root's files: /proc, headers, and the
+			// end of each file.
 			const beside = 1 << 20
 			if more, most := verified-alone, source+output; more > most+beside || more < most-beside {
 				t.Errorf("--verify reads %d bytes more; the source has %d, the output %d", more, source, output)

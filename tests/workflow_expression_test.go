@@ -5,7 +5,8 @@ import (
 	"strings"
 )
 
-// combinations returns the values of a matrix with one key, or one empty combination.
+// combinations returns the values of a matrix with one key, or one empty combination if there is no
+// matrix.
 func combinations(matrix map[string][]string) []map[string]string {
 	list := []map[string]string{{}}
 	for key, values := range matrix {

@@ -7,9 +7,9 @@ import (
 	"testing"
 )
 
-// The number of bytes that may be allocated for any input, and in addition for each byte of the
-// input. They are enough to read the input a few times and to print the result, but too small for a
-// decompression bomb.
+// The limits on allocations: a number of bytes for any input, and an additional number for each
+// byte of the input. They are large enough to read the input a few times and to print the result,
+// but too small for a decompression bomb.
 const (
 	anyInput = 16 << 20
 	eachByte = 4 << 10

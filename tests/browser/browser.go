@@ -1,5 +1,5 @@
 // Package browser drives a headless Chromium for the tests, over the pipe of its debugging
-// protocol. It loads pages, reads them, and presses keys like a user.
+// protocol. It loads pages, reads their contents, and presses keys as a user would.
 package browser
 
 import (
@@ -88,7 +88,7 @@ func (p *Page) start() {
 		_, _ = io.WriteString(toBrowser, `{"id":999999,"method":"Browser.close"}`+"\x00") // the browser may have ended
 		toBrowser.Close()
 		killer := time.AfterFunc(patience, func() { _ = cmd.Process.Kill() })
-		_ = cmd.Wait() // its status does not matter
+		_ = cmd.Wait() // the exit status does not matter
 		killer.Stop()
 		fromBrowser.Close()
 		<-done

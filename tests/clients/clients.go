@@ -1,5 +1,5 @@
 // Package clients runs real container clients for the tests: podman, buildah, skopeo, umoci, GNU
-// tar and a Docker daemon. All their data are in a temporary directory of the test.
+// tar and a Docker daemon. All of their data are stored in a temporary directory of the test.
 package clients
 
 import (
@@ -73,7 +73,7 @@ func SkopeoCopy(t testing.TB, from, to string) {
 
 // UmociUnpack unpacks the image of an OCI archive with umoci and returns the tree. skopeo is called
 // without compression, and umoci without creating a bundle, for which it would read all files
-// again. Each of them would take longer than the unpacking itself.
+// again. Compression and the bundle would each take longer than the unpacking itself.
 func UmociUnpack(t testing.TB, archive string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -102,8 +102,8 @@ func TarUnpack(t testing.TB, archive string) string {
 	return root
 }
 
-// ShortDir makes a temporary directory with a short name for sockets and mounts, because the path
-// of a socket is limited to 107 bytes, and that of podman's run directory to 50 bytes.
+// ShortDir makes a temporary directory with a short name for sockets and mounts. The path of a
+// socket is limited to 107 bytes, and the path of podman's run directory is limited to 50 bytes.
 func ShortDir(t testing.TB) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "ck")

@@ -9,8 +9,8 @@ import (
 	"chunkah/tests/treediff"
 )
 
-// The clients are tested with an image from another tool, so that their faults are not attributed
-// to chunkah.
+// This test uses an image from another tool, so that faults of the clients are not attributed to
+// chunkah.
 func TestClientsOnAForeignImage(t *testing.T) {
 	Need(t, "root", "umoci", "skopeo", "busybox")
 	busybox, err := exec.LookPath("busybox")

@@ -33,7 +33,7 @@ func NewCounter(t testing.TB, host string) *Counter {
 	c := &Counter{sent: map[Answer]int64{}}
 	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: host})
 	proxy.ModifyResponse = func(r *http.Response) error {
-		// Otherwise clients would upload directly to the registry.
+		// Without this change, clients would upload directly to the registry.
 		if to := r.Header.Get("Location"); to != "" {
 			r.Header.Set("Location", strings.Replace(to, "http://"+host, "http://"+c.Host, 1))
 		}

@@ -12,7 +12,7 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// An Image is the contents of an OCI archive that tests check.
+// Image contains the parts of an OCI archive that tests check.
 type Image struct {
 	// Names are the archive's entries in order.
 	Names    []string

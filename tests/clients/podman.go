@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// Engine is podman and buildah with their own storage.
+// Engine runs podman and buildah with their own storage.
 type Engine struct {
 	t       testing.TB
 	dir     string
@@ -19,8 +19,9 @@ type Engine struct {
 	env     []string
 }
 
-// Conf is a configuration with which containers can run on a machine that is itself a container or
-// a small VM. It sets limits that such a machine allows, and uses no network and no systemd.
+// Conf is a configuration that makes it possible to run containers on a machine that is itself a
+// container or a small VM. It sets limits that such a machine allows, and uses neither a network
+// nor systemd.
 const Conf = `[containers]
 default_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]
 netns = "none"

@@ -25,12 +25,12 @@ type RangeProxy struct {
 	got Fetched
 }
 
-// Fetched records the parts of blobs that clients fetched.
+// Fetched describes the parts of blobs that clients fetched.
 type Fetched struct {
 	Requests int
-	Ranges   int   // in all requests together
-	Whole    int   // responses that are whole blobs
-	Bytes    int64 // of the bodies of all responses
+	Ranges   int   // total number in all requests
+	Whole    int   // number of responses that are whole blobs
+	Bytes    int64 // total size of all response bodies
 }
 
 // NewRangeProxy starts a proxy for the registry at host. It stops when the test ends.
@@ -74,7 +74,7 @@ func (p *RangeProxy) record(r *http.Response) {
 	r.Body = &counting{r.Body, p}
 }
 
-// Take returns what was fetched since the last call.
+// Take returns a description of the parts fetched since the last call.
 func (p *RangeProxy) Take() Fetched {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// The user of a registry with a password. The registry supports only bcrypt hashes, and this one
-// has the lowest cost.
+// The user of a registry with a password. The registry supports only bcrypt hashes. This hash has
+// the lowest cost.
 const (
 	RegistryUser     = "user"
 	RegistryPassword = "secret"

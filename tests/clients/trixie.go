@@ -13,15 +13,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Trixie is podman from Debian 13 with its own storage, in a chroot. podman from Debian 12 cannot
-// fetch parts of layers.
+// Trixie runs podman from Debian 13 with its own storage, in a chroot. The podman in Debian 12
+// cannot fetch parts of layers.
 type Trixie struct {
 	t    testing.TB
 	root string // of the chroot
 	env  []string
 }
 
-// trixieStorage is the place of the storage in the chroot.
+// trixieStorage is the path of the storage in the chroot.
 const trixieStorage = "/mnt"
 
 // makeTrixie makes the chroot, or waits for another test that makes it, and returns its path.
@@ -135,7 +135,7 @@ func (e *Trixie) Pull(ref string) string {
 	return out
 }
 
-// Place is the name of an image in the storage, for programs outside of the chroot.
+// Place returns the name of an image in the storage, for programs outside of the chroot.
 func (e *Trixie) Place(image string) string {
 	dir := filepath.Dir(e.root) + "/storage"
 	return "containers-storage:[overlay@" + dir + "/storage+" + dir + "/run]" + image

@@ -23,10 +23,10 @@ const (
 
 	proseWidth   = 120 // columns of a line of a document
 	cellWidth    = 240 // characters of a table's cell
-	commentWidth = 100 // columns of a line comment in Go, a tab being four
+	commentWidth = 100 // columns of a line comment in Go; a tab counts as four
 )
 
-// A passage is text without markup, with the line of the file that each part is from.
+// A passage is text without markup, together with the source line of each part.
 type passage struct {
 	text   string
 	starts []int // offset in text of each part
@@ -41,7 +41,7 @@ func (p *passage) add(line int, text string) {
 	p.text += strings.Join(strings.Fields(text), " ")
 }
 
-// lineOf returns the line that an offset in the text is from.
+// lineOf returns the source line of an offset in the text.
 func (p *passage) lineOf(offset int) int {
 	i, found := slices.BinarySearch(p.starts, offset)
 	if !found {
@@ -55,7 +55,7 @@ type phrase struct {
 	better  string
 }
 
-// A wordList is scripts/words.
+// A wordList contains the parsed file scripts/words.
 type wordList struct {
 	phrases []phrase
 	allowed []*regexp.Regexp

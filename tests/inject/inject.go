@@ -1,9 +1,9 @@
 //go:build linux && amd64
 
-// Package inject runs a command and changes one of its system calls: the call fails, as on a faulty
-// or full disk, it moves fewer bytes, or a signal is sent when it starts. The package traces the
-// command like a debugger, so the command does not have to be changed. The calls of all threads are
-// counted together.
+// Package inject runs a command and changes one of its system calls. The call fails, as on a faulty
+// or full disk, or transfers fewer bytes, or a signal is sent when the call starts. The package
+// traces the command like a debugger, so the command does not have to be modified. The calls of all
+// threads are counted together.
 package inject
 
 import (
@@ -35,21 +35,21 @@ type Fault struct {
 
 	// Errno is the error of the call, which is not executed.
 	Errno syscall.Errno
-	// Short makes a read or write move only half of the bytes.
+	// Short makes a read or write transfer only half of the bytes.
 	Short bool
-	// Signal is sent to the process at the start of the call.
+	// Signal is sent to the process at the entry of the call.
 	Signal syscall.Signal
 }
 
 // Outcome is the result of a command.
 type Outcome struct {
 	Status syscall.WaitStatus
-	Hit    *Call // the changed call; nil if there were too few
+	Hit    *Call // the changed call; nil if there were too few calls
 	Calls  int   // number of counted calls, up to the changed one
-	Hung   bool  // it had to be killed
+	Hung   bool  // the command had to be killed
 }
 
-// patience limits the time of a command. It is a thousand times as long as a command usually takes.
+// patience limits the run time of a command. It is a thousand times the usual run time.
 const patience = 60 * time.Second
 
 // Run runs the command until it ends, successfully or not.
@@ -61,8 +61,8 @@ func Run(cmd *exec.Cmd, f Fault) (out Outcome, err error) {
 		// because it can still have stopped children.
 		runtime.LockOSThread()
 		if hasChildren() {
-			// The tracer would also wait for another test's command. While this thread is locked,
-			// the next goroutine gets another thread.
+			// The tracer would also wait for the children of this thread, which belong to another
+			// test. While this thread is locked, the next goroutine gets another thread.
 			defer runtime.UnlockOSThread()
 			go onThread()
 			<-done
@@ -180,7 +180,7 @@ func (t *tracer) stopped(pid, tid int, status syscall.WaitStatus) syscall.Signal
 	}
 	sig := status.StopSignal()
 	switch {
-	case sig == syscall.SIGTRAP|0x80: // a system call, by PTRACE_O_TRACESYSGOOD
+	case sig == syscall.SIGTRAP|0x80: // a system call, marked by PTRACE_O_TRACESYSGOOD
 		t.call(pid, tid, th)
 		return 0
 	case sig == syscall.SIGTRAP && status.TrapCause() > 0: // a new child
@@ -191,7 +191,7 @@ func (t *tracer) stopped(pid, tid int, status syscall.WaitStatus) syscall.Signal
 	return sig
 }
 
-// call handles the start or the end of a system call.
+// call handles the entry or the exit of a system call.
 func (t *tracer) call(pid, tid int, th *thread) {
 	info, ok := callInfo(tid)
 	switch {
@@ -228,7 +228,7 @@ func (t *tracer) entered(pid, tid int, th *thread, info info) {
 	}
 }
 
-// tamper changes a call at its start.
+// tamper changes a call at entry.
 func (th *thread) tamper(tid int, end syscall.Errno, change func(*unix.PtraceRegs)) {
 	var regs unix.PtraceRegs
 	if unix.PtraceGetRegs(tid, &regs) != nil {

@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// Alpine creates the directory dir and makes a root in it, with apk's database in the directory db
-// ("lib/apk/db"), and with busybox's links, which apk does not list.
+// Alpine creates the directory dir and makes a root in it. apk's database is in the directory db
+// ("lib/apk/db"). The root also contains busybox's links, which apk does not list.
 func Alpine(dir, db string, packages []Package) error {
 	if err := unpack(dir, packages); err != nil {
 		return err
@@ -36,7 +36,7 @@ func Alpine(dir, db string, packages []Package) error {
 	return write(filepath.Join(dir, "etc/hostname"), "localhost\n")
 }
 
-// apkEntry returns a package's entry in the file installed.
+// apkEntry returns a package's entry for the file named installed.
 func apkEntry(p Package) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "C:%s\nP:%s\nV:1.2.3-r4\nA:x86_64\nS:1000\nI:4096\nT:%s for tests\nU:https://registry.example/\nL:MIT\n"+

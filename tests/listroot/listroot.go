@@ -46,7 +46,7 @@ var sources = map[string][]string{
 	"python3.12": {"python3", "python3-doc"},
 }
 
-// Packages returns the packages of all sources, by name, with about two dozen files each.
+// Packages returns the packages of all sources, sorted by name, with about two dozen files each.
 func Packages() []Package {
 	var list []Package
 	for source, names := range sources {

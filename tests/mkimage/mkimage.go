@@ -317,8 +317,8 @@ func (img *Image) Archive(t testing.TB) string {
 	return LayoutFiles(blobs, img.Manifest(t, blobs)).WriteArchive(t)
 }
 
-// DockerFiles returns the files of an archive as written by docker save up to version 24, with a
-// directory per layer. A layer that an earlier image also contains is a symlink.
+// DockerFiles returns the files of an archive like those that docker save writes up to version 24,
+// with a directory per layer. A layer that an earlier image also contains is a symlink.
 func DockerFiles(t testing.TB, images ...*Image) Files {
 	t.Helper()
 	type item struct {

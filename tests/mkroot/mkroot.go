@@ -63,7 +63,7 @@ func Write(dir, text string) error {
 			return fmt.Errorf("making %q: %w", n.path, err)
 		}
 	}
-	// Times are set last, since creating a file changes its directory's time.
+	// Set times last, because creating a file changes the time of its directory.
 	times := map[string]int64{}
 	for _, n := range nodes {
 		times[filepath.Join(dir, n.path)] = n.mtime
@@ -101,9 +101,9 @@ func setTime(path string, mtime int64) error {
 type node struct {
 	kind, path string
 	mode       uint32
-	hasMode    bool // mode was given
+	hasMode    bool // the text specifies a mode
 	uid, gid   int
-	owned      bool // uid or gid was given
+	owned      bool // the text specifies a uid or gid
 	mtime      int64
 	text       string
 	size       int64

@@ -16,8 +16,8 @@ import (
 	"chunkah/tests/mkroot"
 )
 
-// Reader is the ID of the user and group that can read the whole root. Two files can be read only
-// by this user or this group.
+// Reader is the ID of the user and group that can read the whole root. Only this user or this group
+// can read two of the files.
 const Reader = 65534
 
 // Many is a directory of the root that contains so many names that their order on disk depends on

@@ -33,11 +33,11 @@ import (
 )
 
 const (
-	racerVariable = "CHUNKAH_TEST_RACER" // makes the test's binary a racer in this directory
+	racerVariable = "CHUNKAH_TEST_RACER" // makes the test binary act as the racer in this directory
 
 	raceRounds = 10_000
-	// raceBuilds is the minimum number of builds during the race, and raceHits how many of them
-	// must fail.
+	// raceBuilds is the minimum number of builds during the race. raceHits is the number of builds
+	// that must fail.
 	raceBuilds, raceHits = 200, 50
 
 	racedSize  = 300_000 // bytes of a's in the file
@@ -112,7 +112,7 @@ func grow(name string) error {
 	return errors.Join(err, f.Close())
 }
 
-// pause waits for a short time, and in one case of forty as long as a build takes.
+// pause waits for a short time, and in one of forty cases for as long as a build takes.
 func pause() {
 	most := 200 * time.Microsecond
 	if rand.IntN(40) == 0 {
@@ -172,7 +172,8 @@ func TestRacingProcess(t *testing.T) {
 // named matches f in a message.
 var named = regexp.MustCompile(`"/f(/x)?"|\n +/f \(FIFO\)`)
 
-// racedBuild does the same as chunkah build, with one of the ways to write an archive in turn.
+// racedBuild does the same as chunkah build. The number of the turn selects the way to write the
+// archive.
 func racedBuild(t *testing.T, dir, archive string, turn int) error {
 	t.Helper()
 	root, err := rootfs.Open(dir)

@@ -35,7 +35,7 @@ var BuildTime = map[string]int64{
 	Extra:      1670000000,
 }
 
-// Packages contains the packages' names and versions as rpm lists them.
+// Packages contains the names and versions of the packages, as rpm lists them.
 var Packages = []string{"extra-3-1", "filesystem-1-1", "runtime-4.18-1", "runtime-libs-4.18-1", "tools-2.0-1"}
 
 // ByHand changes the root after the packages are installed. /usr/share/extra/moved.dat is moved,

@@ -37,7 +37,8 @@ printf 'root:x:0:\ncrew:x:12:\n' >%{buildroot}/etc/group
 %attr(0700,root,root) %dir /var/lib/private
 %dir /var/log
 `},
-	// A shell and rpm itself, so that containers made from the root can run them.
+	// This package contains a shell and rpm itself, so that containers made from the root can run
+	// them.
 	{Runtime, "4.18", `
 %package libs
 Summary: libraries

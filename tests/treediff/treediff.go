@@ -25,13 +25,13 @@ type Options struct {
 	Mtimes bool
 	// SkipXattr ignores an extended attribute in both trees.
 	SkipXattr func(path, name string, value []byte) bool
-	// SkipPath ignores a path, which is absolute in the tree, and everything below it, in both
-	// trees.
+	// SkipPath ignores a path and everything below it in both trees. Paths are absolute in the
+	// tree.
 	SkipPath func(path string) bool
 }
 
-// Compare returns one line for every difference, sorted by path: none if the trees are equal. Paths
-// are quoted as in Go.
+// Compare returns one line for every difference, sorted by path, and no lines if the trees are
+// equal. Paths are quoted as in Go.
 func Compare(a, b string, opt Options) ([]string, error) {
 	left, err := read(a, opt)
 	if err != nil {
@@ -80,7 +80,7 @@ func Equal(t testing.TB, want, got string, opt Options) {
 
 // An entry contains the data of one file.
 type entry struct {
-	full   string // its path on disk
+	full   string // path on disk
 	kind   string
 	stat   unix.Stat_t
 	target string
