@@ -1,7 +1,7 @@
 //go:build linux
 
-// Chunkah-assign tags the files of a stream with the components they belong to.
-// See chunkah-assign --help.
+// Chunkah-assign tags the files of a stream with the components to which they belong. See
+// chunkah-assign --help.
 package main
 
 import (

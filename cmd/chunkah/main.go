@@ -1,8 +1,8 @@
 //go:build linux
 
 // Chunkah makes OCI images whose layers follow the content of a root file system. Its subcommand
-// build joins the four stages in one process; scan, assign, pack and write each run one stage. See
-// chunkah --help.
+// build runs the four stages in one process. The subcommands scan, assign, pack and write each run
+// one stage. See chunkah --help.
 //
 // If it is called by the name of a stage, for example through a symlink, it runs that stage. The
 // container image relies on this, because it contains only one binary.

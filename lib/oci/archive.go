@@ -19,16 +19,16 @@ import (
 )
 
 const (
-	blockSize = 512 // of a tar archive, in bytes
+	blockSize = 512 // size of a tar block, in bytes
 
 	// maxUstar is the largest size in a ustar header, in bytes. A larger size needs a PAX record.
 	maxUstar = 1<<33 - 1
 )
 
 // Archive is an OCI archive: a tar of an OCI layout. It contains the blobs in the order in which
-// they were added, then index.json, and ends with two blocks of zeros without more padding. It is
-// written in one pass, except for entries from NewBlob, and never read. Its methods must not be
-// called concurrently.
+// they were added, then index.json, and ends with two blocks of zeros without more padding. The
+// archive is written in one pass, except for entries from NewBlob, and is never read. Its methods
+// must not be called concurrently.
 type Archive struct {
 	w      io.Writer
 	random *os.File // w, if it supports writes in any order; else nil
@@ -38,7 +38,7 @@ type Archive struct {
 	err    error                   // the first error; errFinished after Commit
 	file   *os.File                // opened by this package; nil if the caller provided the writer
 	path   string                  // final path of file; empty if file is written in place
-	isNew  bool                    // path did not exist before
+	isNew  bool                    // path did not exist when the archive was created
 	files  []os.FileInfo
 	// hasDirs is set after the directories that contain the blobs are written.
 	hasDirs bool
@@ -108,8 +108,8 @@ func createArchive(path string, opt Options) (*Archive, error) {
 		return nil, err
 	}
 	if old != nil {
-		// Keep the mode of the existing file, as if it were overwritten. If that is not permitted,
-		// the file gets the default mode.
+		// Keep the mode of the existing file, as if it were overwritten. If the user is not
+		// permitted to set this mode, the file keeps the default mode.
 		_ = f.Chmod(old.Mode().Perm())
 	}
 	a := NewArchive(f, opt)
@@ -266,7 +266,7 @@ func (a *Archive) unfinish() {
 		return
 	}
 	if end, err := a.random.Seek(0, io.SeekCurrent); err == nil && end > a.blobsEnd {
-		_ = a.random.Truncate(a.blobsEnd) // ignored: the caller reports a more useful error
+		_ = a.random.Truncate(a.blobsEnd) // ignored, because the caller reports a more useful error
 	}
 }
 
@@ -280,7 +280,7 @@ func (a *Archive) Discard() error {
 	}
 	f := a.file
 	a.file = nil
-	_ = f.Close() // ignored: the contents are not needed any more
+	_ = f.Close() // ignored, because the contents are not needed any more
 	if a.path == "" {
 		return nil
 	}

@@ -204,7 +204,7 @@ func TestCreateArchiveErrors(t *testing.T) {
 	wantListing(t, dir)
 }
 
-// A pipe and a device are written to and not replaced.
+// A pipe or a device is written to instead of being replaced.
 func TestCreateArchivePipe(t *testing.T) {
 	dir := t.TempDir()
 	pipe := dir + "/pipe"
@@ -239,7 +239,7 @@ func TestCreateArchivePipe(t *testing.T) {
 	}
 }
 
-// An open file, such as /dev/stdout, is appended to.
+// The archive is appended to an open file, such as /dev/stdout.
 func TestCreateArchiveOpenFile(t *testing.T) {
 	f, err := os.Create(filepath.Join(t.TempDir(), "out"))
 	if err != nil {
@@ -267,7 +267,7 @@ type named struct{ io.Writer }
 
 func (named) Name() string { return "/dev/stdout" }
 
-// Messages use the name that the user gave the output.
+// Messages contain the name that the user gave for the output.
 func TestArchiveName(t *testing.T) {
 	f, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 type Config struct {
 	Platform    v1.Platform // OS is empty or "linux"
 	Author      string
-	Created     *time.Time // nil if not given
+	Created     *time.Time // nil if the config contains no time
 	Annotations map[string]string
 	Labels      map[string]string
 	// OfImage is set if the config comes from an image with layers. It is not set if the config was
@@ -81,7 +81,8 @@ func (c *Config) setExec(keys map[string]json.RawMessage) error {
 	return nil
 }
 
-// CheckExecution returns all faults in an execution config, which is "config" in an image config.
+// CheckExecution returns all faults in an execution config, which is the value of "config" in an
+// image config.
 func CheckExecution(keys map[string]json.RawMessage) []error {
 	_, err := checkExec(keys)
 	return each(err)
@@ -186,8 +187,8 @@ func objectMap(value json.RawMessage) (json.RawMessage, error) {
 	return json.Marshal(m)
 }
 
-// Check refuses faults that verify would find in an image with this config: variables without a
-// name. A variable without a value is accepted, as clients accept it too.
+// Check refuses variables without a name, because verify would report them as faults in an image
+// with this config. A variable without a value is accepted, as clients accept it too.
 func (c *Config) Check() error {
 	var wrong faults
 	unnamed, _ := CheckEnv(c.exec["Env"])

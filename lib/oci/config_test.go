@@ -41,7 +41,7 @@ func golden(t *testing.T, name string, got []byte) {
 	}
 }
 
-// configOf returns the config that Build makes of c, without the description of layers.
+// configOf returns the config that Build makes from c, without the description of layers.
 func configOf(t *testing.T, c *Config) []byte {
 	t.Helper()
 	if c.Platform.Architecture == "" {

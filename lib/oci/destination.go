@@ -29,7 +29,7 @@ type Destination interface {
 
 	// NewBlob starts a blob whose digest is not known before its end. It contains size bytes or, if
 	// open is set, at most size bytes. NewBlob returns nil if the destination does not support
-	// this: then use Blob.
+	// this. In that case, use Blob.
 	NewBlob(size int64, open bool) (BlobWriter, error)
 
 	// Finish writes the index and completes the image. If Options.Readable is set, it returns one
@@ -87,8 +87,8 @@ const (
 // Finished is the location, in its transport's form, from which a finished image can be read before
 // Commit.
 type Finished struct {
-	Path string // of the file or directory, possibly a temporary name
-	Ref  string // the image's name or digest there; empty if it is the only image
+	Path string // path of the file or directory, possibly a temporary name
+	Ref  string // the image's name or digest at that path; empty if it is the only image
 }
 
 // Options are common to all destinations. The zero value is safe.

@@ -16,10 +16,10 @@ import (
 // docker-archive: transport of podman and skopeo read it.
 const dockerManifestFile = "manifest.json"
 
-// DockerArchive is an archive for `docker load`: an OCI archive with manifest.json added at its
-// end, as written by `docker save` since Docker 25. Older daemons read only manifest.json and
-// accept any file names in it. Podman, and daemons that store images in containerd, read index.json
-// and so also get media types and annotations.
+// DockerArchive is an archive for `docker load`. It is an OCI archive with an additional
+// manifest.json at its end, like the archives that `docker save` writes since Docker 25. Older
+// daemons read only manifest.json and accept any file names in it. Podman, and daemons that store
+// images in containerd, read index.json and so also get media types and annotations.
 type DockerArchive struct {
 	*Archive
 	manifests map[digest.Digest][]byte

@@ -111,7 +111,8 @@ func TestDockerArchiveRefused(t *testing.T) {
 	}
 }
 
-// TestDockerArchiveBlobMissing: manifest.json lists only files of the archive.
+// TestDockerArchiveBlobMissing checks that manifest.json lists only files that the archive
+// contains.
 func TestDockerArchiveBlobMissing(t *testing.T) {
 	a := NewDockerArchive(NewArchive(io.Discard, Options{}))
 	built := build(t, testImage(t))
@@ -123,8 +124,8 @@ func TestDockerArchiveBlobMissing(t *testing.T) {
 	}
 }
 
-// TestDockerArchiveReserved: layers in reserved entries result in the same bytes as layers written
-// in order.
+// TestDockerArchiveReserved checks that layers in reserved entries result in the same bytes as
+// layers written in order.
 func TestDockerArchiveReserved(t *testing.T) {
 	img := testImage(t)
 	var inOrder bytes.Buffer

@@ -7,8 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// EditLabels changes the labels in the given order: "K=V" sets a label, "K-" removes one, "-"
-// removes all. If it fails, nothing is changed.
+// EditLabels changes the labels in the given order: "K=V" sets a label, "K-" removes the label K,
+// and "-" removes all labels. If it fails, nothing is changed.
 func (c *Config) EditLabels(edits []string) error {
 	labels, err := edit(c.Labels, "label", edits)
 	if err == nil {

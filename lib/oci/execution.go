@@ -11,8 +11,8 @@ import (
 	"unicode/utf8"
 )
 
-// Execution contains changes to how containers run. An empty field changes nothing, "-" removes the
-// setting.
+// Execution contains changes to the execution config. An empty field changes nothing. "-" removes
+// the setting.
 type Execution struct {
 	User, WorkDir, StopSignal string
 	// Entrypoint and Cmd are JSON arrays, or words separated by spaces.
@@ -22,7 +22,7 @@ type Execution struct {
 	Env, Ports, Volumes []string
 }
 
-// The forms of values.
+// portForm and signalForm match valid ports and signals.
 var (
 	portForm   = regexp.MustCompile(`^[0-9]{1,5}(-[0-9]{1,5})?(/(tcp|udp|sctp))?$`)
 	signalForm = regexp.MustCompile(`^([A-Z][A-Z0-9]*([+-][0-9]+)?|[0-9]{1,2})$`)

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// faults are the errors in one document, in order, so that users can fix all of them at once.
+// faults lists the errors in one document, in order, so that users can fix all of them in one go.
 type faults []error
 
 // add adds an error, or each error in a list. A nil error adds nothing.

@@ -24,9 +24,8 @@ func withoutTempName(err error) error {
 // createTemp creates an unfinished file in dir with the default mode of new files.
 func createTemp(dir string) (*os.File, error) { return temp.Create(dir, 0o666) }
 
-// finish syncs a temporary file and renames it to its final name. If that fails, it removes the
-// file. The file stays locked until it is renamed. Closing it cannot lose data, because it is
-// synced.
+// finish syncs a temporary file and renames it to its final name. On failure, it removes the file.
+// The file stays locked until it is renamed. Closing it cannot lose data, because it is synced.
 func finish(f *os.File, name string) error {
 	err := f.Sync()
 	if err == nil {
@@ -51,10 +50,10 @@ func writeFile(name string, data []byte) error {
 	return finish(f, name)
 }
 
-// copyFrom copies up to most bytes from r. If both are files, the kernel copies them. The number of
-// copied bytes is computed from the remaining limit, because ReadFrom's result can be too small: if
-// copy_file_range fails half-way (EIO, EXDEV and others), os.File.ReadFrom continues with reads and
-// writes, and does not count the first part.
+// copyFrom copies up to most bytes from r to w. If both are files, the kernel copies the bytes. The
+// number of copied bytes is computed from the remaining limit, because ReadFrom's result can be too
+// small: if copy_file_range fails half-way (EIO, EXDEV and others), os.File.ReadFrom continues with
+// reads and writes, and does not count the first part.
 func copyFrom(w io.Writer, r io.Reader, most int64) (int64, error) {
 	in := &io.LimitedReader{R: r, N: most}
 	outer, limited := r.(*io.LimitedReader)

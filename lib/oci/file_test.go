@@ -18,7 +18,8 @@ func (f *forgetful) ReadFrom(r io.Reader) (int64, error) {
 	return io.Copy(&f.Buffer, struct{ io.Reader }{r})
 }
 
-// TestCopyCountsAll: the count includes both parts, and at most the limit is copied.
+// TestCopyCountsAll checks that the count includes both parts, and that copyFrom copies no more
+// than the limit.
 func TestCopyCountsAll(t *testing.T) {
 	for _, most := range []int64{4, 10, 11, 100} {
 		want := "0123456789"[:min(most, 10)]

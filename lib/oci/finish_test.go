@@ -57,7 +57,7 @@ func TestFinish(t *testing.T) {
 	}
 }
 
-// A discarded image does not replace another one.
+// A discarded image does not replace an existing image.
 func TestDiscardKeepsTheOldImage(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "layout")
 	if err := layoutTo(t, dir, "app", "one"); err != nil {

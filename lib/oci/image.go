@@ -12,14 +12,14 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// MaxDocument is the largest size of a config or manifest. Podman and skopeo refuse larger configs
-// ("exceeded maximum allowed size"), registries refuse larger manifests.
+// MaxDocument is the largest size of a config or manifest. podman and skopeo refuse larger configs
+// ("exceeded maximum allowed size"), and registries refuse larger manifests.
 const MaxDocument = 4 << 20 // bytes
 
 // Layer is a finished layer of an image.
 type Layer struct {
-	Descriptor v1.Descriptor // of the blob: media type, digest, size, annotations
-	DiffID     digest.Digest // of the uncompressed tar; equals the blob's digest if the blob is not compressed
+	Descriptor v1.Descriptor // media type, digest, size and annotations of the blob
+	DiffID     digest.Digest // digest of the uncompressed tar; equals the blob's digest if the blob is not compressed
 	History    v1.History    // the layer's history entry in the config
 }
 

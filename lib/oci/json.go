@@ -102,8 +102,8 @@ func canonical(value any) ([]byte, error) {
 	return bytes.TrimSuffix(out.Bytes(), []byte("\n")), nil
 }
 
-// nearMiss refuses a key that differs from a known key only in case. Go's decoders, and so most
-// clients, treat it as the known key; other clients do not.
+// nearMiss refuses a key that differs from a known key only in case. Go's decoders, and therefore
+// most clients, treat such a key as the known key, but other clients do not.
 func nearMiss[V any](key string, known map[string]V) error {
 	for _, k := range sortedKeys(known) {
 		if k != key && strings.EqualFold(k, key) {

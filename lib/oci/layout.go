@@ -18,11 +18,11 @@ import (
 	"chunkah/lib/temp"
 )
 
-// Layout is an OCI layout directory. A new layout is written to a temporary directory beside path
-// and renamed when it is complete. In an existing layout, blobs are renamed to their final names
-// after all of them are complete, and index.json is written last. Then the replaced image's blobs
-// are removed, if Options.Own recognises them. Other unused blobs are kept, for example for umoci
-// gc. The methods can be called concurrently, except for Finish, Commit and Discard.
+// Layout is an OCI layout directory. A new layout is written to a temporary directory next to path,
+// which is renamed when it is complete. In an existing layout, blobs are renamed to their final
+// names when all of them are complete, and index.json is written last. Then the replaced image's
+// blobs are removed, if Options.Own recognises them. Other unused blobs are kept, for example for
+// umoci gc. The methods can be called concurrently, except for Finish, Commit and Discard.
 type Layout struct {
 	path       string // as the user gave it
 	dir        string // directory that contains the files: path, or a temporary directory
@@ -209,8 +209,8 @@ func (l *Layout) finish(index []byte) (at Finished, err error) {
 	if l.lock == nil {
 		return at, l.writeIndex()
 	}
-	// The index of an existing layout does not list the image yet. All entries of our index refer
-	// to the same document.
+	// The index of an existing layout does not list the image yet. All entries in the image's index
+	// refer to the same document.
 	at.Ref = "@" + own.Manifests[0].Digest.String()
 	return at, nil
 }

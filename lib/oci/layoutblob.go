@@ -20,7 +20,7 @@ func (l *Layout) has(d v1.Descriptor) (bool, error) {
 	}
 	f, err := regular.Open(filepath.Join(l.dir, blobName(d.Digest)))
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, regular.ErrNot) {
-		return false, nil // any other file there is replaced
+		return false, nil // any other file at this path is replaced
 	}
 	if err != nil {
 		return false, err

@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Several builds to one layout all finish, and the layout contains all their images, whether it
-// exists already or each build is about to create it.
+// Several builds can write to one layout at the same time, whether the layout already exists or
+// each build is about to create it. Afterwards, the layout contains all images.
 func TestLayoutOfMany(t *testing.T) {
 	const builds = 20
 	for _, exists := range []bool{true, false} {
@@ -29,7 +29,7 @@ func TestLayoutOfMany(t *testing.T) {
 		for i := range builds {
 			ended.Go(func() {
 				l, err := func() (*Layout, error) {
-					if exists { // otherwise none of them finds a layout
+					if exists { // otherwise none of the builds finds a layout
 						started.Done()
 					}
 					l, err := OpenLayout(path, fmt.Sprintf("app:%d", i), Options{Busy: func(string) error { runtime.Gosched(); return nil }})

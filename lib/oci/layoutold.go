@@ -116,7 +116,7 @@ func (l *Layout) readListed(d v1.Descriptor) (m listed, err error) {
 	return m, err
 }
 
-// readBlob reads a document in the layout. It trusts neither the document nor its descriptor.
+// readBlob reads a document in the layout. It verifies both the document and its descriptor.
 func (l *Layout) readBlob(d v1.Descriptor) ([]byte, error) {
 	if err := checkDescriptor(d); err != nil {
 		return nil, err

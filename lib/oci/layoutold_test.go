@@ -53,8 +53,8 @@ func list(t *testing.T, dir string, images ...v1.Descriptor) {
 	}
 }
 
-// The documents of the replaced image are not trusted: nothing outside the layout is removed, and
-// errors are ignored.
+// False documents of a replaced image do no harm. Nothing outside the layout is removed, and errors
+// are ignored.
 func TestLayoutOldImageLies(t *testing.T) {
 	up := digest.Digest("sha256:../../../victim")
 	type manifest struct {

@@ -7,8 +7,8 @@ import (
 )
 
 const (
-	// Annotations that contain an image's name in an index. Podman and skopeo read
-	// annotationRefName as the full name; containerd prefers AnnotationContainerdName.
+	// Annotations that contain an image's name in an index. podman and skopeo read
+	// annotationRefName as the full name. containerd prefers AnnotationContainerdName.
 	annotationRefName = "org.opencontainers.image.ref.name"
 	// AnnotationContainerdName is containerd's annotation.
 	AnnotationContainerdName = "io.containerd.image.name"

@@ -18,7 +18,7 @@ type reservedEntry struct {
 	header int64 // offset of the blob's header in the file
 	start  int64 // offset of the blob's first byte
 	at     int64 // offset of the next byte to write
-	end    int64 // offset of the blob's end; of its latest possible end if the entry is open
+	end    int64 // offset of the blob's end, or of its last possible end if the entry is open
 	open   bool  // the size is known only at the end: until then this is the last entry
 	writeback
 }
@@ -67,10 +67,10 @@ func (e *reservedEntry) skip() error {
 // padding is the number of zeros after the blob.
 func (e *reservedEntry) padding() int64 { return (e.start - e.end) & (blockSize - 1) }
 
-// unknownDigest is a placeholder of the right length: all digests have the same length.
+// unknownDigest is a placeholder for a digest. All digests have the same length.
 var unknownDigest = digest.NewDigestFromEncoded(digest.SHA256, strings.Repeat("0", 64))
 
-// anyOrder returns w as a file if it supports writes in any order; else nil.
+// anyOrder returns w as a file if it supports writes in any order, or else nil.
 func anyOrder(w io.Writer) *os.File {
 	f, ok := w.(*os.File)
 	if !ok {
@@ -100,8 +100,8 @@ func (e *reservedEntry) Write(p []byte) (int, error) {
 }
 
 // ReadFrom implements io.ReaderFrom. If r is a file, the kernel copies it. ReadFrom uses the file's
-// offset, which nothing else uses while an open entry is the last one: other entries are written
-// only with Write.
+// offset. Nothing else uses the offset while an open entry is the last entry, because other entries
+// are written only with Write.
 func (e *reservedEntry) ReadFrom(r io.Reader) (n int64, err error) {
 	if !e.open {
 		return io.Copy(struct{ io.Writer }{e}, r)

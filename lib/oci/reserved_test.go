@@ -12,8 +12,8 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// TestReservedEntriesAndBlobsMakeTheSameArchive: entries written in any order have the same bytes
-// as blobs written in order.
+// TestReservedEntriesAndBlobsMakeTheSameArchive checks that entries written in any order result in
+// the same bytes as blobs written in order.
 func TestReservedEntriesAndBlobsMakeTheSameArchive(t *testing.T) {
 	blobs := [][]byte{bytes.Repeat([]byte("a"), 1000), {}, bytes.Repeat([]byte("b"), 1024)}
 	index, manifest, config := smallIndex(t)
@@ -110,8 +110,8 @@ func reserve(t *testing.T, d Destination, sizes ...int64) (entries []BlobWriter)
 	return entries
 }
 
-// TestOpenEntriesAndBlobsMakeTheSameArchive: blobs of unknown sizes have the same bytes as those of
-// known sizes, even if there are several such blobs in sequence.
+// TestOpenEntriesAndBlobsMakeTheSameArchive checks that blobs of unknown sizes result in the same
+// bytes as blobs of known sizes, even if there are several such blobs in sequence.
 func TestOpenEntriesAndBlobsMakeTheSameArchive(t *testing.T) {
 	blobs := [][]byte{bytes.Repeat([]byte("a"), 1000), bytes.Repeat([]byte("b"), 1024), {}, []byte("c")}
 	index, manifest, config := smallIndex(t)
@@ -163,8 +163,8 @@ func TestOpenEntriesAndBlobsMakeTheSameArchive(t *testing.T) {
 	}
 }
 
-// TestOpenEntryHoldsItsBound: an entry's size cannot exceed its limit, because its header is
-// reserved.
+// TestOpenEntryHoldsItsBound checks that an entry's size cannot exceed its limit, because its
+// header is reserved.
 func TestOpenEntryHoldsItsBound(t *testing.T) {
 	for name, write := range map[string]func(BlobWriter) error{
 		"written": func(entry BlobWriter) error { _, err := entry.Write([]byte("1234")); return err },
@@ -191,7 +191,7 @@ func TestOpenEntryHoldsItsBound(t *testing.T) {
 	}
 }
 
-// TestOpenEntryOfAnotherSize: an incomplete blob is refused.
+// TestOpenEntryOfAnotherSize checks that an incomplete blob is refused.
 func TestOpenEntryOfAnotherSize(t *testing.T) {
 	a, err := CreateArchive(filepath.Join(t.TempDir(), "out"), Options{})
 	if err != nil {

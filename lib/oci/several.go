@@ -22,7 +22,7 @@ type Output struct {
 
 // Several writes one image to several destinations. Each blob is produced only once, and is written
 // to the destinations in the order of the outputs. If anything fails before Commit, the image
-// appears in none of them.
+// appears in none of the destinations.
 type Several struct {
 	outputs []Output
 }

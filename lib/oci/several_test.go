@@ -86,8 +86,8 @@ func (f failing) Commit() error {
 	return f.Destination.Commit()
 }
 
-// After an error, the image is complete in the earlier outputs, which the error lists, and the
-// other outputs contain nothing of it.
+// After an error, the image is complete in the earlier outputs, which the error lists. The other
+// outputs contain no part of the image.
 func TestSeveralFail(t *testing.T) {
 	why := errors.New("broken")
 	for name, test := range map[string]struct {

@@ -29,7 +29,7 @@ var (
 	inspectToo = []string{"User", "Labels", "Healthcheck"}
 
 	// foreign lists documents that contain keys of an execution config, or resemble a config, but
-	// are not configs. Reading them as configs would lose settings.
+	// are not configs. If they were read as configs, settings would be lost.
 	foreign = []struct{ key, is string }{
 		{"schemaVersion", "an image manifest or index: use skopeo inspect --raw --config"},
 		{"OCIv1", "the output of buildah inspect: use podman inspect, or buildah inspect --type image --format '{{.Config}}'"},

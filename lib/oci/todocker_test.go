@@ -9,7 +9,7 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// A converted image equals an image that was made in Docker's format.
+// A converted image equals an image that was built in Docker's format.
 func TestToDocker(t *testing.T) {
 	var docs []Document
 	var manifests []v1.Descriptor

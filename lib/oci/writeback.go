@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// writebackStep is the number of bytes that are written to disk at a time. It is large enough to
+// writebackStep is the number of bytes that are written to disk at a time. This is large enough to
 // need few system calls, and small enough to leave little data for the final sync.
 const writebackStep = 8 << 20
 
@@ -14,7 +14,7 @@ const writebackStep = 8 << 20
 // for the sync at the end.
 type writeback struct {
 	file *os.File
-	from int64 // everything before this offset was already requested
+	from int64 // writing everything before this offset was already requested
 }
 
 // reached is called when the file has been written up to an offset.

@@ -28,7 +28,7 @@ const (
 	fallbackAttempts = 4
 )
 
-// Attachment is a document about an image.
+// Attachment is a document that is attached to an image.
 type Attachment struct {
 	// Type is the media type of the document and of its manifest.
 	Type string

@@ -45,7 +45,7 @@ func referrersOf(t *testing.T, repo *Repository, subject digest.Digest) []v1.Des
 	return index.Manifests
 }
 
-// TestAttachFallback: a registry without the API receives an index, to which documents are added.
+// TestAttachFallback checks that documents are added to an index in a registry without the API.
 func TestAttachFallback(t *testing.T) {
 	s := newServer(t)
 	repo, _ := s.open(t, "app:1")
@@ -83,7 +83,7 @@ func TestAttachFallback(t *testing.T) {
 	}
 }
 
-// TestAttachAPI: a registry with the API needs no tag.
+// TestAttachAPI checks that a registry with the API needs no fallback tag.
 func TestAttachAPI(t *testing.T) {
 	s := newServer(t)
 	s.inner = registry.New(registry.Logger(log.New(io.Discard, "", 0)), registry.WithReferrersSupport(true))
@@ -113,8 +113,8 @@ func TestAttachAPI(t *testing.T) {
 	}
 }
 
-// TestAttached: an image's documents are found in all three places. If the registry does not
-// respond, no error is returned.
+// TestAttached checks that an image's documents are found in all three places. If the registry does
+// not respond, Attached returns no error.
 func TestAttached(t *testing.T) {
 	s := newServer(t)
 	repo, _ := s.open(t, "app:1")
@@ -155,7 +155,7 @@ func TestAttached(t *testing.T) {
 	}
 }
 
-// TestAttachRace: entries that another program adds at the same time are merged.
+// TestAttachRace checks that entries that another program adds at the same time are merged.
 func TestAttachRace(t *testing.T) {
 	s := newServer(t)
 	repo, _ := s.open(t, "app:1")
@@ -192,7 +192,7 @@ func TestAttachRace(t *testing.T) {
 	}
 }
 
-// TestAttachForeignTag: a tag that has the name of the fallback tag but other content is not
+// TestAttachForeignTag checks that a tag with the name of the fallback tag but other content is not
 // changed.
 func TestAttachForeignTag(t *testing.T) {
 	s := newServer(t)

@@ -19,7 +19,7 @@ var cosignTags = []struct{ suffix, kind string }{
 }
 
 // Attached returns the sorted types of the documents that are attached to an image of the
-// repository, as referrers or by cosign's tags. If the registry does not answer, Attached assumes
+// repository, as referrers or by cosign's tags. If the registry does not respond, Attached assumes
 // that nothing is attached.
 func (r *Repository) Attached(ctx context.Context, subject digest.Digest) (kinds []string) {
 	for _, d := range r.referrers(ctx, subject) {

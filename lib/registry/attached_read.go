@@ -14,9 +14,9 @@ import (
 // maxAttached is the largest number of documents of one type that ReadAttached tries.
 const maxAttached = 8
 
-// ReadAttached passes each document of a type that is attached to an image of the repository to
-// read, the newest in the list first, until read reports that this is enough. Documents that cannot
-// be read, or that contain more than most bytes, are skipped.
+// ReadAttached calls read for each document of a type that is attached to an image of the
+// repository, until read reports that it needs no more documents. The newest document in the list
+// comes first. Documents that cannot be read, or that contain more than most bytes, are skipped.
 func (r *Repository) ReadAttached(ctx context.Context, subject digest.Digest, kind string, most int64, read func(io.Reader) (enough bool, err error)) error {
 	left := maxAttached
 	for _, d := range slices.Backward(r.referrers(ctx, subject)) {

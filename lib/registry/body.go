@@ -20,7 +20,7 @@ type bodySource struct {
 
 	mu     sync.Mutex
 	latest *body
-	err    error // from write itself: another attempt would not help
+	err    error // from write itself, so another attempt would not help
 }
 
 // body is one run of a bodySource. The write function starts with the first read.

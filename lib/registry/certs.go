@@ -14,10 +14,10 @@ import (
 	"golang.org/x/crypto/x509roots/fallback/bundle"
 )
 
-// trustFallback makes connections trust the authorities that are embedded in this program if the
-// system has no authorities, for example in an image from scratch. It parses more than a hundred
-// certificates, which takes longer than anything else at the start of a command. So it runs only
-// before the first connection.
+// trustFallback makes connections accept the certificate authorities that are embedded in this
+// program if the system has none, for example in an image built from scratch. It parses more than a
+// hundred certificates, which takes longer than anything else at the start of a command. So it runs
+// only before the first connection.
 var trustFallback = sync.OnceFunc(func() {
 	roots := x509.NewCertPool()
 	for root := range bundle.Roots() {
@@ -52,7 +52,7 @@ func tlsConfig(host string, insecure bool) (*tls.Config, error) {
 		dir = filepath.Join(dir, host)
 		entries, err := os.ReadDir(dir)
 		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
-			continue // another user's directory: podman and docker ignore it too
+			continue // another user's directory, which podman and docker ignore too
 		}
 		if err != nil {
 			return nil, fmt.Errorf("reading the certificates of %q: %w", host, err)

@@ -17,8 +17,8 @@ const (
 	schemeBearer = "bearer"
 )
 
-// chooseChallenge returns the challenge to answer. It prefers a token to a password, because the
-// password is then sent only to the token server.
+// chooseChallenge returns the challenge to answer. It prefers a challenge for a token to a
+// challenge for a password, because the password is then sent only to the token server.
 func chooseChallenge(header http.Header) challenge {
 	var chosen challenge
 	for _, c := range parseChallenges(header.Values("WWW-Authenticate")) {
@@ -93,7 +93,7 @@ func (s *scanner) params(params map[string]string) {
 // value reads a token or a quoted string.
 func (s *scanner) value() string {
 	if !strings.HasPrefix(s.rest, `"`) {
-		end := strings.IndexAny(s.rest, " \t,") // looser than a token: some servers do not quote URLs
+		end := strings.IndexAny(s.rest, " \t,") // looser than a token, because some servers do not quote URLs
 		if end < 0 {
 			end = len(s.rest)
 		}

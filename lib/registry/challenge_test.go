@@ -41,7 +41,7 @@ func TestParseChallenges(t *testing.T) {
 	}
 }
 
-// A token is preferred to a password.
+// Token authentication is preferred to a password.
 func TestChooseChallenge(t *testing.T) {
 	for want, values := range map[string][]string{
 		"":                {"Negotiate", "Digest a=b"},
@@ -60,7 +60,8 @@ func TestChooseChallenge(t *testing.T) {
 	}
 }
 
-// FuzzChallenges: any header is parsed completely, and the result is not larger than the header.
+// FuzzChallenges checks that any header is parsed completely, and that the result is not larger
+// than the header.
 func FuzzChallenges(f *testing.F) {
 	for _, s := range []string{`Bearer realm="https://a.example/t",service="s"`, `Basic realm="x", Bearer realm=y`, `Negotiate abc==`, `a b="\"`, `,,a,b c`} {
 		f.Add(s)

@@ -23,8 +23,8 @@ import (
 const (
 	dockerHubKey = "https://index.docker.io/v1/" // docker's key for docker.io in its files and for its helpers
 
-	// The user name with which a helper marks an identity token, and the message of a helper that
-	// has no credentials.
+	// tokenUser is the user name with which a helper marks an identity token. helperHasNothing is
+	// the message of a helper that has no credentials.
 	tokenUser         = "<token>"
 	helperHasNothing  = "credentials not found in native keychain"
 	maxHelperSaid     = 200 // bytes of a helper's output in a message
@@ -90,8 +90,8 @@ const envAuths = "DOCKER_AUTH_CONFIG"
 const authFiles = "containers-auth.json"
 
 // findCredentials calls the credential helpers, in the order of the list, to get the credentials
-// for a repository. If a helper fails, the next helper is still called. Without helpers, the
-// credentials are read from the files.
+// for a repository. If a helper fails, findCredentials still calls the next helper. Without
+// helpers, it reads the credentials from the files.
 func findCredentials(ctx context.Context, ref Ref, helpers []string) (credentials, error) {
 	if len(helpers) == 0 {
 		helpers = []string{authFiles}

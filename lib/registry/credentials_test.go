@@ -114,8 +114,8 @@ esac
 	})
 }
 
-// The helpers in registries.conf are called in their order. If a helper fails, this is an error
-// only if no other helper returns credentials.
+// The helpers in registries.conf are called in the order in which they are listed. A helper's
+// failure is an error only if no other helper returns credentials.
 func TestCredentialHelpers(t *testing.T) {
 	const helper = "#!/bin/sh\nread host\ncase $0-$host in\n*-one-one.example) echo '{\"Username\":\"1\",\"Secret\":\"x\"}';;\n" +
 		"*-two-*) echo '{\"Username\":\"2\",\"Secret\":\"x\"}';;\n*) echo 'credentials not found in native keychain'; exit 1;;\nesac\n"

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/crypto/x509roots/fallback/bundle"
 )
 
-// On a system without certificates, connections trust this program's own authorities. A process
-// loads the system's certificates only once, so this test needs a process of its own.
+// On a system without certificates, connections use this program's own authorities. A process loads
+// the system's certificates only once, so this test needs a process of its own.
 func TestFallbackAuthorities(t *testing.T) {
 	const child = "CHUNKAH_TEST_FALLBACK"
 	if os.Getenv(child) == "" {

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// The tag moves with Commit. Before that, the finished image can be read by its digest.
+// Commit moves the tag. Before that, the finished image can be read by its digest.
 func TestPushIsReadableBeforeItsTag(t *testing.T) {
 	s := newServer(t)
 	repo, _ := s.open(t, "team/app:1")

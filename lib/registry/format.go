@@ -12,8 +12,8 @@ import (
 	"chunkah/lib/oci"
 )
 
-// formatCodes are error codes of registries that do not accept a manifest's format. TAG_INVALID
-// comes from registries that look for the tag in the manifest, as in Docker's first format.
+// formatCodes lists error codes of registries that do not accept a manifest's format. Registries
+// that look for the tag in the manifest, as in Docker's first format, return TAG_INVALID.
 var formatCodes = []string{"MANIFEST_INVALID", "TAG_INVALID"}
 
 // refusesFormat reports whether an error can mean that the registry does not accept OCI manifests.
@@ -36,7 +36,8 @@ func (e *FormatError) Error() string { return e.err.Error() }
 func (e *FormatError) Unwrap() error { return e.err }
 
 // orDocker pushes manifests, and pushes them again in Docker's format if the registry refuses the
-// OCI format. If the registry refuses both formats, the first error is more useful.
+// OCI format. If the registry refuses both formats, orDocker returns the first error, which is more
+// useful.
 func (p *Push) orDocker(push func() (what string, refused bool, err error)) error {
 	what, refused, err := push()
 	if refused && p.Convert && p.docker == nil {

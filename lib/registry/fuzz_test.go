@@ -32,7 +32,7 @@ const between = "\n%%\n"
 
 func (s *script) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.Body != nil {
-		_, _ = io.Copy(io.Discard, req.Body) // errors are not of interest here
+		_, _ = io.Copy(io.Discard, req.Body) // errors do not matter here
 		_ = req.Body.Close()
 	}
 	if req.URL.Scheme != "https" {

@@ -30,8 +30,8 @@ type login struct {
 	own  bool // the server is the registry itself
 
 	mu        sync.Mutex
-	challenge challenge         // its last challenge
-	headers   map[string]string // values of the Authorization header, by scopes
+	challenge challenge         // the server's last challenge
+	headers   map[string]string // values of the Authorization header, keyed by scopes
 }
 
 // loginAt returns the login for the server of a URL.
@@ -70,7 +70,7 @@ func (l *login) renew(ctx context.Context, u *url.URL, header http.Header, refus
 	defer l.mu.Unlock()
 	key := strings.Join(scopes, " ")
 	if value := l.headers[key]; value != "" && value != refused {
-		return value, nil // another request has renewed it
+		return value, nil // another request has renewed the header
 	}
 	l.challenge = c
 	if !l.own {

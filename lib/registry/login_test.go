@@ -130,7 +130,8 @@ func TestBearerTokens(t *testing.T) {
 	}
 }
 
-// Credentials are sent only to the registry, not along a redirect or to an upload's Location.
+// Credentials are sent only to the registry. They do not follow a redirect or an upload's Location
+// to another server.
 func TestCredentialsStayAtTheRegistry(t *testing.T) {
 	blob := []byte("layer")
 	storage := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

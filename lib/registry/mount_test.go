@@ -95,7 +95,7 @@ func TestPushRefusedMounts(t *testing.T) {
 			}
 			defer p.Discard()
 			img := newImage(t, random(t, 100), random(t, 100))
-			for _, l := range img.layers { // one after another
+			for _, l := range img.layers { // sequentially
 				from := s.ref(t, "team/previous:1").String()
 				if err := p.Blob(descriptor(l), oci.Hint{Image: from}, func(w io.Writer) error { _, err := w.Write(l); return err }); err != nil {
 					t.Fatal(err)

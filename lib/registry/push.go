@@ -37,7 +37,7 @@ type Push struct {
 	chunked atomic.Pointer[v1.Descriptor] // a blob whose parts clients will request
 
 	mu        sync.Mutex
-	done      error          // why nothing more is accepted
+	done      error          // the reason why no more blobs are accepted
 	manifests []oci.Document // in the order of arrival, children before parents
 	top       *oci.Document  // the manifest for the tags, once the image is finished
 	// docker contains the digests in Docker's format by the digests in OCI's, if the manifests were
@@ -90,7 +90,7 @@ func (p *Push) Traits() oci.Traits { return oci.Traits{Access: oci.Network, Para
 // NewBlob implements oci.Destination. It returns nil, because registries need the digest first.
 func (p *Push) NewBlob(int64, bool) (oci.BlobWriter, error) { return nil, nil }
 
-// Blob implements oci.Destination. Manifests and indexes are kept for Finish.
+// Blob implements oci.Destination. It keeps manifests and indexes in memory for Finish.
 func (p *Push) Blob(d v1.Descriptor, hint oci.Hint, write func(io.Writer) error) error {
 	if err := p.state(); err != nil {
 		return err
@@ -121,7 +121,7 @@ func (p *Push) Blob(d v1.Descriptor, hint oci.Hint, write func(io.Writer) error)
 	return nil
 }
 
-// keep keeps a manifest.
+// keep stores a manifest in memory.
 func (p *Push) keep(d v1.Descriptor, write func(io.Writer) error) error {
 	if d.Size > oci.MaxDocument {
 		return fmt.Errorf("%d bytes exceed the %d that registries accept for a manifest", d.Size, oci.MaxDocument)
@@ -155,8 +155,8 @@ func (p *Push) Finish(index []byte) ([]oci.Finished, error) {
 	return []oci.Finished{{Ref: p.repo.ref.repository() + "@" + p.top.Descriptor.Digest.String()}}, nil
 }
 
-// putAll pushes all manifests by their digests, but the manifest for the tags only if top is set.
-// refused means that the registry may require another format.
+// putAll pushes all manifests by their digests. It pushes the manifest for the tags only if top is
+// set. refused means that the registry may require another format.
 func (p *Push) putAll(top bool) (what string, refused bool, err error) {
 	for _, doc := range p.manifests {
 		if doc.Descriptor.Digest == p.top.Descriptor.Digest && !top {
@@ -179,7 +179,7 @@ func (p *Push) putAll(top bool) (what string, refused bool, err error) {
 	return "", false, nil
 }
 
-// Commit implements oci.Destination: it moves the tags.
+// Commit implements oci.Destination. It moves the tags.
 func (p *Push) Commit() error {
 	if err := p.state(); err != nil {
 		return err
@@ -234,7 +234,7 @@ func (p *Push) choose(index []byte) (oci.Document, error) {
 	return doc, nil
 }
 
-// Discard implements oci.Destination: it cancels all transfers. Blobs that were already sent stay
+// Discard implements oci.Destination. It cancels all transfers. Blobs that were already sent stay
 // in the registry, without a tag.
 func (p *Push) Discard() error {
 	p.mu.Lock()

@@ -215,7 +215,7 @@ func TestPushStops(t *testing.T) {
 	})
 }
 
-// If one blob cannot be pushed, the others are cancelled.
+// If one blob cannot be pushed, the uploads of the other blobs are cancelled.
 func TestPushFailsAsOne(t *testing.T) {
 	s := newServer(t)
 	repo, _ := s.open(t, "team/app:1")

@@ -12,7 +12,7 @@ import (
 	"chunkah/lib/oci"
 )
 
-// A blob is never kept in memory, neither in a push nor when it is read.
+// A blob is never kept in memory, neither when it is pushed nor when it is read.
 func TestBlobsAreNotKeptInMemory(t *testing.T) {
 	const size, most = 64 << 20, 8 << 20
 	page := make([]byte, 1<<20)

@@ -206,8 +206,8 @@ func instead(s *server, code int) func(http.ResponseWriter, *http.Request) {
 	}
 }
 
-// inParts refuses blobs in the request that ends their upload. If overlooks is set, it ignores the
-// body instead, and therefore finds a wrong digest.
+// inParts refuses blobs in the request that ends their upload. If overlooks is set, the registry
+// ignores the body instead, and therefore computes a wrong digest.
 func inParts(s *server, code int, overlooks bool) fault {
 	return func(kind string, _ int, w http.ResponseWriter, r *http.Request) bool {
 		if kind != "PUT blob" || r.ContentLength == 0 {
@@ -237,7 +237,7 @@ func (l lying) WriteHeader(code int) {
 
 // The write function runs for one body at a time, and never for a body that was replaced.
 func TestSource(t *testing.T) {
-	running, calls := 0, 0 // deliberately without a lock: the race detector checks this
+	running, calls := 0, 0 // deliberately without a lock, so that the race detector checks the calls
 	src := &bodySource{size: 3, write: func(w io.Writer) error {
 		if running++; running > 1 {
 			t.Error("write runs twice at once")

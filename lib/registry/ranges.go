@@ -17,9 +17,9 @@ import (
 // rangesTimeout is the longest time that the check of a finished push may take.
 const rangesTimeout = 10 * time.Second
 
-// checkRanges warns if clients that fetch parts of layers cannot fetch them from the registry. Such
-// clients request several ranges in one request, and some registries refuse this. The check needs
-// one small request, which is sent only if there are zstd:chunked layers.
+// checkRanges warns if clients cannot fetch parts of layers from the registry. Such clients request
+// several ranges in one request, and some registries refuse this. The check needs one small
+// request, which is sent only if there are zstd:chunked layers.
 func (p *Push) checkRanges(ctx context.Context) {
 	d := p.chunked.Load()
 	if d == nil {
@@ -45,15 +45,15 @@ func (p *Push) checkRanges(ctx context.Context) {
 	}
 }
 
-// sawBlob records a blob from which clients will request ranges.
+// sawBlob records a blob if clients will request ranges of it.
 func (p *Push) sawBlob(d v1.Descriptor) {
 	if chunked.Marked(d.Annotations) {
 		p.chunked.CompareAndSwap(nil, &d)
 	}
 }
 
-// BlobRange opens n bytes of a blob, from an offset on. The bytes are not verified. If the registry
-// does not support ranges, BlobRange returns an error.
+// BlobRange opens n bytes of a blob, starting at an offset. It does not verify the bytes. If the
+// registry does not support ranges, BlobRange returns an error.
 func (r *Repository) BlobRange(ctx context.Context, d v1.Descriptor, from, n int64) (io.ReadCloser, error) {
 	if err := oci.CheckDescriptor(d); err != nil {
 		return nil, fmt.Errorf("reading a blob from %q: %w", r.ref.repository(), err)

@@ -90,8 +90,8 @@ func manifestType(contentType string) string {
 	return mediaType
 }
 
-// readDocument reads a whole body, up to most bytes. Some servers and proxies compress it without
-// being asked to. No document begins like gzip data.
+// readDocument reads a whole body, up to most bytes. Some servers and proxies compress the body
+// although the client did not request compression. No document begins like gzip data.
 func readDocument(resp *http.Response, most int64) ([]byte, error) {
 	in := bufio.NewReader(resp.Body)
 	var body io.Reader = in
@@ -201,7 +201,8 @@ func (b *blobReader) finish() error {
 	return io.EOF
 }
 
-// connect requests the blob from the offset on, until a response arrives or no attempts are left.
+// connect requests the blob, starting at the offset, until a response arrives or no attempts are
+// left.
 func (b *blobReader) connect() error {
 	for ; ; b.attempt++ {
 		err := b.open()
@@ -223,7 +224,7 @@ func (b *blobReader) open() error {
 	resp, err := b.repo.send(b.ctx, req, http.StatusOK, http.StatusPartialContent)
 	var status *statusError
 	if errors.As(err, &status) && status.code == http.StatusRequestedRangeNotSatisfiable && !b.noRanges {
-		b.noRanges = true // the range is valid, but this server refuses it
+		b.noRanges = true // the range is valid, but this server refuses ranges
 		return b.open()
 	}
 	if err != nil {

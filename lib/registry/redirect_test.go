@@ -127,7 +127,7 @@ func (g *guarded) loggedIn(r *http.Request) bool {
 	return words == "Bearer "+secretToken
 }
 
-// A login is sent to the registry and its token server, and never along a redirect, for any
+// A login is sent only to the registry and its token server. It never follows a redirect, for any
 // request, status or target.
 func TestNoSecretFollowsARedirect(t *testing.T) {
 	for _, place := range []struct {
@@ -209,7 +209,7 @@ func TestNoSecretLeavesByItself(t *testing.T) {
 	})
 }
 
-// meet uses a registry that responds to one kind of request with do.
+// meet uses a registry that handles one kind of request with do.
 func meet(t *testing.T, kind, auth, login string, do func(http.ResponseWriter, *http.Request)) {
 	t.Helper()
 	met := false

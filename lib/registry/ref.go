@@ -26,9 +26,9 @@ type Ref struct {
 
 // ParseRef parses a reference as podman and skopeo parse the part after docker://, which is
 // [HOST[:PORT]/]NAME[:TAG][@DIGEST]. The first part is a host if it contains a dot or a port or is
-// localhost. Without a host, the registry is docker.io, and a name with one part is in library/.
-// Without tag and digest, the tag is latest. A host without a name is refused, because docker would
-// interpret localhost:5000 as an image in docker.io.
+// localhost. If there is no host, the registry is docker.io, and a name with one part is in
+// library/. If there is neither a tag nor a digest, the tag is latest. A host without a name is
+// refused, because docker would interpret localhost:5000 as an image in docker.io.
 func ParseRef(s string) (Ref, error) {
 	if strings.Contains(s, "://") {
 		return Ref{}, fmt.Errorf("image reference %q has a scheme: expected a name such as registry.example/app:1", s)

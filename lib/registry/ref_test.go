@@ -52,7 +52,7 @@ func TestParseRef(t *testing.T) {
 	}
 }
 
-// A reference that is printed in full parses as itself.
+// A full reference that String returns is parsed as the same reference.
 func FuzzParseRef(f *testing.F) {
 	for _, s := range []string{"app", "registry.example:5000/team/app:1@" + zeros, "[::1]:1/a", "localhost/a__b.c:x", "docker.io/library/a"} {
 		f.Add(s)

@@ -29,8 +29,8 @@ type Options struct {
 	// Warn receives messages about retries and about responses that cannot be right. If it is nil,
 	// the messages are ignored. Several goroutines can call it at the same time.
 	Warn func(string)
-	// Wait replaces the clock in tests. If it is nil, a wait ends when the context ends or the time
-	// is over.
+	// Wait replaces the clock in tests. If it is nil, the program waits until the time is over or
+	// the context ends.
 	Wait func(context.Context, time.Duration) error
 }
 
@@ -54,7 +54,7 @@ func (o Options) withDefaults() Options {
 type Repository struct {
 	ref   Ref
 	opt   Options
-	host  string                 // of the registry, with its port
+	host  string                 // host of the registry, with its port
 	plain func(host string) bool // whether plain HTTP is allowed for a host
 	inner http.RoundTripper
 
@@ -85,10 +85,10 @@ func Open(ref Ref, opt Options) (*Repository, error) {
 	}, nil
 }
 
-// Ref returns the reference that the repository was opened with.
+// Ref returns the reference with which the repository was opened.
 func (r *Repository) Ref() Ref { return r.ref }
 
-// scope describes rights to a repository in the form that token servers expect.
+// scope returns the rights to a repository in the form that token servers expect.
 func scope(repository, actions string) string {
 	return "repository:" + repository + ":" + actions
 }

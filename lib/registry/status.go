@@ -93,13 +93,13 @@ func (r *Repository) explain(err error) error {
 
 func (r *Repository) advise(err error) error {
 	cause := err
-	if temporary, ok := cause.(*temporaryError); ok { //nolint:errorlint // only the outermost: messages around others stay
+	if temporary, ok := cause.(*temporaryError); ok { //nolint:errorlint // only the outermost error, so that messages around inner errors remain
 		cause = temporary.cause
 	}
 	var certificate *tls.CertificateVerificationError
 	var status *statusError
 	switch {
-	case errors.As(cause, &certificate): // first, since plain HTTP can cause this error too
+	case errors.As(cause, &certificate): // checked first, because plain HTTP can cause this error too
 		return fmt.Errorf("%w: put the certificate of its authority into /etc/containers/certs.d/%s/ca.crt", certificate, r.ref.Registry)
 	case errors.As(cause, &status):
 		text := status.Error() + r.hint(status.code)

@@ -32,7 +32,7 @@ func (p *Push) moveTag(ctx context.Context, tag string, top oci.Document) (what 
 	grace, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(nil)
 	stop := context.AfterFunc(ctx, func() {
-		_ = repo.opt.Wait(grace, tagGrace) // returns early if the request has returned
+		_ = repo.opt.Wait(grace, tagGrace) // returns early when the request has returned
 		cancel(context.Cause(ctx))
 	})
 	defer stop()

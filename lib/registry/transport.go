@@ -26,7 +26,7 @@ const (
 	maxRedirects = 10
 )
 
-// newTransport returns the HTTP transport for a registry.
+// newTransport returns an HTTP transport for a registry.
 func newTransport(config *tls.Config, timeout time.Duration) *http.Transport {
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.TLSClientConfig = config
@@ -37,7 +37,7 @@ func newTransport(config *tls.Config, timeout time.Duration) *http.Transport {
 	// was made.
 	t.DialContext = (&net.Dialer{Timeout: timeout}).DialContext
 	t.TLSHandshakeTimeout = timeout
-	// Otherwise the next attempt would use a dead HTTP/2 connection again.
+	// Without pings, the next attempt would use a dead HTTP/2 connection again.
 	t.HTTP2 = &http.HTTP2Config{SendPingTimeout: timeout / 2, PingTimeout: timeout / 2}
 	return t
 }
@@ -55,7 +55,7 @@ type request struct {
 
 // roundTrip sends a request to u, with an Authorization header unless authorization is empty, and
 // returns the response with any status. It follows no redirects. If the request or the response
-// stalls, it ends after Options.Timeout.
+// stalls, the request ends after Options.Timeout.
 func (r *Repository) roundTrip(ctx context.Context, u *url.URL, req request, authorization string) (*http.Response, error) {
 	if u.Scheme != "https" && u.Scheme != "http" {
 		return nil, fmt.Errorf("refusing the scheme %q of %q: expected https", u.Scheme, u.Host)
@@ -199,21 +199,21 @@ func isAlert(err error) bool {
 	return errors.As(err, &alert)
 }
 
-// isPlain reports whether the error shows a server without TLS.
+// isPlain reports whether the error means that the server does not use TLS.
 func isPlain(err error) bool {
 	var record tls.RecordHeaderError
 	return errors.As(err, &record) || errors.Is(err, http.ErrSchemeMismatch)
 }
 
-// plainHosts returns a function that reports whether plain HTTP is allowed for a host, on behalf of
-// a registry.
+// plainHosts returns a function that reports whether plain HTTP to a host is allowed for requests
+// to a registry.
 func plainHosts(registry string, insecure bool) func(host string) bool {
 	return func(host string) bool {
 		return insecure || isLoopback(registry) && isLoopback(host)
 	}
 }
 
-// isLoopback reports whether the name of a host, with or without a port, means this machine.
+// isLoopback reports whether a host name, with or without a port, refers to this machine.
 func isLoopback(host string) bool {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name

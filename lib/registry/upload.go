@@ -18,9 +18,9 @@ const digestHeader = "Docker-Content-Digest"
 type presence int
 
 const (
-	unknown presence = iota // no clear response
+	unknown presence = iota // the response was not clear
 	absent
-	present // complete
+	present // the registry has the complete blob
 )
 
 // look checks whether the repository contains a blob.
@@ -110,8 +110,8 @@ func (p *Push) cancel(ctx context.Context, location *url.URL) {
 	}
 }
 
-// open finds a way to get the blob into the repository. The blob exists there, or is mounted, or
-// must be sent to location.
+// open finds a way to get the blob into the repository. done means that the repository already
+// contains the blob, or that the blob was mounted. Otherwise, the blob must be sent to location.
 func (p *Push) open(ctx context.Context, d v1.Descriptor, from string) (done bool, location *url.URL, err error) {
 	if found, err := p.look(ctx, d); found == present || err != nil {
 		return found == present, nil, err
@@ -142,7 +142,7 @@ func (p *Push) mountable(image string) string {
 }
 
 // upload is one attempt to get a blob into the repository. from is another repository that contains
-// the blob, or empty.
+// the blob, or is empty.
 func (p *Push) upload(ctx context.Context, d v1.Descriptor, from string, src *bodySource) error {
 	done, location, err := p.open(ctx, d, from)
 	if done || err != nil {

@@ -38,10 +38,10 @@ type watch struct {
 	timer    *time.Timer
 	left     time.Duration // until the request is considered stalled
 	since    time.Time     // when the clock started; zero while it is stopped
-	moved    int64         // bytes since the last progress
-	answered bool          // a response has arrived: bytes still being sent do not count
+	moved    int64         // number of bytes since the last progress
+	answered bool          // a response has arrived, so bytes that are still being sent do not count
 
-	sent atomic.Int64 // bytes of the request's current body
+	sent atomic.Int64 // number of bytes of the request's current body
 }
 
 // newWatch returns a watch with a running clock, and the context that it ends.

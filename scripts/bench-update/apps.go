@@ -26,7 +26,7 @@ type app struct {
 	chains [][]string
 }
 
-// apps are the applications that are measured.
+// apps lists the applications to measure.
 var apps = []app{
 	{"django", (*bench).pip, "==", [][]string{
 		{"django", "4.2.9", "4.2.10", "4.2.11"},
@@ -72,8 +72,8 @@ var apps = []app{
 	}},
 }
 
-// appLayouts are the columns of the table. The first column shows the bound. Each other column has
-// its own options.
+// appLayouts lists the columns of the table. The first column shows the lower bound. Each of the
+// other columns has its own options.
 var appLayouts = []struct {
 	name    string
 	options []string
@@ -144,14 +144,14 @@ func (b *bench) apps(only *regexp.Regexp, base string, limit int) error {
 	return nil
 }
 
-// A mean is a geometric mean.
+// mean accumulates a geometric mean.
 type mean struct{ sum, n float64 }
 
 func (m *mean) add(v float64)  { m.sum, m.n = m.sum+math.Log(v), m.n+1 }
 func (m *mean) value() float64 { return math.Exp(m.sum / m.n) }
 
-// app updates the packages of an application, one package per build: first each package to its
-// second version, and then each package to its third version.
+// app updates the packages of an application, one package per build. It first updates each package
+// to its second version, and then each package to its third version.
 func (b *bench) app(a app, base string, limit int, means []mean) error {
 	work := filepath.Join(b.dir, "app."+a.name)
 	defer os.RemoveAll(work)

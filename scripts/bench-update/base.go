@@ -129,7 +129,7 @@ func (s *state) stableFirst(layers []layer) []layer {
 
 // stability returns the chance that a component stays unchanged for a week. It is computed from the
 // number of days in the last year on which the component was updated. It is 0 for components
-// without updates: files that no package owns, including large files and package databases.
+// without updates, such as package databases and files that no package owns, including large files.
 func (s *state) stability(c component) float64 {
 	if len(c.updates) == 0 {
 		return 0
@@ -160,7 +160,7 @@ func hashed(list []component, n int) [][]component {
 	for _, c := range list {
 		h := fnv.New64a()
 		h.Write([]byte(c.name))
-		h.Write([]byte{0xff}) // like the hash of a str in Rust
+		h.Write([]byte{0xff}) // as Rust hashes a str
 		i := h.Sum64() % uint64(n)
 		bins[i] = append(bins[i], c)
 	}

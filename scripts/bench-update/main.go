@@ -39,7 +39,7 @@ import (
 	"time"
 )
 
-// sets lists the packages that are added to Debian's important packages.
+// sets lists packages to install in addition to Debian's important packages.
 var sets = []struct{ name, packages string }{
 	{"minimal", ""},
 	{"server", "nginx,postgresql,openssh-server,python3-django,git,redis-server,php-fpm,haproxy,bind9,samba,curl," +

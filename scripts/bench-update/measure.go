@@ -20,7 +20,7 @@ import (
 	"chunkah/lib/compress"
 )
 
-// set measures one set of packages, and prints one line per layer limit and layout.
+// set measures one package set, and prints one line per layer limit and layout.
 func (b *bench) set(name, packages string, limits []int) error {
 	before, after, err := b.roots(name, packages)
 	if err != nil {
@@ -95,14 +95,14 @@ type layout struct {
 	// options are used in both builds. The options in was are used only in the first build, and
 	// those in is only in the second.
 	options, was, is []string
-	// has contains the layers of the first build, if that build already exists.
+	// has contains the layers of the first build if that build has already been made.
 	has []layer
 	// stack sorts the layers of a root, if chunkah does not sort them.
 	stack func(*state, []layer) []layer
 }
 
 // layouts calls f with each layout for this layer limit: with the previous image, with patch
-// layers, without both, and like chunkah 0.6.
+// layers, with neither, and like chunkah 0.6.
 func (u *update) layouts(limit int, f func(layout) error) error {
 	most := []string{"--max", strconv.Itoa(limit)}
 	plan := filepath.Join(u.dir, "previous.plan")

@@ -17,14 +17,14 @@ type component struct {
 	name        string
 	updates     []int64 // unix seconds
 	fingerprint string
-	size        int64 // bytes of its regular files
-	tars        int64 // bytes of its files in a tar, without directories
+	size        int64 // total size of its regular files, in bytes
+	tars        int64 // total size of its files in a tar, without directories
 }
 
 func (c component) fileSize() int64 { return c.size }
 func (c component) tarSize() int64  { return c.tars }
 
-// state is the input of pack for a root.
+// state contains the input of pack for a root.
 type state struct {
 	now        int64 // unix seconds of the newest file
 	components []component

@@ -18,8 +18,8 @@ func fromImage(packing string) commandLine {
 	}
 }
 
-// makeImage makes an image of a root. The image has one layer less than those of the measured
-// builds, so that the builds result in a different image.
+// makeImage makes an image of a root. The image has one layer fewer than the images of the measured
+// builds, so that these builds result in a different image.
 func (b *bench) makeImage(path, packing string) error {
 	if err := os.RemoveAll(b.image(packing)); err != nil {
 		return err

@@ -58,7 +58,7 @@ type result struct {
 	text  string
 }
 
-// errSkip is the reason why a row cannot be measured here.
+// errSkip means that a row cannot be measured on this machine.
 var errSkip = errors.New("not measured")
 
 func (b *bench) run(match string) error {

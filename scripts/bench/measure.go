@@ -22,7 +22,7 @@ type run struct {
 	wallSeconds float64
 	cpuSeconds  float64
 	peakMB      float64 // peak memory of the largest process
-	readMB      float64 // read from the disk, because the data were not in a cache
+	readMB      float64 // data read from the disk, because they were not in a cache
 }
 
 func wall(r run) float64 { return r.wallSeconds }

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// largePackages make a Debian system of about 45,000 files and 1.2 GB.
+// largePackages lists packages that result in a Debian system of about 45,000 files and 1.2 GB.
 const largePackages = "build-essential,git,perl-doc,python3-numpy,python3-scipy,vim"
 
 // root returns the path of a root. It makes the root if it does not exist.
@@ -108,7 +108,7 @@ func text(random *rand.Rand, data []byte) {
 	}
 }
 
-// write creates a file whose time is the same in every run.
+// write creates a file with the same mtime in every run.
 func write(name string, data []byte) error {
 	if err := os.WriteFile(name, data, 0o644); err != nil {
 		return err

@@ -11,7 +11,7 @@ import (
 // idle is the limit for the share of the cores that are idle at the end of a build.
 const idle = 15
 
-// rows are the rows of the table, in the order of the goals.
+// rows lists the rows of the table, in the order of the goals.
 var rows = []row{
 	{"uncompressed to a file, 12,000 files", 2, "× the floor", pair("small", build, floor)},
 	{"uncompressed to a file, 45,000 files", 1.5, "× the floor", pair("large", build, floor)},

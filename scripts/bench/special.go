@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// again builds the same root once more with a cache.
+// again measures a second build of the same root with a cache.
 func again(b *bench) (result, error) {
 	path, err := b.root("large")
 	if err != nil {

@@ -8,8 +8,8 @@ import (
 	_ "modernc.org/sqlite" // the driver "sqlite"
 )
 
-// rebuildTime is the build time of the updated package, in unix seconds. It is later than that of
-// all other packages in the database.
+// rebuildTime is the build time of the updated package, in unix seconds. It is later than the build
+// times of all other packages in the database.
 const rebuildTime = 1640000000
 
 // readFiles lists the installed files of every package in the database.

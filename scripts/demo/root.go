@@ -23,7 +23,7 @@ const databasePlace = "var/lib/rpm/rpmdb.sqlite"
 type contents struct {
 	maxFile int64 // bytes
 	random  int   // number of incompressible bytes in each block
-	data    bool  // files below /usr/share are the same in each build of a package
+	data    bool  // files below /usr/share do not change when a package is rebuilt
 }
 
 const block = 4096 // bytes
@@ -40,7 +40,7 @@ type file struct {
 	path   string // absolute in the root
 	mode   uint16 // as in stat, with the type
 	size   int64  // in bytes
-	target string // of a symlink
+	target string // target of a symlink
 	built  int64  // build time of its package, in unix seconds
 }
 
@@ -74,7 +74,7 @@ func makeRoot(dir, database, rebuilt string, made contents) error {
 	if err != nil {
 		return fmt.Errorf("reading %q: %w", copied, err)
 	}
-	// An application that no package owns.
+	// Add an application that no package owns.
 	files = append(files, file{path: "/opt/hello/hello", mode: 0o100755, size: 300_000, built: files[0].built})
 	// Directories and links come before the files below them, regardless of the order of packages,
 	// because a short path is never below a longer path.
@@ -138,7 +138,7 @@ func (f file) create(root *os.Root, made contents) error {
 	}
 	var seed [32]byte
 	if !made.data || !strings.HasPrefix(f.path, "/usr/share/") {
-		binary.BigEndian.PutUint64(seed[:], uint64(f.built)) // another build of the package contains different bytes
+		binary.BigEndian.PutUint64(seed[:], uint64(f.built)) // so that another build of the package contains different bytes
 	}
 	copy(seed[8:], path.Base(name))
 	_, err = io.CopyN(out, &filler{random: rand.NewChaCha8(seed), made: made}, min(f.size, made.maxFile))
