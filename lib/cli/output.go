@@ -22,7 +22,7 @@ import (
 
 // outputFlags are the location of an image and its name at that location.
 type outputFlags struct {
-	Output  []string `short:"o" long:"output" value-name:"DEST" unquote:"false" description:"PATH for an archive, or {destinations}. The PATH - is standard output, and the default is an archive on standard output. Repeat the option to write one build to several outputs" section:"Output" brief:"PATH, oci:DIR, docker-archive:PATH, docker://REF"`
+	Output  []string `short:"o" long:"output" value-name:"DEST" unquote:"false" description:"PATH for an archive, or {destinations}. If PATH is -, the archive is written to standard output. This is the default. Repeat the option to write one build to several outputs" section:"Output" brief:"PATH, oci:DIR, docker-archive:PATH, docker://REF"`
 	Tag     []string `short:"t" long:"tag" value-name:"NAME[:TAG]" unquote:"false" description:"name of the image in the output (repeatable)"`
 	KeepOld bool     `long:"keep-old" description:"in a layout directory, keep the blobs of the image that is replaced (default: delete those that chunkah made)" brief:"keep the blobs of the image that is replaced"`
 	digestFlags

@@ -78,7 +78,7 @@ func (c *buildCommand) verifyOutput(ctx context.Context, env *Env, b *building, 
 		env.warn("%s", d)
 	}
 	if len(verified.Faults)+len(found) > 0 {
-		return fmt.Errorf("verifying %q: %s, %s from the source: the image is discarded", made.target,
+		return fmt.Errorf("verifying %q: %s, %s from the source: the image was discarded", made.target,
 			plural(len(verified.Faults), "fault"), plural(len(found), "difference"))
 	}
 	b.verified = verified

@@ -163,17 +163,17 @@ var checks = []check{
 	},
 	{
 		id: "pyc-times", harm: HarmReuse, finds: hasPycTime,
-		what:   "compiled Python files contain the time of their source, and no package limits this time",
+		what:   "compiled Python files contain the time of their source, which is not clamped to the build time of a package",
 		advise: advisePyc,
 	},
 	{
 		id: "build-times", harm: HarmReuse, finds: hasBuildTime,
-		what:   "the times of these files are the time of the build, and no package limits them",
+		what:   "the times of these files are the time of the build, and are not clamped to the build time of a package",
 		advise: adviseTimes,
 	},
 	{
 		id: "newer-than-source-date", harm: HarmReuse, finds: newerThanSource,
-		what:   "no package limits the times of these files, and they are newer than SOURCE_DATE_EPOCH: they get that time, and change whenever it changes",
+		what:   "the times of these files are not clamped to the build time of a package, and are newer than SOURCE_DATE_EPOCH: the files get that time, and change whenever it changes",
 		advise: adviseNewer,
 	},
 	{

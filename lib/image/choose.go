@@ -195,7 +195,7 @@ func (c *chooser) choose(ctx context.Context, images []v1.Descriptor) (v1.Descri
 	}
 	if bestRank == 0 {
 		slices.Sort(have)
-		return best, fmt.Errorf("is for %s, not for %s: choose one with --platform",
+		return best, fmt.Errorf("is for %s, not for %s: choose a platform with --platform",
 			quoted(slices.Compact(have)), PlatformName(v1.Platform{Architecture: c.want.arch, Variant: c.want.variant}))
 	}
 	return best, nil

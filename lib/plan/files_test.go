@@ -14,7 +14,9 @@ import (
 	"chunkah/format"
 )
 
-func digestOf(c string) format.Digest { return format.NewDigest([sha256.Size]byte([]byte(strings.Repeat(c, sha256.Size)))) }
+func digestOf(c string) format.Digest {
+	return format.NewDigest([sha256.Size]byte([]byte(strings.Repeat(c, sha256.Size))))
+}
 
 // filesOfLayers are two layers with files of every kind.
 func filesOfLayers(t testing.TB) (records []*format.Layer, files [][]*format.File) {

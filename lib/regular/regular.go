@@ -31,7 +31,7 @@ func ReadConfig(path string, most int64) ([]byte, error) {
 		return nil, nil
 	}
 	if !info.Mode().IsRegular() || info.Size() > most {
-		return nil, fmt.Errorf("%q is not a regular file, or larger than the limit of %d bytes", path, most)
+		return nil, fmt.Errorf("%q is not a regular file, or is larger than the limit of %d bytes", path, most)
 	}
 	return os.ReadFile(path)
 }

@@ -87,7 +87,7 @@ func Open(ctx context.Context, names []string, opt Options) (_ *Set, err error) 
 	case len(names) > maxSources:
 		return s, fmt.Errorf("%d sources exceed the limit of %d: merge some of them first", len(names), maxSources)
 	case len(names) > 1 && opt.KeepBase != "":
-		return s, errors.New("only the layers of a single source can be kept: merge the others first")
+		return s, errors.New("layers can be kept only if there is a single source: merge the sources first")
 	}
 	for _, name := range names {
 		if err := s.open(ctx, name, opt); err != nil {

@@ -42,7 +42,7 @@ var _ oci.Destination = (*Writer)(nil)
 var (
 	errFinished    = errors.New("the image is already finished")
 	errNotFinished = errors.New("the image is not finished")
-	errDiscarded   = errors.New("the image is discarded")
+	errDiscarded   = errors.New("the image was discarded")
 )
 
 // Create starts writing an image with these names into a store. warn receives the library's

@@ -25,10 +25,10 @@ func CreateSpool(dir string) (*os.File, error) {
 	dir = SpoolDir(dir)
 	f, err := unnamed(dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("creating temporary layer data in %q: %w: create the directory, or set another one with --spool or TMPDIR", dir, SpoolCause(err))
+		return nil, fmt.Errorf("creating a temporary file for layer data in %q: %w: create the directory, or set another one with --spool or TMPDIR", dir, SpoolCause(err))
 	}
 	if err != nil {
-		return nil, fmt.Errorf("creating temporary layer data in %q: %w", dir, SpoolCause(err))
+		return nil, fmt.Errorf("creating a temporary file for layer data in %q: %w", dir, SpoolCause(err))
 	}
 	return f, nil
 }

@@ -58,7 +58,7 @@ func TestDefault(t *testing.T) {
 
 // Errors name the directory.
 func TestFaults(t *testing.T) {
-	if _, err := CreateSpool("/nonexistent"); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), `creating temporary layer data in "/nonexistent": no such file`) {
+	if _, err := CreateSpool("/nonexistent"); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), `creating a temporary file for layer data in "/nonexistent": no such file`) {
 		t.Errorf("no directory: %v", err)
 	}
 	// In this file system, neither unnamed files nor other files can be created.

@@ -123,7 +123,7 @@ func (l *load) Discard() error {
 	return err
 }
 
-var errDiscarded = errors.New("the image is discarded")
+var errDiscarded = errors.New("the image was discarded")
 
 // end ends the stream and waits for the daemon's response.
 func (l *load) end(why error) error {

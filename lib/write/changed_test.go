@@ -267,7 +267,7 @@ func TestEmptyReplaced(t *testing.T) {
 			if err := changes["replaced"](filepath.Join(root, "d/victim")); err != nil {
 				t.Fatal(err)
 			}
-			fails(t, to(filepath.Join(t.TempDir(), "out")), stream, `reading "/d/victim": its inode, size or times differ from the scan`)
+			fails(t, to(filepath.Join(t.TempDir(), "out")), stream, `reading "/d/victim": its inode, size or times differ from those that the scan recorded`)
 			f.Stamp = ""
 		}
 	}

@@ -72,7 +72,7 @@ func checkStamp(f *format.File, st rootfs.Stat) error {
 	if f.Stamp == "" || st.HasStamp(f.Stamp) {
 		return nil
 	}
-	return fmt.Errorf("reading %q: its inode, size or times differ from the scan: %w", f.Path, errChanged)
+	return fmt.Errorf("reading %q: its inode, size or times differ from those that the scan recorded: %w", f.Path, errChanged)
 }
 
 // WriteFile implements layer.Content. A record from a script has no stamp. In this case the file

@@ -223,7 +223,7 @@ func TestNoSpoolDir(t *testing.T) {
 	stream := packed(t, plant(t, map[string]string{"a/x": "x"}))
 	in := source(stream)
 	opt.SpoolDir = "/no/such/folder"
-	if _, err := complete(context.Background(), &in, opt); err == nil || !strings.Contains(err.Error(), `creating temporary layer data in "/no/such/folder": no such file`) {
+	if _, err := complete(context.Background(), &in, opt); err == nil || !strings.Contains(err.Error(), `creating a temporary file for layer data in "/no/such/folder": no such file`) {
 		t.Errorf("got %v", err)
 	}
 }

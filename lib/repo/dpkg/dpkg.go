@@ -154,7 +154,7 @@ func (l *loader) load(ctx context.Context) error {
 		}
 	}
 	if len(l.listless) > 0 {
-		l.out.Warn("looking for the files of packages in %q: the lists of %s are missing, so only files with digests are assigned to these packages", l.db.dir, pkgdb.List(l.listless))
+		l.out.Warn("looking for the files of packages in %q: the file lists of %s are missing, so only files with digests are assigned to these packages", l.db.dir, pkgdb.List(l.listless))
 	}
 	if len(l.unfinished) > 0 {
 		l.out.Warn("found packages that dpkg did not finish installing (dpkg --configure -a finishes them): %s", pkgdb.List(l.unfinished))

@@ -191,7 +191,7 @@ func (e *entry) conffile(line string) error {
 		words = words[:len(words)-1]
 	}
 	if len(words) < 2 || !strings.HasPrefix(words[0], "/") {
-		return fmt.Errorf("%.60q is not a configuration file with a digest", line)
+		return fmt.Errorf("%.60q is not the path of a configuration file followed by its digest", line)
 	}
 	if len(e.conffiles)+len(e.obsolete) >= maxConffiles {
 		return fmt.Errorf("more than %d configuration files", maxConffiles)
@@ -308,7 +308,7 @@ func (l *loader) add(e *entry, path string) {
 	}
 	l.known[e.name] = true
 	if e.state == "" {
-		l.out.Warn("reading %q: line %d: package %q has no complete Status: it counts as installed", path, e.line, e.name)
+		l.out.Warn("reading %q: line %d: package %q has no complete Status field: treating it as installed", path, e.line, e.name)
 		e.state = stateInstalled
 	}
 	if slices.Contains(unfinished, e.state) {

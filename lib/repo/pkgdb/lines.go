@@ -172,7 +172,7 @@ func (l *Lines) file(ctx context.Context, root *rootfs.Root, path string, read f
 		return err
 	}
 	if before.Size > MaxFile {
-		return fmt.Errorf("reading %q: is %d bytes, above the limit of %d", path, before.Size, MaxFile)
+		return fmt.Errorf("reading %q: the file is %d bytes, above the limit of %d", path, before.Size, MaxFile)
 	}
 	if err := read(interrupt.Reader(ctx, f)); err != nil {
 		if ctx.Err() != nil {

@@ -248,7 +248,7 @@ func (l *fileList) each(visit func(*listed) error) error {
 		if l.dirs != nil {
 			d := l.index.at(i)
 			if d >= uint64(len(l.dirs)) {
-				return fmt.Errorf("file %d is in directory %d of %d", i, d, len(l.dirs))
+				return fmt.Errorf("file %d refers to directory %d, but the package lists only %d", i, d, len(l.dirs))
 			}
 			if len(l.dirs[d])+len(name) > assign.MaxListed {
 				return fmt.Errorf("file %d has a path of %d bytes", i, len(l.dirs[d])+len(name))
