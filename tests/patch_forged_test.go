@@ -17,7 +17,7 @@ import (
 // Parts of messages about layers that this user has not verified.
 const (
 	readsOnce   = " of the previous image once ("
-	historyLies = "does not contain the files that its history claims"
+	historyLies = "does not contain the files that its history lists"
 )
 
 // forgery is a previous image with a false history.
