@@ -8,7 +8,7 @@ import (
 	"chunkah/format"
 )
 
-// many returns the records of a tree of n files in n/100 components.
+// many returns the records of a tree with n files in n/100 components.
 func many(n int) []format.Record {
 	records := []format.Record{&format.Header{Version: 1, Stage: format.StageAssign}, dir("/"), dir("/usr"), dir("/usr/lib")}
 	for i := 0; i < n; i += 100 {

@@ -10,7 +10,8 @@ import (
 	"chunkah/format"
 )
 
-// numbered returns a header and then any number of records, without keeping them.
+// numbered is a source that returns a header and then any number of records, without keeping them
+// in memory.
 type numbered struct {
 	n, at  int
 	record func(i int) format.Record
@@ -27,7 +28,7 @@ func (s *numbered) Next() (format.Record, error) {
 	return s.record(s.at - 2), nil
 }
 
-// Everything that pack adds to a stream is bounded, and so is its plan.
+// The data that pack adds to a stream are limited, and so is the size of the plan.
 func TestBounds(t *testing.T) {
 	deep := strings.Repeat("/d", format.MaxDepth-1)
 	for _, tt := range []struct {

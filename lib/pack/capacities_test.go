@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// The tree finds the same as a linear search.
+// The tree finds the same layer as a linear search.
 func TestCapacities(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 26))
 	for n := 1; n < 200; n += 7 {

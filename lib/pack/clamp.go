@@ -45,9 +45,9 @@ func (t *tree) bind(c *component) {
 // plainTime reports whether a time fits the field of a tar header, so that it needs no extra space.
 func plainTime(mtime int64) bool { return mtime >= 0 && mtime < 1<<33 }
 
-// date sets the times that no package clamps. A component whose contents equal those in the
-// previous image keeps its time, so that its layer keeps its digest. This requires that all its
-// files have the same time. If the contents are unknown, files keep their own times up to the
+// date sets the times of components without an mtime clamp. A component whose contents equal those
+// in the previous image keeps its time, so that its layer keeps its digest. This requires that all
+// its files have the same time. If the contents are unknown, files keep their own times up to the
 // clamp. date returns how many components kept their time.
 func (t *tree) date(prev *group.Previous) (kept int) {
 	var before map[string]group.Dated

@@ -7,8 +7,8 @@ import (
 	"chunkah/format"
 )
 
-// A source of compiled Python keeps the time that the compiled file contains. Otherwise Python
-// would compile the source again.
+// The source of a compiled Python file keeps the time that the compiled file contains. Otherwise,
+// Python would compile the source again.
 func TestCompiledPythonStaysValid(t *testing.T) {
 	root := func(py int64) []format.Record {
 		at := func(path string, mtime int64) *format.File {
@@ -44,7 +44,7 @@ func TestCompiledPythonStaysValid(t *testing.T) {
 	}
 }
 
-// All names of an inode have the same time, even if only one of them is the source of compiled
+// All hard links to an inode have the same time, even if only one of them is the source of compiled
 // Python.
 func TestCompiledPythonWithLinks(t *testing.T) {
 	at := func(path string, mtime, link int64) *format.File {
@@ -62,8 +62,8 @@ func TestCompiledPythonWithLinks(t *testing.T) {
 	}
 }
 
-// If a source date is earlier than the sources of compiled Python, later images without a source
-// date do not keep it.
+// If the previous image was built with a source date that is earlier than the sources of compiled
+// Python, an image without a source date does not keep that time.
 func TestCompiledPythonAfterAnEarlySourceDate(t *testing.T) {
 	at := func(path string, mtime int64) *format.File {
 		return with(file(path, "app"), func(f *format.File) { f.Size, f.MTime = 16, mtime })

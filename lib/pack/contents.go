@@ -8,14 +8,14 @@ import (
 	"chunkah/lib/pyc"
 )
 
-// fileDigests contains the results for files whose times no package clamps.
+// fileDigests contains the results for files of components without an mtime clamp.
 type fileDigests struct {
-	read []fileDigest // by file; nil if none was read
+	read []fileDigest // by file; nil if no file was read
 	// compiled contains the sources of compiled Python, with the source time that the compiled file
 	// records.
 	compiled map[pySource]bool
-	// compiledLinks contains the hard-link groups with such a source, because all names of an inode
-	// have the same time.
+	// compiledLinks contains the hard-link groups that include such a source, because all hard
+	// links to an inode have the same time.
 	compiledLinks map[int64]bool
 	// timed is like compiled, but for all files; it is used if all files are read.
 	timed map[pySource]bool
@@ -32,7 +32,7 @@ func newFileDigests() *fileDigests {
 // fileDigest is the result for one file.
 type fileDigest struct {
 	sum    uint64 // of package contentid, if hashed
-	pyTime uint32 // the source's time in compiled Python, if timed
+	pyTime uint32 // the source's time recorded in compiled Python, if timed
 	timed  bool
 	hashed bool
 	closed bool // permission denied
@@ -51,7 +51,7 @@ type pySource struct {
 	time uint32
 }
 
-// findCompiled finds the sources of compiled Python that was read.
+// findCompiled finds the sources of the compiled Python files that were read.
 func (t *tree) findCompiled(python []int) {
 	for _, i := range python {
 		d := t.digests.of(i)
@@ -79,8 +79,8 @@ func (d *fileDigests) ownTime(f *format.File) bool {
 		strings.HasSuffix(f.Path, ".py") && d.compiled[pySource{f.Path, uint32(f.MTime)}])
 }
 
-// attributes sets the attributes of components whose times no package clamps, unless one of their
-// files is already known to be unreadable.
+// attributes sets the attributes of components without an mtime clamp, except components with a
+// file that is already known to be unreadable.
 func (t *tree) attributes() {
 	marks := newMarks(t)
 	var p print

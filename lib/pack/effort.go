@@ -7,11 +7,11 @@ import (
 )
 
 // A directory is part of the fingerprint of each component with files below it, and is written to
-// each of their layers. It is also counted for each part into which a component might be split.
-// Thousands of components in thousands of nested directories would need far more work than the size
-// of the stream suggests. So the work, measured in bytes of records, is limited to freeEffort plus
-// effortTimes the size of all file records. A Debian root needs less than the size of its file
-// records.
+// the layers of all these components. It is also counted for each part into which a component might
+// be split. Thousands of components in thousands of nested directories would need far more work
+// than the size of the stream suggests. So the work, measured in bytes of records, is limited to
+// freeEffort plus effortTimes the size of all file records. A Debian root needs less than the size
+// of its file records.
 const (
 	freeEffort  = 256 << 20
 	effortTimes = 16
@@ -43,7 +43,7 @@ func newEffort(files []*format.File) *effort {
 	return e
 }
 
-// take subtracts a cost. It reports whether enough effort was left.
+// take subtracts a cost from the remaining work. It reports whether enough work was left.
 func (e *effort) take(cost int64, path string) bool {
 	if e.left -= cost; e.left < 0 && e.path == "" {
 		e.path = path

@@ -23,7 +23,7 @@ func (r *records) Next() (format.Record, error) {
 	return rec, nil
 }
 
-// planOf plans a stream, and returns the effort that was used.
+// planOf plans a stream, and returns the amount of work.
 func planOf(t *testing.T, opt Options, list []format.Record) (took int64, err error) {
 	t.Helper()
 	tree, err := read(t.Context(), &records{append([]format.Record{&format.Header{Version: 1}}, list...)})
@@ -38,7 +38,7 @@ func planOf(t *testing.T, opt Options, list []format.Record) (took int64, err er
 	return newEffort(tree.files).left - tree.effort.left, err
 }
 
-// nested are nested directories, each with a file in its own component.
+// nested returns nested directories, each with a file in its own component.
 func nested(n int) (list []format.Record) {
 	list, path := []format.Record{dir("/")}, ""
 	for i := range n {
@@ -48,7 +48,7 @@ func nested(n int) (list []format.Record) {
 	return list
 }
 
-// beside are directories next to each other, each with a file in its own component.
+// beside returns sibling directories, each with a file in its own component.
 func beside(n int) (list []format.Record) {
 	list = []format.Record{dir("/"), dir("/opt"), dir("/opt/apps")}
 	for i := range n {
@@ -58,7 +58,7 @@ func beside(n int) (list []format.Record) {
 	return list
 }
 
-// together are files of one directory, which lists all their components.
+// together returns files in one directory, and the directory lists the components of all files.
 func together(n int) (list []format.Record) {
 	var names []string
 	for i := range n {
@@ -71,7 +71,7 @@ func together(n int) (list []format.Record) {
 	return list
 }
 
-// The effort of planning is proportional to the size of the stream, or planning is refused early.
+// The work of planning is proportional to the size of the stream, or planning is refused early.
 // This applies to components in deeply nested directories, to split components, and to components
 // that share a directory.
 func TestEffort(t *testing.T) {

@@ -16,9 +16,9 @@ import (
 // is only larger than necessary; no file is wrong.
 const fingerprintSize = 8
 
-// fingerprint sets the fingerprints that are not in the stream. They cover everything in the
-// component's tar, including the directories above its files. If contents are unknown, a changed
-// file is detected by its size or time.
+// fingerprint sets the fingerprints that are not in the stream. The fingerprints cover everything
+// in the component's tar, including the directories above its files. If contents are unknown, a
+// changed file is detected by its size or time.
 func (t *tree) fingerprint() {
 	marks := newMarks(t)
 	var p print

@@ -8,8 +8,8 @@ import (
 	"chunkah/lib/group"
 )
 
-// maxTries limits how often layers are planned again with fewer layers, to make room for split
-// ones.
+// maxTries limits how often the components are planned again with fewer layers, to make room for
+// split layers.
 const maxTries = 6
 
 // group puts the components into layers.
@@ -142,7 +142,7 @@ func (f *fitter) together(members []int) [][]int {
 	return fitting
 }
 
-// tight fills layers up to the size limit, starting with the largest components. It is the last
+// tight fills layers up to the size limit, starting with the largest components. This is the last
 // resort if the number of layers is barely sufficient.
 func (f *fitter) tight() []group.Layer {
 	order := make([]int, len(f.t.components))

@@ -25,7 +25,8 @@ func completed(t *testing.T, p *packed, src *texts) *packed {
 	return p
 }
 
-// counted is a source that counts the paths that are read to their end, and from their start.
+// counted is a source that counts the files that are read to their end, and the files of which only
+// the start is read.
 type counted struct {
 	*texts
 	read, started map[string]int
@@ -71,7 +72,7 @@ func mixedRoot() ([]format.Record, map[string]string) {
 	}, map[string]string{"/__pycache__/x.cpython-313.pyc": "\xf3\x0d\r\n\x00\x00\x00\x00\xd0\x07\x00\x00"}
 }
 
-// Layers that write completes have the same records as layers that pack completed itself.
+// Layers that package write completes have the same records as layers that pack completes itself.
 func TestIncompleteGivesTheSameRecords(t *testing.T) {
 	records, of := mixedRoot()
 	for name, opt := range map[string]Options{"": {}, "in two layers": {Max: 2}, "in parts": {MaxLayerSize: 30_000}, "one layer": {Max: 1}} {

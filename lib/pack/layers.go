@@ -19,7 +19,7 @@ type marks struct {
 func newMarks(t *tree) *marks { return &marks{t: t, in: make([]int, len(t.files))} }
 
 // climb visits files and all directories above them that are not in this section yet. It stops
-// early when the effort is used up; cost returns the cost of a directory.
+// early when the work limit is reached. The function cost returns the cost of a directory.
 func (m *marks) climb(files []int, section int, cost func(i int) int64, visit func(i int)) {
 	for _, file := range files {
 		for i := file; i >= 0 && m.in[i] != section; i = m.t.parents[i] {
@@ -32,8 +32,8 @@ func (m *marks) climb(files []int, section int, cost func(i int) int64, visit fu
 	}
 }
 
-// withParents returns files together with all directories above them, in order. It counts
-// the effort of reading or writing the records, which the caller does.
+// withParents returns files together with all directories above them, in order. It counts the work
+// of reading or writing the records, which the caller does.
 func (m *marks) withParents(files []int, section int) []int {
 	whole := make([]int, 0, len(files)+len(files)/4)
 	m.climb(files, section, m.t.recordCost, func(i int) { whole = append(whole, i) })

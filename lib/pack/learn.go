@@ -7,8 +7,8 @@ import (
 	"chunkah/lib/group"
 )
 
-// learn sets, for each component, what previous images and this image show about its changes.
-// Without a previous image nothing is set, so that the plan depends only on the root.
+// learn sets the data that previous images and this image provide about the changes of each
+// component. Without a previous image, it sets nothing, so that the plan depends only on the root.
 func (t *tree) learn(prev *group.Previous) {
 	if prev == nil {
 		return
@@ -35,7 +35,7 @@ func withoutDeletions(prev *group.Previous) *group.Previous {
 // state is the information in a layer's record about one component.
 type state struct {
 	fingerprint, contents string
-	time                  int64 // upper bound of its files' mtimes
+	time                  int64 // upper bound of the mtimes of the component's files
 	learned               group.Learned
 }
 

@@ -58,8 +58,8 @@ func TestLearn(t *testing.T) {
 	}
 }
 
-// statesOf returns what a plan records about each component, or, where a component is in several
-// layers, the uppermost record.
+// statesOf returns the data that a plan records about each component. If a component is in several
+// layers, the record of the uppermost layer is used.
 func statesOf(r *Report) map[string]group.Learned {
 	states := layoutOf(r).Learned
 	delete(states, format.Deletions)
@@ -86,14 +86,14 @@ func TestLearnWithPatchLayers(t *testing.T) {
 			grow(records, "/several/2")
 		}
 		switch image {
-		case 2, 3: // two surprises, which age
+		case 2, 3: // two surprises, which get older
 			grow(records, "/c0011")
-		case 5: // no new layer contains what has changed
+		case 5: // no new layer contains the change
 			records = altered(records, "/shrinks/2", nil)
 			recordOf(records, "retimed").MtimeClamp = 3000
 		case 8:
 			records = altered(records, "/c0020", nil)
-		case 9: // it comes back with other contents
+		case 9: // the component returns with other contents
 			records = append(records, with(file("/c0020", "c0020"), func(f *format.File) { f.Size = 99 }))
 			sortFiles(records)
 		case 12: // an explained change
@@ -121,7 +121,8 @@ func TestLearnWithPatchLayers(t *testing.T) {
 	}
 }
 
-// withoutDiffIDs lists an image without the marks of kept layers, which only the stream contains.
+// withoutDiffIDs lists an image without the diffIDs that mark kept layers, because only the stream
+// contains them.
 func withoutDiffIDs(p *packed) string {
 	var b strings.Builder
 	for _, l := range p.layers {

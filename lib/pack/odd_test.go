@@ -34,8 +34,8 @@ func TestOddTimes(t *testing.T) {
 	}
 }
 
-// A part whose newest time does not fit an ordinary tar header keeps its files' times, even if the
-// other parts of the component do not, and vice versa.
+// In a part whose newest time does not fit into an ordinary tar header, files keep their own times,
+// even if files in the other parts of the component do not, and vice versa.
 func TestPartsOfOddTimes(t *testing.T) {
 	for _, newest := range []int64{100, 1 << 33} {
 		records := []format.Record{&format.Header{Version: 1, Stage: format.StageAssign}, dir("/")}
@@ -90,7 +90,7 @@ func (s *counting) NewReader() Reader {
 
 func (s *counting) open(context.Context, *format.Header) (Contents, error) { return s, nil }
 
-// Files are read by as many readers as there are threads.
+// The number of readers equals the number of threads.
 func TestReadersAreBounded(t *testing.T) {
 	records := []format.Record{&format.Header{Version: 1, Stage: format.StageAssign}, dir("/")}
 	for i := range 20 * readRun {

@@ -2,10 +2,10 @@
 //
 // It reads a whole stream, decides which components share a layer (see package group), and writes
 // the layers: each layer's record, followed by its files in order and their parent directories. The
-// output contains exactly the entries of each layer's tar: times are clamped and control xattrs are
-// removed here. The package reads the contents of files whose times no package clamps, because
-// their component keeps the previous image's times while its contents stay the same. With MaxStale
-// it also reads files whose digests are unknown.
+// output contains exactly the entries of each layer's tar. The package clamps times and removes
+// control xattrs. The package reads the contents of files in components without an mtime clamp,
+// because such a component keeps the previous image's times while its contents stay the same. With
+// MaxStale it also reads files whose digests are unknown.
 package pack
 
 import (
@@ -35,7 +35,7 @@ const (
 const ManyLayers = 125
 
 // MostLayers leaves room for a Containerfile to add some layers, because containers-storage
-// supports 500 in total.
+// supports at most 500 layers.
 const MostLayers = 448
 
 // Options configure a pack.
@@ -89,11 +89,11 @@ type Report struct {
 	// NoSource means that no component could keep the previous image's times, because the source
 	// was not available for comparison.
 	NoSource bool
-	// Closed is the number of components that could not keep these times, because the user is not
-	// permitted to read one of their files.
+	// Closed is the number of components that could not keep the previous image's times, because
+	// the user is not permitted to read one of their files.
 	Closed int
-	// Unbounded is the number of components whose times no package clamps. Kept is the number of
-	// those components that kept the previous image's times.
+	// Unbounded is the number of components without an mtime clamp. Kept is the number of those
+	// components that kept the previous image's times.
 	Unbounded, Kept int
 	// Odd is the number of components whose newest file is dated before 1970 or after 2242. Their
 	// files keep their own times.
@@ -160,7 +160,7 @@ func Run(ctx context.Context, in format.Source, out format.Sink, opt Options) (*
 // contentsOfLayers describes what the layers contain.
 type contentsOfLayers struct {
 	kept   []ImageLayer
-	above  *tree // with the files of the layers above
+	above  *tree // contains the files of the layers above
 	layers []group.Layer
 	// entries requests the digests of the layers' entries.
 	entries bool

@@ -175,7 +175,7 @@ func TestUnclaimed(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 	// The component loses the directory as soon as the directory contains a file, so the component
-	// must be small.
+	// must be in a small layer.
 	if d := p.of(t, "chunkah/empty-directories").file(t, "/empty"); d.Implied || !slices.Equal(d.Components, emptyDirs) {
 		t.Errorf("got %+v", *d)
 	}
@@ -184,7 +184,8 @@ func TestUnclaimed(t *testing.T) {
 	}
 }
 
-// A directory belongs to all its components, any other file to the first.
+// A directory belongs to all of its components, but any other file belongs only to its first
+// component.
 func TestSeveralComponents(t *testing.T) {
 	p, _ := run(t, Options{}, dir("/"), dir("/shared", "b", "a", "b"), file("/shared/x", "c", "a"))
 	for _, name := range []string{"a", "b"} {
@@ -205,7 +206,7 @@ func TestSeveralComponents(t *testing.T) {
 	}
 }
 
-// All names of an inode belong to the component of the first name that has a component.
+// All hard links to an inode belong to the component of the first link that has a component.
 func TestHardlinks(t *testing.T) {
 	link := func(path string, components ...string) *format.File {
 		return with(file(path, components...), func(f *format.File) { f.Hardlink = 4 })

@@ -12,15 +12,16 @@ import (
 )
 
 // A layer with a size limit is split where a hash of names is lowest, not where the sum of sizes
-// reaches the limit. So if a file is added, removed or grows, only the cuts next to it move. A run
-// of files that is too large is split before the file whose path has the lowest hash. Each side is
-// split again while it is too large.
+// reaches the limit. So if a file is added, is removed or grows, only the cuts next to the file
+// move. A run of files that is too large is split before the file whose path has the lowest hash.
+// Each side is split again while it is too large.
 
 // leastShare limits how small a part can be: if possible, neither side of a cut is smaller than
 // 1/leastShare of the largest allowed part.
 const leastShare = 8
 
-// unit is a set that stays in one layer: a file with all its names, or several components.
+// unit is a set of files that stays in one layer: a file with all its hard links, or the files of
+// several components.
 type unit struct {
 	files   []int // indexes into tree.files
 	members []int // for components: indexes into tree.components
@@ -114,8 +115,8 @@ type Oversized struct {
 	Bytes int64 // size of the layer that contains the file
 }
 
-// split replaces components that do not fit into a layer with their parts. A part is a component
-// with its own fingerprint and newest time.
+// split replaces each component that does not fit into a layer with its parts. A part is a
+// component with its own fingerprint and newest time.
 func (t *tree) split(most int64) (oversized []Oversized) {
 	c := newCutter(t, most)
 	var whole []*component

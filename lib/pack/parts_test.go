@@ -66,7 +66,8 @@ func TestMaxLayerSizeProperties(t *testing.T) {
 	}
 }
 
-// oversized reports whether a layer is one file, with all its names, that the report lists.
+// oversized reports whether a layer consists of one file, with all its hard links, that the report
+// lists as oversized.
 func oversized(r *Report, l *packedLayer) bool {
 	var files []*format.File
 	for _, f := range l.files {

@@ -45,7 +45,7 @@ func altered(records []format.Record, path string, change func(*format.File)) (l
 	return list
 }
 
-// pycAt is compiled Python with the time of its source.
+// pycAt returns compiled Python with the given source time.
 func pycAt(time int) string {
 	return "\xa7\x0d\x0d\x0a\x00\x00\x00\x00" + string([]byte{byte(time), byte(time >> 8), 0, 0, 0, 0, 0, 0})
 }
@@ -101,7 +101,7 @@ func TestPatch(t *testing.T) {
 	}
 }
 
-// If new layers of a limited size do not fit above the kept ones, none is kept.
+// If new layers of a limited size do not fit above the kept layers, no layers are kept.
 func TestPatchOfLimitedSize(t *testing.T) {
 	var records []format.Record
 	for i := range 40 {
@@ -129,7 +129,8 @@ func TestPatchOfLimitedSize(t *testing.T) {
 }
 
 // A directory whose attributes changed needs no layer of its own if a new layer contains something
-// below the directory. Otherwise the next image would drop one of the two layers.
+// below the directory. If it had a layer of its own, the next image would drop one of the two
+// layers.
 func TestPatchOfDirectoryWithNewFile(t *testing.T) {
 	for _, names := range [][2]string{{"p/a", "p/b"}, {"p/b", "p/a"}} {
 		owned := func(mode uint16) *format.File {
@@ -171,7 +172,7 @@ func TestPatchRecordsRewrittenLayers(t *testing.T) {
 		}
 	}
 	p, _ := run(t, opt, altered(patchedRoot(), "/a/1", func(f *format.File) { f.Mode = 0o600 })...)
-	lowest := true // of the new layers
+	lowest := true // this is the lowest of the new layers
 	for _, l := range p.layers {
 		switch {
 		case l.DiffID == "" && lowest:

@@ -36,7 +36,7 @@ func layoutOf(r *Report) *group.Previous {
 	return prev
 }
 
-// manyComponents are components of one file each, with and without histories.
+// manyComponents returns components of one file each, with and without histories.
 func manyComponents(r *rand.Rand, n int) []format.Record {
 	var components, files []format.Record
 	for i := range n {
@@ -103,8 +103,9 @@ func sets(p *packed) map[string]bool {
 	return m
 }
 
-// If a component is added, removed or changed, few layers that a client already has are affected.
-// With the previous plan, hardly any layers are affected except the component's own layer.
+// If a component is added, removed or changed, only a few of the layers that a client already has
+// are affected. With the previous plan, hardly any layers except the component's own layer are
+// affected.
 func TestOneComponentMovesFewLayers(t *testing.T) {
 	const limit = 32
 	tests := []struct {
@@ -145,7 +146,7 @@ func TestOneComponentMovesFewLayers(t *testing.T) {
 	}
 }
 
-// Layers contain the hash of a long fingerprint, and this hash is compared.
+// Layers contain only the hash of a long fingerprint, and pack compares that hash.
 func TestLongFingerprints(t *testing.T) {
 	records := func(long string) []format.Record {
 		return []format.Record{&format.Component{Name: "a", Fingerprint: long}, &format.Component{Name: "b", Fingerprint: "short"},
@@ -216,7 +217,7 @@ func TestPropertiesWithPrevious(t *testing.T) {
 	}
 }
 
-// The order of a layout's layers, and of the components in one, does not matter.
+// The order of the layers in a layout, and of the components in a layer, does not matter.
 func TestPreviousOrderIsIrrelevant(t *testing.T) {
 	records := manyComponents(rand.New(rand.NewPCG(3, 14)), 200)
 	_, report := run(t, Options{Max: 20}, clone(records)...)

@@ -91,7 +91,7 @@ func checkLayers(t *testing.T, p *packed) {
 	}
 }
 
-// checkGroups checks that all names of an inode are in one layer and have one component.
+// checkGroups checks that all hard links to an inode are in one layer and have one component.
 func checkGroups(t *testing.T, p *packed) {
 	t.Helper()
 	groups := map[int64]string{}
@@ -109,7 +109,7 @@ func checkGroups(t *testing.T, p *packed) {
 	}
 }
 
-// The order and place of component records do not matter.
+// The order and position of component records do not matter.
 func TestComponentOrderIsIrrelevant(t *testing.T) {
 	for seed := range uint64(50) {
 		r := rand.New(rand.NewPCG(seed, 2))
@@ -133,8 +133,8 @@ func TestComponentOrderIsIrrelevant(t *testing.T) {
 	}
 }
 
-// Law 1: contents, sizes and times of one component, and times of directories, do not affect the
-// contents of other layers.
+// According to law 1, the contents, sizes and times of one component, and the times of directories,
+// do not affect the contents of other layers.
 func TestUnrelatedChangeLeavesLayers(t *testing.T) {
 	for seed := range uint64(200) {
 		r := rand.New(rand.NewPCG(seed, 3))

@@ -50,11 +50,11 @@ func (e *ContentsError) Unwrap() error { return e.err }
 type reading struct {
 	*tree
 	opt *Options
-	// all is set for patch layers: files from packages are read too, and all files get their
-	// SHA-256.
+	// all is set for patch layers. In this case, files from packages are read too, and the SHA-256
+	// of all files is computed.
 	all bool
-	// partial is set if the caller accepts components without contents: package write then hashes
-	// their files.
+	// partial is set if the caller accepts components without contents. Package write then hashes
+	// the files of these components.
 	partial bool
 	src     Contents // nil until a file is read
 }
@@ -79,7 +79,7 @@ func (t *tree) read(ctx context.Context, opt *Options) error {
 func (r *reading) readFiles(ctx context.Context) error {
 	files := r.toRead(r.all)
 	python := choose(files, r.hasSource)
-	onlyTimes := r.partial && !r.opt.dated() // then no contents are needed
+	onlyTimes := r.partial && !r.opt.dated() // in this case, no contents are needed
 	if err := r.fill(ctx, python, onlyTimes); err != nil {
 		return err
 	}

@@ -24,7 +24,7 @@ func (s *source) Next() (format.Record, error) {
 	return rec, nil
 }
 
-// packed is the output: a sink.
+// packed is a sink that keeps the output.
 type packed struct {
 	header     *format.Header
 	components []*format.Component

@@ -29,8 +29,8 @@ type component struct {
 	bounded bool
 	odd     bool // its times do not fit an ordinary tar header
 	// attributes and contents are digests of everything except times (package contentid).
-	// attributes excludes the contents of files, contents includes them. contents is empty if they
-	// are unknown.
+	// attributes excludes the contents of files, and contents includes them. contents is empty if
+	// the contents of files are unknown.
 	attributes contentid.Attributes
 	contents   string
 	learned    group.Learned
@@ -46,15 +46,15 @@ type tree struct {
 	components []*component // in the order of their names
 	byName     map[string]*component
 	effort     *effort
-	digests    *fileDigests // of files whose times no package clamps; nil if no files are read
+	digests    *fileDigests // digests of files in components without an mtime clamp; nil if no files are read
 }
 
 func newTree() *tree {
 	return &tree{effort: &effort{}, records: make(map[string]*format.Component), byName: make(map[string]*component)}
 }
 
-// finishReading completes the tree after all records are read: parents, the components' files, and
-// the newest mtime.
+// finishReading completes the tree after all records are read. It sets parents, the files of
+// components, and the newest mtime.
 func (t *tree) finishReading() error {
 	if len(t.files) == 0 {
 		return errors.New("the stream contains no files")
@@ -175,8 +175,8 @@ func (t *tree) checkParents() error {
 	return nil
 }
 
-// distribute assigns every record to its components: a directory to all of them, any other file to
-// the first.
+// distribute assigns every record to its components. It assigns a directory to all of them, and any
+// other file to the first.
 func (t *tree) distribute() error {
 	var last *component // the previous file's component, which is often the same
 	give := func(name string, i int) {
@@ -221,8 +221,8 @@ func (t *tree) component(name string) *component {
 	return c
 }
 
-// giveDir assigns a directory to its components. A directory without components is in the layers of
-// its contents, and needs a component only if it is empty.
+// giveDir assigns a directory to its components. A directory without components is written along
+// with its contents, and needs a component only if it is empty.
 func (t *tree) giveDir(i int, give func(string, int)) {
 	f := t.files[i]
 	if len(f.Components) == 0 {
@@ -237,8 +237,8 @@ func (t *tree) giveDir(i int, give func(string, int)) {
 	}
 }
 
-// joinGroups assigns all names of an inode to the component of the first name that has a component.
-// It refuses names whose components conflict.
+// joinGroups assigns all hard links to an inode to the component of the first link that has a
+// component. It refuses links whose components conflict.
 func (t *tree) joinGroups() error {
 	type inode struct {
 		first  *format.File

@@ -20,7 +20,7 @@ type index struct {
 	entries []entry
 	inodes  []inode
 	// bytes is, per layer, the size of its entries without directories. units is, per layer, its
-	// number of files; an inode with several names counts once.
+	// number of files. An inode with several hard links counts once.
 	bytes     []int64
 	units     []int
 	rootBytes int64
@@ -41,7 +41,7 @@ type entry struct {
 	inode int32 // the inode of a hard link, -1 if the file has one name
 	first bool  // the first name of the inode
 	same  bool  // equal to the root's record
-	bytes int64 // in the tar; 0 for a directory
+	bytes int64 // size in the tar; 0 for a directory
 }
 
 // inode is a file with several names (hard links) in a layer.
@@ -49,7 +49,7 @@ type inode struct {
 	first string  // the first name
 	names int32   // the number of names
 	roots []int32 // the root's records at these paths, -1 for a missing record
-	same  bool    // in the root, exactly these names share an inode
+	same  bool    // exactly these names share an inode in the root
 }
 
 // item is one file in a run: a record of the root or an entry of a layer.
@@ -211,7 +211,7 @@ func (x *index) compare(fits func(now, was *format.File) bool) {
 		for j := s.first; j < s.last; j++ {
 			e := &x.entries[j]
 			if e.inode >= 0 && x.inodes[e.inode].names == 1 {
-				e.inode = -1 // its other names are in other layers
+				e.inode = -1 // the other hard links are in other layers
 			}
 			switch {
 			case e.inode >= 0 && !x.inodes[e.inode].same, linked && e.inode < 0:
@@ -234,7 +234,7 @@ func (x *index) rootInodes() map[int64][]int32 {
 	return names
 }
 
-// joinInodes sets same for either all names of an inode or none of them.
+// joinInodes sets same for all hard links to an inode or for none of them.
 func (x *index) joinInodes() {
 	for i := range x.entries {
 		if e := &x.entries[i]; e.inode >= 0 && !e.same {

@@ -26,8 +26,8 @@ type Layer struct {
 	// Fault is the reason why the layer cannot be kept; empty if it can.
 	Fault string
 	// Opaque lists directories whose contents in lower layers this layer hides. Links maps the
-	// paths of hard links to their targets in other layers; in Files, these hard links are empty
-	// files. Only Shadows uses Opaque and Links. A layer with either also has a Fault.
+	// paths of hard links to their targets in other layers. In Files, these hard links are empty
+	// files. Only Shadows uses Opaque and Links. A layer with either of them also has a Fault.
 	Opaque []string
 	Links  map[string]string
 }
@@ -41,7 +41,7 @@ type Options struct {
 	// MaxLayerSize limits the tar size of a layer with several files, in bytes; 0 means no limit.
 	MaxLayerSize int64
 	// TimeFits reports whether an unchanged file can keep the time of its entry although other
-	// files can depend on that time. Nil means that it always can.
+	// files can depend on that time. If TimeFits is nil, every unchanged file can keep its time.
 	TimeFits func(now, was *format.File) bool
 }
 
@@ -56,7 +56,7 @@ type Plan struct {
 	// Gone lists the paths that need whiteouts in new layers, in order. Paths below them are not
 	// listed.
 	Gone []string
-	// Fates describe what happens to each layer of the previous image.
+	// Fates describes what happens to each layer of the previous image.
 	Fates []Fate
 	// Bytes is the tar size of the root. Stale is the tar size of stale entries in kept layers.
 	Bytes, Stale int64
@@ -78,7 +78,7 @@ type Reason string
 // The reasons.
 const (
 	Kept     Reason = "kept"
-	Empty    Reason = "empty"     // none of its files is visible any more
+	Empty    Reason = "empty"     // none of the layer's files is visible any more
 	Stale    Reason = "stale"     // the image contained too many stale bytes
 	Room     Reason = "room"      // new layers needed the slot
 	TooLarge Reason = "too large" // larger than MaxLayerSize
@@ -127,10 +127,10 @@ const (
 	leastRoom = 2
 )
 
-// chainShare weights bytes that only some clients download again: clients that store layers by
-// chain need all layers above a dissolved one again. Such a byte counts as 1/32 of a byte that all
-// clients download. In replayed update histories, this makes downloads up to 1 % larger and changes
-// up to a quarter fewer chains.
+// chainShare weights bytes that only some clients download again. Clients that store layers by
+// chain must download all layers above a dissolved layer again. Such a byte counts as 1/32 of a
+// byte that all clients download. In replayed update histories, this makes downloads up to 1 %
+// larger and changes up to a quarter fewer chains.
 const chainShare = 32
 
 // Make plans an image with these records, which must be in order, on top of the previous image's

@@ -11,10 +11,10 @@ import (
 	"chunkah/format"
 )
 
-// tree is a file system: the oracle applies layers to it one entry after another.
+// tree is a file system to which the test oracle applies layers, entry by entry.
 type tree map[string]shown
 
-// shown is a file with its inode: the layer and the group of its names.
+// shown is a file with its inode, which is identified by a layer and a hard-link group.
 type shown struct {
 	file  *format.File
 	layer int
@@ -71,12 +71,12 @@ func (t tree) text() string {
 // image is a chain of images for tests.
 type image struct {
 	layers []Layer
-	ids    []int // of layers
+	ids    []int // IDs of the layers
 	next   int
 }
 
-// update makes the next image as pack does: one new layer per component, with whiteouts in the
-// first.
+// update makes the next image like pack, with one new layer per component and with whiteouts in the
+// first new layer.
 func (m *image) update(root []*format.File, opt Options) *Plan {
 	p := Make(root, m.layers, opt)
 	byPath := make(map[string]*format.File)
@@ -186,7 +186,7 @@ func (w *world) remove(path string) {
 }
 
 func (w *world) fresh(path string) *format.File {
-	n := w.rng.IntN(6) // few different contents, so that old contents come back
+	n := w.rng.IntN(6) // only a few different contents, so that old contents come back
 	return &format.File{
 		Path: path, Type: format.TypeFile, Mode: 0o644, Size: int64(1 + n*3000), Digest: format.NewDigest([32]byte{byte(n)}), MTime: w.rng.Int64N(9),
 		Components: []string{w.pick([]string{"a", "b", "c", "d", "e", "f"})},
@@ -255,8 +255,8 @@ func (w *world) change() {
 	}
 }
 
-// After each of many random updates, the flattened image equals the root, there are not too many
-// layers, and not too many bytes are stale. Kept layers consist of the same records.
+// After each of many random updates, the flattened image equals the root, and neither the number of
+// layers nor the number of stale bytes exceeds its limit. The records of kept layers are unchanged.
 func TestRandomUpdates(t *testing.T) {
 	kept, fates := 0, map[Reason]int{}
 	for seed := range uint64(60) {
@@ -326,8 +326,8 @@ func TestRandomUpdates(t *testing.T) {
 }
 
 // The layer that is dissolved to make room is a small layer near the top, unless a lower layer has
-// far fewer bytes. Clients that store layers by chain need all layers above a dissolved layer
-// again.
+// far fewer bytes. Clients that store layers by chain must download all layers above a dissolved
+// layer again.
 func TestRoomCountsTheChain(t *testing.T) {
 	file := func(path string, size int64, content int) *format.File {
 		return &format.File{
@@ -353,8 +353,8 @@ func TestRoomCountsTheChain(t *testing.T) {
 	}
 }
 
-// The fate of a layer that is not kept contains the number of bytes that were stale when this was
-// decided.
+// The fate of a layer that is not kept contains the number of bytes that were stale at the time of
+// the decision.
 func TestFatesCountStaleBytes(t *testing.T) {
 	file := func(path string, content int) *format.File {
 		return &format.File{

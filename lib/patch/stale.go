@@ -10,7 +10,7 @@ import (
 // Shadow is the part of a layer that upper layers hide.
 type Shadow struct {
 	// Bytes is the size of the layer's entries without directories. Stale is the size of the hidden
-	// entries. The contents of an inode are hidden if all its names are hidden.
+	// entries. The contents of an inode are hidden if all hard links to the inode are hidden.
 	Bytes, Stale int64
 	// HiddenBy maps each upper layer to the number of bytes that it hides.
 	HiddenBy map[int]int64
@@ -37,7 +37,8 @@ func StaleLayers(shadows []Shadow) (list []StaleLayer) {
 	return list
 }
 
-// Types of marks: entries that have no record but hide files in lower layers.
+// These are the types of marks, which are entries that have no record but hide files in lower
+// layers.
 const (
 	typeImplied = format.TypeEnd + iota // a directory that exists only because it contains files
 	typeOpaque
@@ -72,7 +73,7 @@ func withMarks(l Layer) []*format.File {
 	}
 	for _, f := range files {
 		if f.Type == format.TypeWhiteout {
-			continue // needs no implied parent
+			continue // this path needs no implied parent
 		}
 		for path := f.Path; path != "/"; {
 			if path = format.Parent(path); dirs[path] {
@@ -180,8 +181,9 @@ func (s *shadows) hidden(to *Shadow, path int, entry int32) {
 	}
 }
 
-// contents returns the entry with the contents of an entry. This is the entry itself, unless it is
-// a hard link to a file in another layer. It returns -1 if that file does not exist.
+// contents returns the index of the entry that has the contents of the given entry. This is the
+// entry itself, unless it is a hard link to a file in another layer. contents returns -1 if that
+// file does not exist.
 func (s *shadows) contents(path int, entry int32) int32 {
 	layer, name := s.x.entries[entry].layer, s.x.paths[path].path
 	for range len(s.x.paths) { // a link can lead to another link, but not for ever

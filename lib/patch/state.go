@@ -15,8 +15,8 @@ type state struct {
 	needed []bool
 	write  []int
 	gone   []string
-	// components are the components with files to write. otherWork is set if anything else has to
-	// be written: directories, files without a component, or whiteouts.
+	// components contains the components with files to write. otherWork is set if anything else has
+	// to be written, such as directories, files without a component, or whiteouts.
 	components map[string]bool
 	otherWork  bool
 
@@ -80,7 +80,7 @@ func (x *index) apply(v *view, top int32) {
 			v.hider = top
 		}
 		v.shown, v.inside = -1, e.layer
-	case format.TypeDir: // the files of lower layers stay visible in it
+	case format.TypeDir: // the files of lower layers stay visible in the directory
 		if lower == nil || !lower.same || lower.file.Type != format.TypeDir {
 			v.base = top
 		}
@@ -97,7 +97,7 @@ func (x *index) apply(v *view, top int32) {
 	}
 }
 
-// flatten returns what the kept layers show at a path. Call it for parents first.
+// flatten returns what the kept layers show at a path. The caller must process parents first.
 func (s *state) flatten(path int, keep []bool) view {
 	lowest := int32(0)
 	if parent := s.x.paths[path].parent; parent >= 0 {
@@ -150,8 +150,9 @@ func (s *state) compare(i int, v view) {
 	s.components[now.Components[0]] = true
 }
 
-// compareHider counts the entry that hides something, unless new layers hide the same: with a file
-// or a whiteout at this path or above. Otherwise the next image would not keep it.
+// compareHider counts an entry that hides something, unless new layers hide the same files with a
+// file or a whiteout at this path or above. If it did not count the entry, the next image would not
+// keep the layer.
 func (s *state) compareHider(at *pathEntries, v view, covered bool) {
 	isDir := at.root >= 0 && s.x.root[at.root].Type == format.TypeDir
 	isGone := at.root < 0 && v.shown < 0

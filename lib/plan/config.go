@@ -89,10 +89,10 @@ const recordStart = `{"layer":`
 // errForeign means that chunkah did not make a layer.
 var errForeign = errors.New("layer of another tool")
 
-// history adds the layer of one entry. If the entry does not contain a record, the layer has only
-// component names and no state. That also applies to layers made by the Rust chunkah, which sets
-// the author. The tars of the two programs differ, so clients download such layers once more, but
-// components stay grouped in the same way.
+// history adds the layer of one history entry. If the entry does not contain a record, the layer
+// has only component names and no state. This also applies to layers made by the Rust chunkah,
+// which sets the author. The tars of the two programs differ, so clients download such layers once
+// more, but the components are grouped in the same way as before.
 func (l *layout) history(h entry) error {
 	switch {
 	case strings.HasPrefix(h.Comment, recordStart):

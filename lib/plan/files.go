@@ -19,7 +19,7 @@ const FilesType = "application/vnd.chunkah.files.v1"
 // Limits of the file list. They are higher than any image needs, but low enough to be harmless.
 const (
 	maxFilesBytes = 1 << 30 // decompressed
-	maxWindow     = 8 << 20 // of the decoder; the encoder uses the same
+	maxWindow     = 8 << 20 // window of the decoder; the encoder uses the same size
 	maxEntries    = 4 << 20
 )
 
@@ -60,7 +60,7 @@ func normal(f *format.File, names *links) (_ format.File, further bool) {
 // links numbers the inodes of one layer that have several names.
 type links struct{ numbers map[int64]int64 }
 
-// number returns the number of a group, and whether it is new.
+// number returns the number of a group, and whether the group is new.
 func (l *links) number(group int64) (n int64, first bool) {
 	n, known := l.numbers[group]
 	if !known {
@@ -162,8 +162,8 @@ type filesSink struct {
 	done func(data []byte) error
 }
 
-// NewFilesSink returns a sink that passes records on to out. It passes the file list of the records
-// to done before it finishes out.
+// NewFilesSink returns a sink that passes records on to out. Before it finishes out, it calls done
+// with the file list of the records.
 func NewFilesSink(out format.Sink, done func(data []byte) error) (format.Sink, error) {
 	s := &filesSink{Sink: out, done: done}
 	var err error
@@ -213,9 +213,9 @@ func unpack(r io.Reader) (io.ReadCloser, error) {
 	}{io.LimitReader(z, maxFilesBytes), z.IOReadCloser()}, nil
 }
 
-// ReadFiles reads an image's file list. It returns the entries of each layer, by their digest. It
-// leaves out layers whose entries do not match the recorded digest. The note describes faults in
-// one line; it is empty if there are none. An error is always a read error.
+// ReadFiles reads an image's file list. It returns the entries of each layer, keyed by the digest
+// of the entries. It leaves out layers whose entries do not match the recorded digest. The note
+// describes faults in one line; it is empty if there are none. An error is always a read error.
 func ReadFiles(r io.Reader, name string) (layers map[string][]*format.File, note string, err error) {
 	in := &failing{Reader: r}
 	z, err := unpack(in)

@@ -18,7 +18,7 @@ func digestOf(c string) format.Digest {
 	return format.NewDigest([sha256.Size]byte([]byte(strings.Repeat(c, sha256.Size))))
 }
 
-// filesOfLayers are two layers with files of every kind.
+// filesOfLayers returns two layers with files of every kind.
 func filesOfLayers(t testing.TB) (records []*format.Layer, files [][]*format.File) {
 	t.Helper()
 	files = [][]*format.File{{
@@ -67,7 +67,7 @@ func filesOf(t testing.TB, records []*format.Layer, files [][]*format.File) []by
 }
 
 // The files that are read equal the files that were written, except for fields that a layer does
-// not contain, and the digest of the entries is the same. A list of files is also a plan.
+// not contain. The digest of the entries is the same too. A list of files is also a plan.
 func TestFiles(t *testing.T) {
 	records, files := filesOfLayers(t)
 	data := filesOf(t, records, files)

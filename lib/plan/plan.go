@@ -17,8 +17,8 @@ import (
 	"chunkah/lib/group"
 )
 
-// The limits of a plan, which also limit its memory. No image has more layers, and no file system
-// more components.
+// These are the limits of a plan, which also limit its memory. No image has more layers, and no
+// file system has more components.
 const (
 	maxLayers  = 4096
 	maxMembers = 1 << 18

@@ -116,8 +116,8 @@ func TestReadTimes(t *testing.T) {
 	}
 }
 
-// The learned data of a component are read from its uppermost layer. Numbers that are out of range
-// end the plan, like any other damage.
+// The learned data of a component are read from the uppermost layer that contains the component. A
+// number that is out of range ends the plan, like any other damage.
 func TestReadLearned(t *testing.T) {
 	for in, want := range map[string]map[string]group.Learned{
 		`{"layer":{"components":["a","b","c"],"updated":[20000,0,0],"surprises":[0,5,0]}}`:                          {"a": {Updated: 20000}, "b": {Surprises: 5}},
