@@ -60,7 +60,7 @@ func addACLs(h *tar.Header) error {
 
 var errACL = errors.New("is not an ACL")
 
-// parseACL reads the entries of an ACL in text form. They are separated by commas or line ends.
+// parseACL reads the entries of an ACL in text form. They are separated by commas or newlines.
 func parseACL(text string) ([]aclEntry, error) {
 	var acl []aclEntry
 	for line := range strings.FieldsFuncSeq(text, func(r rune) bool { return r == ',' || r == '\n' }) {

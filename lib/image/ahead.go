@@ -28,7 +28,7 @@ type chunk struct {
 func newAhead(in io.Reader) *ahead {
 	a := &ahead{full: make(chan chunk, aheadChunks), free: make(chan chunk, aheadChunks), stopped: make(chan struct{})}
 	for range aheadChunks {
-		a.free <- chunk{} // allocated when needed: most layers are small
+		a.free <- chunk{} // allocated when needed, because most layers are small
 	}
 	ended := make(chan struct{})
 	a.stop = sync.OnceFunc(func() {

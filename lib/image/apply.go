@@ -121,7 +121,7 @@ func (a *applier) entry(e entry) error {
 	case e.kind == kindWhiteout, e.kind == kindAUFS:
 		return nil
 	case e.kind == kindOpaque:
-		_, err := a.parent(e.path) // an entry below it was enough to create it
+		_, err := a.parent(e.path) // an entry below this path was enough to create it
 		return err
 	case e.path == "":
 		a.tree.root.setAll(e.node)
@@ -142,14 +142,14 @@ func (a *applier) entry(e entry) error {
 	}
 	n := e.node
 	if e.kind == kindLink {
-		// Remove the old entry first. A hard link to itself, or into the directory that it
-		// replaces, then fails as in a file system.
+		// Remove the old entry first, so that a hard link to itself, or into the directory that it
+		// replaces, fails as in a file system.
 		delete(d.more.dir.byName, base)
 		if n, err = a.linked(e); err != nil {
 			return err
 		}
 	}
-	d.more.dir.byName[strings.Clone(base)] = n // keeps the name, not the whole path
+	d.more.dir.byName[strings.Clone(base)] = n // keeps only the name in memory instead of the whole path
 	return nil
 }
 
@@ -160,7 +160,8 @@ func (n *node) setAll(from *node) {
 }
 
 // linked returns the inode of a hard link's target. As in all runtimes, the inode gets the metadata
-// of the link's entry, so the last entry decides. For a symlink, runtimes set only the owner.
+// of the link's entry, so the last entry takes precedence. For a symlink, runtimes set only the
+// owner.
 func (a *applier) linked(e entry) (*node, error) {
 	n, err := a.target(e.link)
 	if err != nil {
@@ -242,11 +243,11 @@ func (a *applier) parent(path string) (*node, error) {
 var errDetours = fmt.Errorf("needs too many steps to follow symlinks (more than %d per entry so far, plus %d): this looks like an attack",
 	entryDetours, freeDetours)
 
-// walk descends to the directory at path. It follows symlinks inside the tree. The parent of / is
-// /.
+// walk descends to the directory at path. It follows symlinks inside the tree. The parent of / is /
+// itself.
 //
-// With create, it creates missing directories, and replaces files and symlinks of lower layers with
-// directories. Without create, it also finds names that this layer deletes.
+// If create is set, walk creates missing directories, and replaces files and symlinks of lower
+// layers with directories. Otherwise, walk also finds names that this layer deletes.
 func (a *applier) walk(path string, create bool) (*node, error) {
 	at := []*node{a.tree.root}
 	links := 0

@@ -110,7 +110,7 @@ func mediaTypeOf(data []byte, mediaType string) string {
 	return mediaType
 }
 
-// read reads and verifies a document.
+// read returns a document after verifying it.
 func (c *chooser) read(ctx context.Context, d v1.Descriptor) ([]byte, error) {
 	in, err := c.fetch.Blob(ctx, d)
 	if err != nil {
@@ -164,7 +164,7 @@ func mayBeImage(mediaType string) bool {
 	case v1.MediaTypeImageManifest, oci.MediaTypeDockerManifest, v1.MediaTypeImageIndex, oci.MediaTypeDockerIndex, "":
 		return true
 	}
-	return strings.HasPrefix(mediaType, oci.MediaTypeDockerSchema1) // reported later, with a hint
+	return strings.HasPrefix(mediaType, oci.MediaTypeDockerSchema1) // an error with a hint is returned later
 }
 
 // choose selects the image that best fits the platform.

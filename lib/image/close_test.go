@@ -10,7 +10,8 @@ import (
 	mk "chunkah/tests/mkimage"
 )
 
-// A second Close is not an error, so that a caller can defer Close and also check its result.
+// Close can be called twice without an error, so that a caller can defer Close and also check its
+// result.
 func TestEveryCloseTwice(t *testing.T) {
 	img := small(t, "", "x", mk.Plain, mk.Gzip)
 	for form, path := range map[string]string{"oci:": img.Layout(t), "oci-archive:": img.Archive(t), "docker-archive:": img.DockerArchive(t)} {

@@ -84,7 +84,7 @@ func (u *unpacker) open(in *bufio.Reader, is compression) (_ io.Reader, err erro
 	case is == packedGzip:
 		return gzip.NewReader(in)
 	case is == packedZstd && u.zstd == nil:
-		// One goroutine is enough: the other cores compute digests and read other layers.
+		// One goroutine is enough, because the other cores compute digests and read other layers.
 		u.zstd, err = zstd.NewReader(in, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecoderLowmem(true))
 		return u.zstd, err
 	case is == packedZstd:

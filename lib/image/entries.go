@@ -129,8 +129,8 @@ func (l *LayerEntries) linkBelow(path, target string) {
 	l.Files = append(l.Files, &format.File{Path: path, Type: format.TypeFile})
 }
 
-// link returns the record for a further name of a file. Clients set the inode's metadata to that of
-// its last entry.
+// link returns the record for an additional hard link to a file. Clients set the inode's metadata
+// to the metadata of its last entry.
 func (l *LayerEntries) link(path string, first *format.File, n *node) *format.File {
 	r := *first
 	r.Path, r.Xattrs, r.Digest = path, nil, format.Digest{}

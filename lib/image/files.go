@@ -27,7 +27,7 @@ type files interface {
 	Close() error
 }
 
-// file is an open file. It is an io.ReaderAt so that it can be read in place.
+// file is an open file. It is an io.ReaderAt, so that callers can read it in place.
 type file struct {
 	*io.SectionReader
 	closer io.Closer // nil if there is nothing to close
@@ -89,10 +89,10 @@ type archive struct {
 	names int // bytes of all names and link targets
 }
 
-// item is a file in an archive, or a symlink to one.
+// item is a file in an archive, or a symlink to such a file.
 type item struct {
 	offset, size int64
-	link         string // target of a link, or empty
+	link         string // target of a symlink, or empty
 }
 
 // openArchive finds the files in a tar. A pipe or a compressed tar is spooled first.
@@ -261,7 +261,7 @@ func (a *archive) add(h *tar.Header) error {
 			return err
 		}
 		a.items[name] = item{offset: offset, size: h.Size}
-	case tar.TypeSymlink: // docker save writes them for layers that images share
+	case tar.TypeSymlink: // docker save writes symlinks for layers that images share
 		a.items[name] = item{link: path.Join(path.Dir(name), h.Linkname)}
 	case tar.TypeLink:
 		a.items[name] = item{link: path.Clean(h.Linkname)}

@@ -25,16 +25,16 @@ type FlattenOptions struct {
 	Threads int
 	// Keep is the number of layers, from the bottom, that Tree.Gone compares with the tree.
 	Keep int
-	// Sums stores the SHA-256 of each file instead of its contents. Tree.Sum then returns the hash,
-	// Tree.Open does not work, and layers are neither spooled nor read again.
+	// Sums stores the SHA-256 of each file instead of its contents. In this case, Tree.Sum returns
+	// the hash, Tree.Open does not work, and layers are neither spooled nor read again.
 	Sums bool
 	// See is called for each entry in every layer's tar, except global headers, with the SHA-256 of
 	// the entry's contents. It can be nil. Calls for different layers are concurrent, and calls for
 	// one layer are sequential.
 	See func(layer int, h *tar.Header, sum [sha256.Size]byte)
-	// Store receives the regular files that are not empty, instead of the spool. Tree.Stored then
-	// returns their numbers, and Tree.Open does not work. It can be nil, and cannot be used
-	// together with Sums and See.
+	// Store receives the regular files that are not empty, instead of the spool. In this case,
+	// Tree.Stored returns their numbers, and Tree.Open does not work. Store can be nil, and cannot
+	// be used together with Sums and See.
 	Store Store
 	// Work counts the bytes that are read from blobs. It can be nil.
 	Work *metrics.Work
@@ -59,8 +59,8 @@ func Flatten(ctx context.Context, img *Image, opt FlattenOptions) (*Tree, error)
 	if err := f.run(ctx); err != nil {
 		return nil, errors.Join(err, f.tree.Close())
 	}
-	// Free the memory of this phase, which is mostly the windows of decompressors. Otherwise the
-	// peak memory of a build would be a fifth higher.
+	// Free the memory of this phase, most of which is used by the windows of decompressors.
+	// Otherwise, the peak memory of a build would be a fifth higher.
 	if f.opt.maxBytes()-f.budget.bytes.Load() >= worthFreeing {
 		debug.FreeOSMemory()
 	}

@@ -23,7 +23,7 @@ var base = []mk.Entry{
 func TestFlatten(t *testing.T) {
 	for name, test := range map[string]struct {
 		layers layers
-		want   string // without the root
+		want   string // the listing without the root directory
 	}{
 		"one layer": {layers{base}, `
 d /d

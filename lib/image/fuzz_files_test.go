@@ -20,8 +20,8 @@ import (
 	mk "chunkah/tests/mkimage"
 )
 
-// Every file found in an arbitrary archive can be read, and a compressed copy contains the same
-// files.
+// FuzzArchive checks that every file found in an arbitrary archive can be read, and that a
+// compressed copy contains the same files.
 func FuzzArchive(f *testing.F) {
 	img := small(f, "name:1", "x")
 	blobs := mk.Blobs{}
@@ -96,8 +96,8 @@ func sortedNames(items map[string]item) []string {
 	return names
 }
 
-// The decompressed size of an arbitrary blob is limited, and a reused unpacker produces the same
-// result.
+// FuzzUnpack checks that the decompressed size of an arbitrary blob is limited, and that a reused
+// unpacker produces the same result.
 func FuzzUnpack(f *testing.F) {
 	for _, packing := range []string{mk.Plain, mk.Gzip, mk.Zstd} {
 		f.Add(mk.Layer{Tar: bytes.Repeat([]byte("text "), 100), Packing: packing}.Blob(f))

@@ -20,8 +20,8 @@ import (
 	mk "chunkah/tests/mkimage"
 )
 
-// Arbitrary layers are refused, or produce a tree of clean names in which all files can be read. A
-// tree with only sums contains the same files.
+// FuzzLayers checks that arbitrary layers are refused, or produce a tree of clean names in which
+// all files can be read. A tree with only sums contains the same files.
 func FuzzLayers(f *testing.F) {
 	whole := mk.Tar(f, mk.Dir("d"), mk.File("d/f", "text"), mk.Link("h", "d/f"), mk.Symlink("s", "d"), mk.File("s/x", "").Xattr("user.x", "y"))
 	above := mk.Tar(f, mk.File("d/.wh.f", ""), mk.File(".wh..wh..opq", ""), mk.Device(tar.TypeChar, "c", 1, 3), mk.Link("i", "h"))
@@ -127,9 +127,9 @@ func checkTree(t *testing.T, tree, sums *Tree) {
 	}
 }
 
-// An arbitrary index, manifest and config produce an image or an error. An image that can be opened
-// is also listed. Marks such as "@manifest" stand for digests and sizes, which a fuzzer cannot
-// guess.
+// FuzzManifests checks that an arbitrary index, manifest and config produce an image or an error.
+// An image that can be opened is also listed. Marks such as "@manifest" are replaced with digests
+// and sizes, which a fuzzer cannot guess.
 func FuzzManifests(f *testing.F) {
 	f.Add(
 		[]byte(`{"schemaVersion":2,"manifests":[{"mediaType":"application/vnd.oci.image.manifest.v1+json",@manifest,"platform":{"os":"linux","architecture":"amd64"}}]}`),
@@ -173,7 +173,7 @@ func described(document []byte, mark string, d v1.Descriptor) []byte {
 	return bytes.ReplaceAll(document, []byte(mark), fmt.Appendf(nil, `"digest":%q,"size":%d`, d.Digest, d.Size))
 }
 
-// An arbitrary manifest.json produces an image or an error.
+// FuzzDockerArchive checks that an arbitrary manifest.json produces an image or an error.
 func FuzzDockerArchive(f *testing.F) {
 	img := small(f, "name:1", "x")
 	files := mk.DockerFiles(f, img)

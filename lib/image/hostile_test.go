@@ -85,7 +85,7 @@ func TestHostileLayers(t *testing.T) {
 	}
 }
 
-// Symlinks cannot lead deeper than the depth allowed for names.
+// Symlinks cannot lead deeper than the maximum depth of names.
 func TestDepth(t *testing.T) {
 	deep := strings.TrimSuffix(strings.Repeat("d/", 2000), "/")
 	entries := []mk.Entry{mk.Dir(deep), mk.Symlink("s", deep)}
@@ -276,7 +276,7 @@ func TestInterrupted(t *testing.T) {
 	}
 }
 
-// A full disk or a missing directory causes an error that mentions the cause.
+// If the disk is full or the directory is missing, the error mentions the cause.
 func TestNoSpool(t *testing.T) {
 	src := Location{Transport: testLayout, Path: small(t, "", "x").Layout(t)}
 	_, err := flattenSource(t, src, FlattenOptions{Spool: "/nonexistent"})
@@ -300,7 +300,7 @@ func TestStalledPipe(t *testing.T) {
 			}
 			defer f.Close()
 			go func() {
-				_, err := f.Write(make([]byte, 1<<20)) // more than fits in the pipe, so it returns once a reader is active
+				_, err := f.Write(make([]byte, 1<<20)) // more than fits into the pipe, so the write returns once a reader is active
 				other <- err
 			}()
 		} else {

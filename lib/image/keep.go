@@ -11,7 +11,7 @@ type shape struct {
 	in    []*shape
 }
 
-// shape returns the names in a directory and below.
+// shape returns the names in a directory and everything below it.
 func (n *node) shape() *shape {
 	s := &shape{}
 	for name, child := range n.more.dir.byName {

@@ -105,8 +105,8 @@ func TestGone(t *testing.T) {
 	}
 }
 
-// If a layer above the kept layers adds a name to an inode, all names of the inode belong to that
-// layer, because overlay storage cannot link to a file in a lower layer.
+// If a layer above the kept layers adds a hard link to an inode, all hard links to the inode belong
+// to that layer, because overlay storage cannot link to a file in a lower layer.
 func TestLinkMovesInode(t *testing.T) {
 	tree := flattenKeeping(t, 1, openLayers(t, []mk.Entry{mk.File("a", ""), mk.File("b", "")}, []mk.Entry{mk.Link("c", "a")}))
 	if got, want := origins(t, tree, "/a", "/b", "/c"), "/a 1\n/b 0\n/c 1\n"; got != want {

@@ -107,8 +107,8 @@ func (r *layerReader) readLayer(ctx context.Context, img *Image, index int) ([]e
 	r.rootTar, r.blob.whole = img.rootTar, img.rootTar || r.observer.watch != nil
 	random, _ := in.(io.ReaderAt)
 	if err = r.unpack(l, random != nil); err != nil {
-		// A damaged layer usually cannot be parsed either. Read the rest, because a digest error is
-		// more helpful.
+		// A damaged layer usually cannot be parsed either. Read the rest of the layer, because a
+		// digest error is more helpful.
 		if l.Descriptor.Size-r.blob.read.Load() <= maxDrain {
 			if wrong := r.blob.finish(); wrong != nil {
 				err = wrong
@@ -179,7 +179,7 @@ func (r *layerReader) unpack(l Layer, random bool) error {
 }
 
 // read parses the tar and verifies the digest of the blob. It reports whether the whole tar was
-// read. For a watcher, it also reads the rest after a fault.
+// read. If there is a watcher, it also reads the rest after a fault.
 func (r *layerReader) read() (whole bool, err error) {
 	err = r.parse()
 	r.layer.unpacked = r.tar.read
@@ -255,7 +255,7 @@ func (r *layerReader) entry(in *tar.Reader, h *tar.Header) error {
 		}
 	}
 	if h.Typeflag == tar.TypeXGlobalHeader {
-		return nil // clients ignore it
+		return nil // clients ignore this entry
 	}
 	e, err := parseHeader(h)
 	if e.kind != kindAUFS {
@@ -357,8 +357,8 @@ func (r *layerReader) keep(in io.Reader, h *tar.Header, n *node, sparse bool) (e
 	return err
 }
 
-// padding reads the data after the end of the tar. Zeros are padding of a record. Other data, even
-// a second tar, is part of the digests but contains no files.
+// padding reads the data after the end of the tar. Zeros pad the tar to a full record. Other data,
+// even a second tar, is part of the digests but contains no files.
 func (r *layerReader) padding() error {
 	end := r.tar.read
 	buf := make([]byte, 32<<10)

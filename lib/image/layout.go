@@ -74,7 +74,7 @@ func (l layout) Manifest(_ context.Context, ref string) ([]byte, string, error) 
 	return data, v1.MediaTypeImageIndex, err
 }
 
-// isOne reports whether all entries describe the same image.
+// isOne reports whether all entries in a list describe the same image.
 func isOne(list []v1.Descriptor) bool {
 	return !slices.ContainsFunc(list, func(d v1.Descriptor) bool { return d.Digest != list[0].Digest })
 }

@@ -2,8 +2,8 @@ package image
 
 import "chunkah/lib/oci"
 
-// Limits of an image. An image that exceeds one of them is broken or hostile. Only the limit that
-// depends on the machine can be configured, in Options.
+// These are the limits of an image. An image that exceeds any of these limits is broken or hostile.
+// Only the limit that depends on the machine can be configured, in Options.
 const (
 	// maxDocument is the largest size of a manifest, index or config, in bytes. Registries accept
 	// no larger manifest, and podman and skopeo accept no larger config.
@@ -20,7 +20,7 @@ const (
 	maxIndexDepth = 4
 	maxManifests  = 1024
 	// maxArchiveFiles is the largest number of files in an archive of images. Each layer needs at
-	// most three.
+	// most three files.
 	maxArchiveFiles = 1 << 16
 	// maxArchiveNames is the largest size of the archive's file names in memory, in bytes. It
 	// allows a kilobyte per name, ten times the length of a digest with its directory.
@@ -37,8 +37,8 @@ const (
 	// times the size of the largest images, which contain models and drivers.
 	defaultMaxBytes = 256 << 30
 	// A layer or an archive can decompress to freeBytes plus maxRatio times its size. Deflate
-	// cannot exceed this ratio (its limit is 1032). With zstd, only hostile data exceeds it for
-	// this long.
+	// cannot exceed this ratio (its limit is 1032). With zstd, only hostile data exceeds the ratio
+	// over this many bytes.
 	freeBytes = 4 << 30
 	maxRatio  = 1100
 	// The sparse files in a layer can take freeSparse bytes plus maxRatio times the layer's size.

@@ -15,7 +15,7 @@ import (
 )
 
 // maxListed is the largest total size of the manifests in one source, in bytes. They are kept in
-// memory. The limit allows a hundred large manifests.
+// memory. The limit is large enough for a hundred large manifests.
 const maxListed = 64 << 20
 
 // Listing contains all manifests that a source refers to: those of one image, or those in an index.

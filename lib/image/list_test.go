@@ -116,9 +116,9 @@ func TestListBounded(t *testing.T) {
 	}
 }
 
-// An index can also list artifacts, images for other operating systems, and platforms that are
-// stored elsewhere (docker save writes the image for only one platform). The image must still be
-// found.
+// An index can also list artifacts, images for other operating systems, and platforms whose images
+// are stored elsewhere (docker save writes the image for only one platform). The image must still
+// be found.
 func TestIndexOfMoreThanImages(t *testing.T) {
 	blobs := mk.Blobs{}
 	var images []v1.Descriptor

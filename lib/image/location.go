@@ -7,8 +7,8 @@ import (
 	"github.com/opencontainers/go-digest"
 )
 
-// Location is a transport with the path and name that it needs, as users write them. It is the
-// source of a file system or the destination of an image.
+// Location is a transport together with the path and name that the transport needs, as users write
+// them. A location is the source of a file system or the destination of an image.
 type Location struct {
 	*Transport
 	Path string

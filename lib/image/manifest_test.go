@@ -126,7 +126,7 @@ func TestHostileArchives(t *testing.T) {
 	}
 }
 
-// A pipe in place of a blob does not block.
+// If a pipe is in place of a blob, opening the image does not block.
 func TestLayoutOfOtherThanFiles(t *testing.T) {
 	dir := small(t, "", "x").Layout(t)
 	if err := os.Remove(dir + "/index.json"); err != nil {

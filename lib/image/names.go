@@ -72,7 +72,7 @@ func splitName(name string) (dir, base string) {
 	return name[:i], name[i+1:]
 }
 
-// readWhiteout determines from an entry's name what it hides: one path, or everything in a
+// readWhiteout determines from an entry's name whether the entry hides one path or everything in a
 // directory. It refuses other names with the prefix of a whiteout, except AUFS metadata, which is
 // left out of the tree.
 func readWhiteout(clean string) (kind entryKind, path string, err error) {

@@ -26,11 +26,11 @@ type Options struct {
 	Like *v1.Platform
 	// Registry returns the options of a registry client. It can be nil.
 	Registry func() (registry.Options, error)
-	// Direct reads an image from the place in a registry to which a push with this name writes.
-	// Otherwise registries.conf can define mirrors and another location.
+	// Direct reads an image from the registry and repository to which a push with this name writes.
+	// If Direct is not set, registries.conf can define mirrors and another location.
 	Direct bool
-	// Spool is the directory for an archive from a pipe or a compressed one, which do not allow
-	// random access. Empty means TMPDIR, or else /var/tmp.
+	// Spool is the directory for the contents of an archive that is compressed or comes from a
+	// pipe, because such archives do not allow random access. Empty means TMPDIR, or else /var/tmp.
 	Spool string
 	// Again is set if another process has already read this image. An archive must then be a file,
 	// because a pipe cannot be read twice, and opening a pipe could block forever.
@@ -66,7 +66,7 @@ type Image struct {
 type Layer struct {
 	Descriptor v1.Descriptor
 	DiffID     digest.Digest
-	History    v1.History // empty if no entry could be matched to the layer
+	History    v1.History // empty if no history entry could be matched to the layer
 }
 
 // Open finds the image that a source refers to. Close it after all trees that use it.
@@ -93,7 +93,7 @@ func OpenFetcher(ctx context.Context, src Location, opt Options) (Fetcher, error
 // OpenLayout opens an OCI layout in a directory.
 func OpenLayout(_ context.Context, src Location, _ Options) (Fetcher, error) {
 	if _, err := os.Stat(src.Path); err != nil {
-		return nil, err // clearer than the error for a missing file in the layout
+		return nil, err // this error is clearer than the error for a missing file in the layout
 	}
 	return layout{folder(src.Path)}, nil
 }

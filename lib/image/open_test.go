@@ -99,8 +99,8 @@ func TestForms(t *testing.T) {
 	}
 }
 
-// Archives and layers are read in every compression. testdata/packed was made with the xz and bzip2
-// commands. Its layer consists of two streams, one of them with a filter.
+// chunkah reads archives and layers in every compression format. testdata/packed was made with the
+// xz and bzip2 commands. Its layer consists of two streams, one of them with a filter.
 func TestPacked(t *testing.T) {
 	for _, name := range []string{"image.tar.xz", "image.tar.bz2"} {
 		if got, err := textOf(t, "oci-archive:testdata/packed/"+name, Options{Spool: t.TempDir()}); err != nil || got != "hello" {
@@ -308,8 +308,8 @@ func TestSparse(t *testing.T) {
 	}
 }
 
-// Holes take no space in a layer, so their size is limited like a decompression bomb. This applies
-// to contents and to hashes, and to many files together.
+// Holes take no space in a layer, so their size is limited like the size of a decompression bomb.
+// The limit applies whether contents or hashes are stored, and also to the sum over many files.
 func TestSparseBombs(t *testing.T) {
 	half := oldGNUSparse("a", freeSparse/2, []int64{0, 5}, "01234")
 	for name, raw := range map[string][]byte{

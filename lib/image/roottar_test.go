@@ -40,7 +40,7 @@ func flattenTar(t testing.TB, path string, opt FlattenOptions) (*Tree, error) {
 	return tree, err
 }
 
-// A root tar produces the same tree as a layer, in every compression and from a pipe.
+// A root tar produces the same tree as a layer, in every compression format and from a pipe.
 func TestFlattenTar(t *testing.T) {
 	data := mk.Tar(t, mk.Dir("./"), mk.Dir("./d/"), mk.File("./d/f", "text"), mk.Link("./h", "./d/f"), mk.Symlink("s", "d"),
 		mk.Device(tar.TypeChar, "c", 1, 3), mk.File("x", strings.Repeat("x", 70_000)).Xattr("user.x", "y"))
@@ -118,7 +118,7 @@ func TestFlattenTarRefuses(t *testing.T) {
 	}
 }
 
-// ACLs in text form become the xattrs that the kernel uses, and the mode gets their mask.
+// ACLs in text form become the xattrs that the kernel uses, and the mode contains their mask.
 func TestFlattenTarACLs(t *testing.T) {
 	// Both ACLs are u:nobody:r u:12345:rw g:games:r. This is the xattr in the form that getfattr
 	// prints.
@@ -212,7 +212,8 @@ func TestFlattenTarChanges(t *testing.T) {
 	}
 }
 
-// An arbitrary root tar is refused, or produces the same tree as a layer except for ACLs.
+// FuzzRootTar checks that an arbitrary root tar is refused, or produces the same tree as a layer
+// except for ACLs.
 func FuzzRootTar(f *testing.F) {
 	f.Add(mk.Tar(f, mk.Dir("d"), mk.File("d/f", "text"), mk.Link("h", "d/f"), mk.Symlink("s", "d"), mk.File("s/x", "").Xattr("user.x", "y")))
 	f.Add(oldGNUSparse("s", 200_000, []int64{0, 5, 150_000, 5}, "0123456789"))

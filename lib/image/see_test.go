@@ -15,8 +15,8 @@ import (
 	"chunkah/tests/mkimage"
 )
 
-// See receives each entry as it is in the tar, with its hash, in every compression, whether or not
-// contents are kept.
+// See receives each entry as it is in the tar, with its hash, in every compression format, whether
+// or not contents are kept.
 func TestSee(t *testing.T) {
 	big := strings.Repeat("many bytes ", 40_000)
 	lower := mkimage.Tar(t, mkimage.Dir("d/"), mkimage.File("d/a", "one"), mkimage.File("d/empty", ""), mkimage.File("gone", big))

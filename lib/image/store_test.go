@@ -15,7 +15,7 @@ import (
 )
 
 // The store receives the files of all layers, including files that an upper layer hides. The tree
-// contains their numbers and records which files were changed by a hard link.
+// contains the numbers of the files and records which files were changed by a hard link.
 func TestStore(t *testing.T) {
 	big := func(c string) string { return strings.Repeat(c, 100000) }
 	for _, packing := range []string{mk.Plain, mk.Gzip, mk.Zstd} {

@@ -79,7 +79,7 @@ func parseHeader(h *tar.Header) (entry, error) {
 	return e, err
 }
 
-// extra returns the field more of the node, and creates it if necessary.
+// extra returns the node's field more, and creates its value if necessary.
 func (n *node) extra() *more {
 	if n.more == nil {
 		n.more = &more{}
@@ -104,8 +104,9 @@ func parseMetadata(h *tar.Header) (*node, error) {
 	return n, n.setXattrs(h.PAXRecords)
 }
 
-// setXattrs sets the extended attributes from the records. It leaves out empty ones, because Go's
-// archive/tar, and every client that uses it, ignores records without a value.
+// setXattrs sets the extended attributes from the records. It leaves out attributes without a
+// value, because Go's archive/tar, and therefore every client that uses it, ignores records without
+// a value.
 func (n *node) setXattrs(records map[string]string) error {
 	for key, value := range records {
 		name, ok := strings.CutPrefix(key, format.XattrKey)

@@ -11,7 +11,8 @@ import (
 // Transport is a kind of location for images, for example OCI archives. All differences between
 // transports are in these fields. Package transport lists all of them.
 type Transport struct {
-	// Prefix starts every name for this transport, for example "oci-archive:" or "docker://".
+	// Prefix is the beginning of every name for this transport, for example "oci-archive:" or
+	// "docker://".
 	Prefix string
 	// Form is the syntax of a name, as shown to users, for example "oci-archive:FILE[:REF]".
 	Form string
@@ -41,7 +42,8 @@ type Transport struct {
 	Open func(ctx context.Context, src Location, opt Options) (Fetcher, error)
 	// Create starts writing an image. It is nil if chunkah cannot write images there.
 	Create func(ctx context.Context, to Location, opt CreateOptions) (oci.Destination, error)
-	// CheckRef checks the REF of a destination, or of a source that consists only of a REF.
+	// CheckRef checks the REF of a destination. It also checks the REF of a source that consists
+	// only of a REF.
 	CheckRef func(ref string) error
 	// CheckName checks the REF of a destination after CheckRef. It is nil if no further check is
 	// needed.
@@ -57,7 +59,7 @@ type Transport struct {
 // Syntax is the form of the part after the prefix.
 type Syntax int
 
-// The forms.
+// These are the forms.
 const (
 	PathOnly Syntax = iota // PATH
 	PathRef                // PATH[:REF]

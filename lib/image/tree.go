@@ -21,7 +21,7 @@ import (
 // after Flatten has returned it.
 type Tree struct {
 	root   *node
-	last   atomic.Pointer[place] // the directory of the last find
+	last   atomic.Pointer[place] // the directory of the last lookup
 	layers []layer               // bottom up
 	bytes  int64                 // size of regular files, with hard links counted once
 	// gone contains the paths that Gone returns.
@@ -50,8 +50,8 @@ type check struct {
 	sum    [sha256.Size]byte
 }
 
-// node is an inode. It must not exceed 64 bytes, because the tree contains one node per file.
-// Fields that only few files need are in more.
+// node is an inode. Its size must not exceed 64 bytes, because the tree contains one node per file.
+// Fields that only a few files need are in more.
 type node struct {
 	mode     uint32 // st_mode
 	uid, gid uint32
@@ -76,8 +76,8 @@ type more struct {
 	xattrs       []rootfs.Xattr
 }
 
-// dir contains the entries of a directory. It is a map while layers are applied. Afterwards all
-// names are in one sorted string, which takes less than half of the memory.
+// dir contains the entries of a directory. It is a map while layers are applied. Afterwards, all
+// names are in one sorted string, which takes less than half as much memory.
 type dir struct {
 	byName map[string]*node
 	names  string
@@ -308,8 +308,8 @@ func (t *Tree) find(path string) (*node, error) {
 	return n, nil
 }
 
-// seal sorts all directories, numbers the inodes and counts their names. most is the largest number
-// of bytes for all names, each with its path, target and xattrs.
+// seal sorts all directories, numbers the inodes and counts their hard links. most is the largest
+// number of bytes for all names, each with its path, target and xattrs.
 func (t *Tree) seal(most int64) error {
 	last, left := uint32(0), most
 	var walk func(n *node, path int) error

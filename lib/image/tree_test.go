@@ -71,7 +71,7 @@ func TestTreeAnswers(t *testing.T) {
 	}
 }
 
-// Lookups do not depend on the path that was looked up before.
+// The result of a lookup does not depend on the previous lookup.
 func TestTreeAnswersInAnyOrder(t *testing.T) {
 	entries := []mk.Entry{mk.Dir("d"), mk.Dir("d/d"), mk.Dir("d/d/d"), mk.File("d/d/d/f", "1"), mk.File("d/d/f", "22"), mk.Dir("d/dd"), mk.File("d/dd/f", "333"), mk.File("f", "4444")}
 	paths := []string{"/", "/d", "/d/d", "/d/d/d", "/d/d/d/f", "/d/d/f", "/d/dd", "/d/dd/f", "/f", "/d/d/none", "/d/none/f", "/d/dd/f/x", "/dd"}
@@ -101,7 +101,8 @@ func TestTreeAnswersInAnyOrder(t *testing.T) {
 	}
 }
 
-// Reading a blob that was truncated while it is read in place returns an error, not a short file.
+// If a blob is truncated while it is read in place, reading a file returns an error instead of a
+// short file.
 func TestBlobCutBehindOurBack(t *testing.T) {
 	img := &mk.Image{Layers: []mk.Layer{{Tar: mk.Tar(t, mk.File("f", strings.Repeat("x", 4096)))}}}
 	path := img.Archive(t)

@@ -86,7 +86,7 @@ func (h *hasher) close() {
 	<-h.done
 }
 
-// sum returns the digest of all data that was written. Nothing can be written afterwards.
+// sum returns the digest of all data that was written. No data can be written afterwards.
 func (h *hasher) sum() digest.Digest {
 	h.close()
 	return digest.NewDigest(h.algorithm, h.hash)
@@ -94,7 +94,7 @@ func (h *hasher) sum() digest.Digest {
 
 // verified reads a blob and verifies it against its descriptor.
 type verified struct {
-	ctx  context.Context // context for this read only
+	ctx  context.Context // context of this read only
 	in   io.Reader
 	want v1.Descriptor
 	hash *hasher // nil for a blob without a digest

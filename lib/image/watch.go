@@ -6,9 +6,9 @@ import (
 	"fmt"
 )
 
-// Watcher observes what Flatten reads. With a watcher, reading does not end at a fault in a layer,
-// and everything readable is read. Calls for different layers are concurrent, and calls for one
-// layer are sequential.
+// Watcher observes what Flatten reads. With a watcher, Flatten does not stop at a fault in a layer,
+// and reads everything that is readable. Calls for different layers are concurrent, and calls for
+// one layer are sequential.
 type Watcher interface {
 	// Entry is called with each entry as it is in the layer's tar.
 	Entry(layer int, h *tar.Header)
@@ -45,8 +45,8 @@ func (e observer) fault(name string, err error) error {
 	return nil
 }
 
-// packing reports a blob whose compression differs from its media type. As in clients, the actual
-// compression takes precedence.
+// packing reports a blob whose compression differs from its media type. The actual compression
+// takes precedence, as it does in clients.
 func (e observer) packing(mediaType string, is compression) {
 	want, known := layerTypes[mediaType]
 	if e.watch != nil && known && want != is {

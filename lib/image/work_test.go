@@ -10,7 +10,7 @@ import (
 	mk "chunkah/tests/mkimage"
 )
 
-// Entries whose symlinks lead through other symlinks are refused before they take much time.
+// Entries whose symlinks lead through many other symlinks are refused before they take much time.
 func TestDetours(t *testing.T) {
 	entries := func(target, path string, n int) []mk.Entry {
 		list := []mk.Entry{mk.Dir("d"), mk.File("d/f", "x"), mk.Symlink("s0", target), mk.Symlink("d/up", "../"+target)}

@@ -4,8 +4,8 @@
 // A kept layer is used byte for byte. New layers on top contain the files that changed, and
 // whiteouts for deleted paths. Bytes of a kept layer are stale if upper layers hide them or the
 // root no longer contains them. While there are too many stale bytes, the layer with the most stale
-// bytes per live byte is dissolved: its live files move into new layers. A log-structured merge
-// tree handles its runs in the same way.
+// bytes per live byte is dissolved, which means that its live files move into new layers. A
+// log-structured merge tree handles its runs in the same way.
 //
 // The package does no input or output. docs/patch-layers.md describes the idea and its costs.
 package patch

@@ -6,8 +6,8 @@
 //
 // transport.go sends one request to one server, and follows redirects. watch.go ends requests that
 // make no progress. login.go, challenge.go and ping.go log in (RFC 9110, section 11; token
-// authentication of the distribution specification). push.go, upload.go, source.go and tag.go push,
-// read.go reads, retry.go retries.
+// authentication of the distribution specification). push.go, upload.go, body.go and tag.go push.
+// read.go reads. retry.go retries.
 //
 // # Requests of a push
 //
@@ -41,8 +41,8 @@
 //
 // # Checks
 //
-// All blobs are hashed, and so are manifests that are requested by digest. The size of a blob is
-// limited by its descriptor, the size of a manifest to 4 MiB. The registry checks the digest of a
+// All blobs, and all manifests that are requested by digest, are hashed. The descriptor limits the
+// size of a blob. The size of a manifest is limited to 4 MiB. The registry checks the digest of a
 // pushed blob. If the response contains no digest, a HEAD request checks that the registry has the
 // blob.
 //
@@ -68,13 +68,13 @@
 //
 // # Which certificates are trusted
 //
-// The system's certificates are trusted, or the certificates in SSL_CERT_FILE and SSL_CERT_DIR. So
-// are the certificates in the registry's own directory, which is the first of
+// The system's certificates are trusted, or the certificates in SSL_CERT_FILE and SSL_CERT_DIR. The
+// certificates in the registry's own directory are trusted too. This directory is the first of
 // ~/.config/containers/certs.d/HOST, /etc/containers/certs.d/HOST and /etc/docker/certs.d/HOST that
 // exists. It contains authorities in *.crt and client certificates in *.cert and *.key. HOST
 // includes the port if the reference does. Plain HTTP is used only for loopback addresses, unless
 // Options.Insecure is set.
 //
-// A reference always means the registry that it names. Package registries finds mirrors and other
-// locations.
+// In this package, a reference always refers to the registry that it names. Package registries
+// finds mirrors and other locations.
 package registry

@@ -3,9 +3,10 @@
 // A component is an artifact, "java/ARTIFACT", without version and group. Archives with the same
 // name are one component, in any directory. The name is, in this order:
 //
-//   - the artifactId that Maven wrote to META-INF/maven/GROUP/ARTIFACT/pom.properties. If an
-//     archive contains several such files, or one of another version than the file name, because
-//     other archives were merged into it, the artifactId that matches the file name is used,
+//   - the artifactId that Maven wrote to META-INF/maven/GROUP/ARTIFACT/pom.properties. If other
+//     archives were merged into an archive, it can contain several such files, or a file whose
+//     version differs from the version in the file name. In this case, the artifactId that matches
+//     the file name is used,
 //   - the manifest's Implementation-Title, unless it contains the version,
 //   - the file's name without its version.
 //
