@@ -95,7 +95,7 @@ func (t *Transport) IsDestination() bool { return t.Create != nil }
 func (t *Transport) IsSource() bool { return t.IsImage() || !t.IsDestination() }
 
 // IsStdout reports whether a destination is standard output.
-func (s Location) IsStdout() bool { return s.File && s.Path == "-" }
+func (l Location) IsStdout() bool { return l.File && l.Path == "-" }
 
 // IsLocalPath reports whether Path is the path of a file or directory.
-func (s Location) IsLocalPath() bool { return s.Path != "" && !s.IsStdout() }
+func (l Location) IsLocalPath() bool { return l.Path != "" && !l.IsStdout() }
