@@ -28,7 +28,7 @@
 //
 // A package claims a path that it lists if the file at that path has the type given in mtree:
 // directory, link or regular file. Without mtree, links and regular files are not distinguished.
-// For files in no list, see package pkgdb.
+// Package pkgdb describes how files in no list are claimed.
 package alpm
 
 import (

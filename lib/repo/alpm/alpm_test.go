@@ -40,7 +40,7 @@ func zipped(text string) string {
 }
 
 // pack is a package in pacman's database. A path that ends with a slash is a directory, and a path
-// that contains " -> " is a link.
+// that contains " -> " is a symlink.
 type pack struct {
 	name, base string
 	built      int64
@@ -109,7 +109,8 @@ func root(packs ...pack) string {
 	return text
 }
 
-// check runs the repo and compares the warnings and the claims outside its database.
+// check runs the repo and compares the warnings, and the claims on files outside the database, with
+// the expected results.
 func check(t *testing.T, root, want string, warnings ...string) *assign.Outcome {
 	t.Helper()
 	tree, outcome := pkgdbtest.Run(t, mkroot.Make(t, root), Repo{})
@@ -182,7 +183,7 @@ file /var/log/pacman.log
 	))
 }
 
-// TestPlaces finds the database at the configured path, or else at the usual path.
+// TestPlaces checks that the database is found at the configured path, or else at the usual path.
 func TestPlaces(t *testing.T) {
 	db := root(pack{"a", "a", 1, []string{"usr/a"}}) + "file /usr/a\n"
 	at := func(dir string) string { return strings.ReplaceAll(db, "/var/lib/pacman/", dir+"/") }

@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	// maxPaths is the largest number of paths in one package. It is several times that of the
-	// largest known package.
+	// maxPaths is the largest number of paths in one package. It is several times the number of
+	// paths in the largest known package.
 	maxPaths = 512 << 10
 )
 

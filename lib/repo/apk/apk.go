@@ -4,8 +4,8 @@
 // # Database
 //
 // The file consists of entries, each followed by an empty line. A line is a letter, a colon and a
-// value: P is the package's name, o its origin, and t its build time in unix seconds. F opens a
-// directory, and M is the directory's mode. R names a file in the open directory, and a and Z are
+// value. P is the package's name, o is its origin, and t is its build time in unix seconds. F opens
+// a directory, and M is the directory's mode. R names a file in the open directory, and a and Z are
 // the file's mode and digest. Other letters do not concern files. If both database files exist, the
 // first that contains packages is read. If the other file contains packages too, this causes a
 // warning, unless both are in the same directory.
@@ -115,7 +115,7 @@ func (l *loader) leave(ctx context.Context, path, from string) error {
 }
 
 // needWorld records that apk needs the list of requested packages. If the list were missing, adding
-// a package would remove all others.
+// a package would remove all other packages.
 func (l *loader) needWorld(db string) {
 	world, found, err := pkgdb.File(l.tree.Root, others[0])
 	if _, kept := l.tree.Lookup(db); kept && found && err == nil {

@@ -121,7 +121,8 @@ file /nobody
 	}
 }
 
-// TestPlaces finds the database at both paths, and reads it only once if both paths lead to it.
+// TestPlaces checks that the database is found at either path, and that it is read only once if
+// both paths lead to it.
 func TestPlaces(t *testing.T) {
 	a, b := packaged("a", "a", 1, "usr/bin/a"), packaged("b", "b", 1, "usr/bin/b")
 	files := "file /usr/bin/a\nfile /usr/bin/b\n"
@@ -141,7 +142,7 @@ func TestPlaces(t *testing.T) {
 	}
 }
 
-// TestOpenWrt reads an origin that is a path in the source tree.
+// TestOpenWrt checks an origin that is a path in the source tree.
 func TestOpenWrt(t *testing.T) {
 	check(t, file("/usr/lib/apk/db/installed", packaged("libopenssl3", "package/libs/openssl", 1, "usr/lib/libssl.so.3"))+"file /usr/lib/libssl.so.3\n",
 		"/usr/lib/apk/db/installed apk/.database\n/usr/lib/libssl.so.3 apk/openssl\n")
@@ -186,7 +187,8 @@ func TestDamage(t *testing.T) {
 		`found "/lib/apk/db/installed.new", which an interrupted`)
 }
 
-// TestCut cuts the database at any position except between entries. Every cut must be reported.
+// TestCut truncates the database at any position except between entries, and checks that every
+// truncation is reported.
 func TestCut(t *testing.T) {
 	text := packaged("a", "a", 1, "usr/a") + packaged("b", "b", 1, "usr/b", "usr/c")
 	dir := mkroot.Make(t, file("/lib/apk/db/installed", text)+"file /usr/a\nfile /usr/b\nfile /usr/c\n")

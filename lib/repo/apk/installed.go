@@ -59,7 +59,7 @@ func (l *loader) read(ctx context.Context, path string) error {
 }
 
 // parse calls line for each line, and calls end at the end of each entry. If a line is faulty,
-// fault describes what is wrong with it.
+// fault describes the problem.
 func parse(text *pkgdb.Lines, line func(number int, kind byte, value []byte, fault string) error, end func()) error {
 	for text.Next() {
 		t := text.Text()
@@ -158,7 +158,7 @@ func (l *loader) parseLine(kind byte, value []byte) (path string, err error) {
 // text returns a value, truncated to the length of the longest allowed name.
 func text(value []byte) string { return string(value[:min(len(value), assign.MaxListed)]) }
 
-// add adds the package, once.
+// add adds the package, unless it was already added.
 func (l *loader) add() error {
 	p := &l.pkg
 	if p.Package != nil {

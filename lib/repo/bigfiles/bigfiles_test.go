@@ -15,7 +15,7 @@ func file(path string, size, group int64) *format.File {
 	return &format.File{Path: path, Type: format.TypeFile, Size: size, Hardlink: group}
 }
 
-// tags assigns and returns "path component" for each record.
+// tags assigns components and returns "path component" for each record.
 func tags(t *testing.T, repos []assign.Repo, files ...*format.File) []string {
 	t.Helper()
 	out, err := assign.Assign(t.Context(), assign.NewTree(nil, files), repos)

@@ -189,7 +189,7 @@ func (l *loader) claim(at line) (fault string, err error) {
 		return "", err
 	}
 	if strings.HasSuffix(at.Path, "/") != (l.tree.Files[i].Type == format.TypeDir) {
-		return "", nil // the path now contains a file of another type
+		return "", nil // the file at the path has another type
 	}
 	for _, slice := range at.Slices {
 		name, _, _ := strings.Cut(slice, "_")

@@ -164,8 +164,8 @@ func (p *project) place(e entry) (string, error) {
 	return path, nil
 }
 
-// measure finds the innermost package of each record, and adds up the unclaimed size of each
-// package. If several packages share a directory, the first one is used.
+// measure finds the innermost package that contains each record, and adds up the unclaimed size of
+// each package. If several packages share a directory, the first one is used.
 func (p *project) measure() {
 	byPath := make(map[string]int)
 	for i, pkg := range p.packages {

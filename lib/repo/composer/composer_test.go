@@ -113,7 +113,7 @@ func FuzzInstalled(f *testing.F) {
 	})
 }
 
-// TestManyNeeds reads a package that needs too many packages. It is treated as damaged.
+// TestManyNeeds checks that a package that needs too many packages is treated as damaged.
 func TestManyNeeds(t *testing.T) {
 	var needs []string
 	for i := range maxNeeds + 1 {

@@ -10,13 +10,13 @@
 //
 // # Applications
 //
-// APP.deps.json beside APP.dll lists the packages that an application was published with. A package
-// of at least places.Least bytes is the component "dotnet/PACKAGE". A smaller package belongs to
-// the package that depends on it and that the application references (see places.Gather). A package
-// owns the listed files that exist: assemblies beside the application, native libraries in
-// runtimes, and translations in one directory per language. A self-contained application lists its
-// runtime as a package. deps.json changes whenever a package changes, so it belongs to
-// "dotnet/.database".
+// APP.deps.json, next to APP.dll, lists the packages with which an application was published. A
+// package of at least places.Least bytes is the component "dotnet/PACKAGE". A smaller package
+// belongs to the package that depends on it and that the application references (see
+// places.Gather). A package owns the listed files that exist: assemblies beside the application,
+// native libraries in runtimes, and translations in one directory per language. A self-contained
+// application lists its runtime as a package. deps.json changes whenever a package changes, so it
+// belongs to "dotnet/.database".
 //
 // Copies in another place are "dotnet/NAME@PLACE" (see package places). A deps.json that
 // cannot be read causes a warning, and its packages stay unclaimed.

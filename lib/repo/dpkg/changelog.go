@@ -18,8 +18,8 @@ import (
 
 const (
 	docDir = "/usr/share/doc"
-	// maxChangelog is the largest number of decompressed bytes read from a changelog. That is a few
-	// hundred entries; the newest come first.
+	// maxChangelog is the largest number of decompressed bytes that are read from a changelog. It
+	// is enough for a few hundred entries, and the newest entries come first.
 	maxChangelog = 256 << 10
 )
 

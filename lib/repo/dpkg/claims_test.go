@@ -36,8 +36,8 @@ file /nobody
 	))
 }
 
-// TestMerged claims files listed in /bin and /lib if those are links into /usr, and the reverse.
-// The links do not belong to packages that list files below them.
+// TestMerged checks that files listed in /bin and /lib are claimed if these directories are links
+// into /usr, and the reverse. The links do not belong to packages that list files below them.
 func TestMerged(t *testing.T) {
 	check(t, root(
 		deb{name: "bash", list: "/bin/bash /usr/bin/bashbug"},
@@ -66,9 +66,9 @@ file /sbin/tool
 	))
 }
 
-// TestMergedLinks claims links that replaced top-level directories, which many packages list. They
-// belong to base-files and libc6, which every Debian system contains, so that adding another
-// package moves no link.
+// TestMergedLinks checks the owners of links that replaced top-level directories, which many
+// packages list. These links belong to base-files and libc6, which every Debian system contains, so
+// that adding another package moves no link.
 func TestMergedLinks(t *testing.T) {
 	check(t, root(
 		deb{name: "acl", list: "/bin /bin/getfacl /opt /opt/x"},
@@ -126,8 +126,8 @@ file /etc/unlisted.orig
 	))
 }
 
-// TestAlternatives puts the chosen alternatives in their own component, so that the candidates'
-// layers do not depend on the choice.
+// TestAlternatives checks that the chosen alternatives are in their own component, so that the
+// candidates' layers do not depend on the choice.
 func TestAlternatives(t *testing.T) {
 	outcome := check(t, root(
 		deb{name: "mawk", list: "/usr/bin/mawk"},
@@ -158,7 +158,7 @@ symlink /etc/service to=/usr/bin/mawk
 	}
 }
 
-// TestStates claims files of packages in every state.
+// TestStates checks the claims of packages in every state.
 func TestStates(t *testing.T) {
 	outcome := check(t, root(
 		deb{name: "removed", status: "deinstall ok config-files", list: "/etc/removed /etc/taken", fields: "Conffiles:\n /etc/removed 00 \n /etc/cron.d/more 00\n"},
@@ -206,7 +206,8 @@ file /etc/confs.dpkg-dist
 	}
 }
 
-// TestTypes claims directories as directories, and only regular files by md5sums.
+// TestTypes checks that directories are claimed only as directories, and that md5sums claims only
+// regular files.
 func TestTypes(t *testing.T) {
 	tree := root(
 		deb{name: "a", list: "/usr/share/a/empty /usr/share/filedir"},
@@ -225,7 +226,7 @@ dir /usr/bin/dir
 		`the lists of "listless" are missing, so only files with digests are assigned to these packages`)
 }
 
-// TestGenerated claims files that are in no list.
+// TestGenerated checks the owners of files that are in no list.
 func TestGenerated(t *testing.T) {
 	check(t, root(
 		deb{name: "ca-certificates", list: "/usr/share/ca-certificates/one.crt"},
@@ -254,7 +255,7 @@ file /etc/ld.so.cache
 	))
 }
 
-// TestDistroless reads status.d, where files can have any name.
+// TestDistroless checks status.d, where files can have any name.
 func TestDistroless(t *testing.T) {
 	entry := func(name, more string) string {
 		return "Package: " + name + "\nVersion: 1\nArchitecture: amd64\n" + more + "Description: x"

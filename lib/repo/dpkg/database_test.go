@@ -24,8 +24,8 @@ func TestNoDatabase(t *testing.T) {
 	}
 }
 
-// TestOwn puts dpkg's own files in a component that changes with every build, also behind links,
-// and leaves directories to packages.
+// TestOwn checks that dpkg's own files, including those behind links, are in a component that
+// changes with every build, and that directories are left to packages.
 func TestOwn(t *testing.T) {
 	tree, outcome := pkgdbtest.Run(t, mkroot.Make(t, strings.ReplaceAll(root(
 		deb{name: "dpkg", list: "/var/lib/dpkg/info /var/lib/dpkg/status /usr/bin/dpkg"},
@@ -72,7 +72,7 @@ file /var/lib/dpkg/info/a.list-new
 		`found "/var/lib/dpkg/info/a.list-new", "/var/lib/dpkg/status-new", which an interrupted`)
 }
 
-// TestDamage keeps everything readable, and reports the rest.
+// TestDamage checks that readable data are used, and that all damage is reported.
 func TestDamage(t *testing.T) {
 	const status = "/var/lib/dpkg/status"
 	good := "Package: good\nStatus: install ok installed\nVersion: 1\n\n"
@@ -120,7 +120,7 @@ func TestDamage(t *testing.T) {
 	fails(t, "file /var/lib/dpkg/status sparse=1 size=1073741824", `reading "/var/lib/dpkg/status": is 1073741824 bytes`)
 }
 
-// TestStatusCut cuts status at any position. Every loss must be reported.
+// TestStatusCut truncates status at any position, and checks that every loss is reported.
 func TestStatusCut(t *testing.T) {
 	status := ""
 	rest := ""

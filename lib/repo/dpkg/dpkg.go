@@ -4,9 +4,9 @@
 // # Database
 //
 // The packages are listed in the file status and in the directory status.d, which contains one file
-// per package. Images that were built without dpkg ("distroless") use status.d. The file names
-// there have no meaning, and the entries need no Status. A package's files are in info/NAME.list or
-// info/NAME:ARCH.list, or else in NAME.md5sums, in info or beside the entry, together with
+// per package. Images that were built without dpkg ("distroless") use status.d. The file names in
+// status.d have no meaning, and the entries need no Status. A package's files are in info/NAME.list
+// or info/NAME:ARCH.list, or else in NAME.md5sums, in info or beside the entry, together with
 // NAME.conffiles.
 //
 // A damaged database causes an error, or a warning that names the file, the line and the package.
@@ -64,9 +64,9 @@
 // because dpkg sets the time of such a link to the time of its target, and an update of the target
 // would change the layer although nothing else has changed.
 //
-// For files in no list, see package pkgdb. The certificate bundle and the certificate list that
-// ca-certificates generates belong to ca-certificates. statoverride is not read, because modes and
-// owners are taken from the files.
+// Package pkgdb describes how files in no list are claimed. The certificate bundle and the
+// certificate list that ca-certificates generates belong to ca-certificates. statoverride is not
+// read, because modes and owners are taken from the files.
 package dpkg
 
 import (

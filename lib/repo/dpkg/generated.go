@@ -16,7 +16,7 @@ const alternatives = "/etc/alternatives"
 func (l *loader) claimAlternatives() error {
 	dir, found, err := pkgdb.Resolve(l.db.root, alternatives)
 	if err != nil || !found {
-		return err // if the directory is missing, no link can lead there
+		return err // if the directory is missing, no link can lead into it
 	}
 	var links *assign.Package
 	for i, f := range l.tree.Files {

@@ -61,7 +61,7 @@ func file(path, text string, mtime int64) string {
 	return fmt.Sprintf("file %q text=%q mtime=%d\n", path, text, mtime)
 }
 
-// listOf returns paths with their parent directories, as in dpkg's lists.
+// listOf returns the paths together with their parent directories, as in dpkg's lists.
 func listOf(paths string) string {
 	lines := []string{"/."}
 	seen := map[string]bool{}

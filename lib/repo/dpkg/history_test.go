@@ -17,7 +17,7 @@ func write(t *testing.T, path, text string) {
 	}
 }
 
-// TestHistory reads updates and clamps from all their sources.
+// TestHistory checks updates and clamps from all their sources.
 func TestHistory(t *testing.T) {
 	const first, second, third = "Mon, 02 Jan 2023 13:06:21 +0100", "Sun, 01 Jan 2023 00:00:00 +0000", "Fri, 1 Apr 2022 10:00:00 -0500"
 	doc := "/usr/share/doc/"
@@ -76,8 +76,8 @@ func TestHistory(t *testing.T) {
 	))
 }
 
-// TestInstalledAnew installs the same packages at another time, with other packages and in another
-// order. Their components must stay the same.
+// TestInstalledAnew checks that components stay the same if the same packages are installed at
+// another time, with other packages and in another order.
 func TestInstalledAnew(t *testing.T) {
 	a := deb{name: "a", list: "/usr/a /etc/a", sums: "/usr/a", fields: "Conffiles:\n /etc/a 00\n"}
 	b := deb{name: "b", list: "/usr/b /usr/share/x", sums: "/usr/b"}
@@ -94,7 +94,7 @@ func TestInstalledAnew(t *testing.T) {
 	}
 }
 
-// TestBomb reads a changelog only up to the limit.
+// TestBomb checks that a changelog is read only up to the limit.
 func TestBomb(t *testing.T) {
 	long := changelog("Mon, 02 Jan 2023 13:06:21 +0100") + strings.Repeat("x", 300000) + strings.Repeat(changelog("Fri, 1 Apr 2022 10:00:00 -0500"), 200000)
 	text := root(deb{name: "a", list: "/usr/a"}) + file("/usr/share/doc/a/changelog.gz", zipped(long), built) + "file /usr/a\n"
@@ -120,8 +120,8 @@ func TestDamagedByItself(t *testing.T) {
 }
 
 // deflated compresses text into one block with its own codes (RFC 1951, section 3.2.7). "run" is
-// written as a repetition: of the previous byte, with the only distance code, which has
-// distanceBits bits.
+// written as a repetition of the previous byte, with the only distance code, which has distanceBits
+// bits.
 func deflated(distanceBits int, text string) string {
 	// The last block, with 258 codes for bytes and lengths, and one for distances. Their lengths
 	// are encoded with the codes 8 and 2, 18 for zeros, and distanceBits: two bits each.

@@ -222,7 +222,7 @@ func (e *entry) isWhole() bool {
 	return len(e.faults) == 0 && e.name != "" && e.version != "" && e.state != ""
 }
 
-// errCut means that a file ends too early.
+// errCut means that a file is truncated.
 var errCut = errors.New("is truncated")
 
 // readEntries reads status, and then the files in status.d in the order of their names.

@@ -65,8 +65,8 @@ func packages(f *format.File, r io.ReaderAt, _ int64) ([]assign.Package, time.Ti
 // unnamed is the main package's path in a program that was built from single files.
 const unnamed = "command-line-arguments"
 
-// modules returns a program's modules. The first is its main module, or a substitute. committed is
-// the time of its commit, or zero.
+// modules returns a program's modules. The first module is the program's main module, or a
+// substitute. committed is the time of the main module's commit, or zero.
 func modules(r io.ReaderAt) (list []assign.Package, committed time.Time) {
 	defer func() {
 		// The standard library does not guarantee that hostile files cause only errors (see

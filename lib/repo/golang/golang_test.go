@@ -85,8 +85,8 @@ func TestToolchain(t *testing.T) {
 	}
 }
 
-// A program built from a checkout contains the time of its commit. So does the pseudo-version of a
-// module.
+// A program built from a checkout contains the time of the commit. The pseudo-version of a module
+// contains this time too.
 func TestCommitTime(t *testing.T) {
 	setting := func(key, value string) []debug.BuildSetting { return []debug.BuildSetting{{Key: key, Value: value}} }
 	for _, test := range []struct {
@@ -112,7 +112,7 @@ func TestCommitTime(t *testing.T) {
 	}
 }
 
-// TestRealCommitTime builds a program in a repository of git.
+// TestRealCommitTime builds a program in a git repository.
 func TestRealCommitTime(t *testing.T) {
 	if _, err := exec.LookPath("git"); err != nil {
 		t.Skipf("needs git, which continuous integration has: %v", err)

@@ -1,9 +1,9 @@
 // Package history restores the components of a source image that chunkah made. The image's history
 // lists the components of each layer.
 //
-// Other repos find most components again in the image's files and databases. They cannot find some
-// components, because xattrs with component names are usually not in the image, and the path map or
-// assigner of the original build may not be available.
+// Other repos find most components again in the image's files and databases. Other repos cannot
+// find some components, because the image usually does not contain xattrs with component names, and
+// the path map or assigner of the original build may not be available.
 package history
 
 import (
@@ -100,8 +100,8 @@ type loader struct {
 }
 
 // layer returns the layer of record i. It is nil if the layer is unknown, if the file is already
-// claimed, or if it is a directory. A directory needs no component, because it is in the layers of
-// its files.
+// claimed, or if it is a directory. A directory needs no component, because it is written along
+// with its files.
 func (l *loader) layer(i int, f *format.File) *format.Layer {
 	if l.tree.Claimed(i) || f.Type == format.TypeDir {
 		return nil

@@ -86,7 +86,7 @@ func TestHistory(t *testing.T) {
 	}
 }
 
-// Directories are in the layers of their files, and records that have components keep them.
+// Directories have no components of their own, and records that already have components keep them.
 func TestOthersAreLeftAlone(t *testing.T) {
 	files := []*format.File{
 		{Path: "/dir", Type: format.TypeDir}, {Path: "/dir/tagged", Type: format.TypeFile, Components: []string{"given"}},
@@ -109,8 +109,8 @@ func TestNothingKnown(t *testing.T) {
 	}
 }
 
-// The interval calculated from a chance gives the same chance again, so that it does not drift from
-// image to image.
+// The interval calculated from a chance results in the same chance again, so that the chance does
+// not drift from image to image.
 func TestInterval(t *testing.T) {
 	for days := int64(1); days <= 2000; days++ {
 		stay := int64(math.Round(1e6 * math.Pow(1-1/float64(days), 7)))

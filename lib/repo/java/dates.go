@@ -8,9 +8,10 @@ import (
 
 // An archive does not contain its release date. But it is at least as new as everything in it, and
 // builds leave dates in three places: attributes of the manifest, the comment in pom.properties,
-// and the times of the entries. The newest of them is the date of the build or of its commit, or,
-// in a few archives, a constant that a project forgot to renew. Constants of reproducible builds
-// are ignored. Only days are read, because entries and some attributes have no time zone.
+// and the times of the entries. The newest of these dates is the date of the build or of its
+// commit, or, in a few archives, a constant that a project forgot to update. Constants of
+// reproducible builds are ignored. Only days are read, because entries and some attributes have no
+// time zone.
 
 // dateAttributes are the manifest attributes with a date, in lower case. Bnd writes milliseconds
 // since 1970; the others start with a date in the form 2006-01-02.

@@ -1,14 +1,14 @@
 // Package java is the component repo of Java archives: files named *.jar, *.war and *.ear.
 //
 // A component is an artifact, "java/ARTIFACT", without version and group. Archives with the same
-// name are one component, in any directory. The name is, in this order:
+// name are one component, in any directory. The name is the first of the following that exists:
 //
-//   - the artifactId that Maven wrote to META-INF/maven/GROUP/ARTIFACT/pom.properties. If other
+//   - The artifactId that Maven wrote to META-INF/maven/GROUP/ARTIFACT/pom.properties. If other
 //     archives were merged into an archive, it can contain several such files, or a file whose
 //     version differs from the version in the file name. In this case, the artifactId that matches
-//     the file name is used,
-//   - the manifest's Implementation-Title, unless it contains the version,
-//   - the file's name without its version.
+//     the file name is used.
+//   - The manifest's Implementation-Title, unless it contains the version.
+//   - The file's name without its version.
 //
 // The newest date in an archive is used as the date of its release (see dates.go).
 //

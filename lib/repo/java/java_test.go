@@ -62,7 +62,7 @@ func TestArchives(t *testing.T) {
 		"merged-all-2.1-RC1.jar":  jar(t, zip.Deflate, join(pom("guava"), pom("merged-all"), titled("no"))...),
 		"merged-2.jar":            jar(t, zip.Deflate, join(pom("guava"), pom("netty"), titled("A long\r\n er title"))...),
 		"merged-untitled-2.jar":   jar(t, zip.Deflate, join(pom("guava"), pom("netty"), titled("${project.name}"))...),
-		"clients-4.4.0.jar":       jar(t, zip.Deflate, pom("net")...), // of version 1.0
+		"clients-4.4.0.jar":       jar(t, zip.Deflate, pom("net")...), // the version is 1.0
 		"core-1.17.2.jar":         jar(t, zip.Deflate, titled("io.x#core;1.17.2")...),
 		"titled.ear":              jar(t, zip.Deflate, titled("The App")...),
 		"nothing-3.2.1.jar":       jar(t, zip.Deflate, "a", "b"),

@@ -92,7 +92,7 @@ func read(t *assign.Tree, record int) (name string, r about, fault, err error) {
 
 // about contains the fields of a release file that are used.
 type about struct {
-	maker string // in lower case with dashes
+	maker string // in lower case, with dashes
 	// feature is the feature version: 8 for "1.8.0_392", 21 for "21.0.1". It is empty if the file
 	// names no version.
 	feature, full string

@@ -38,7 +38,7 @@ func TestGathering(t *testing.T) {
 	install(r, app+"alpha", 10, "mid")
 	install(r, app+"mid", 10, "shared", "mid-only")
 	install(r, app+"mid-only", 10, "mid", "missing")
-	install(r, app+"shared", 10) // one step from web, two from alpha
+	install(r, app+"shared", 10) // one step away from web, two steps away from alpha
 	install(r, app+"far", 10, "both")
 	install(r, app+"both", 10)
 	install(r, app+"@big/tool", places.Least, "both")
@@ -192,7 +192,8 @@ func TestSystemPackages(t *testing.T) {
 	}
 }
 
-// TestInstall installs a tree with npm and asks npm which packages need each package.
+// TestInstall installs a tree with npm and compares the result with npm's list of the packages that
+// need each package.
 func TestInstall(t *testing.T) {
 	if testing.Short() {
 		t.Skip("installs packages")

@@ -1,5 +1,5 @@
 // Package perl is the component repo of Perl distributions that cpan, cpanm, carton or "make
-// install" have installed anywhere in a tree. It finds them by the file lists that
+// install" have installed anywhere in a tree. It finds these distributions by the file lists that
 // ExtUtils::Install writes: auto/MODULE/PATH/.packlist in a library directory.
 //
 // # Components
@@ -91,7 +91,7 @@ func (l *loader) file(i int) error {
 }
 
 // split returns the prefix and the name of the distribution to which a list belongs. name is "" if
-// the path is not the path of a list.
+// no list can have this path.
 func split(path string) (prefix, name string) {
 	dir := format.Parent(path)
 	libraries, module, found := strings.Cut(dir, "/auto/")

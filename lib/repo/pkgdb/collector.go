@@ -49,8 +49,8 @@ func NewCollector(t *assign.Tree, repo string) *Collector {
 	}
 }
 
-// CheckName returns an error that describes what is wrong with a package's name, or nil if the name
-// is valid.
+// CheckName returns an error that describes why a package's name is invalid, or nil if the name is
+// valid.
 func CheckName(name string) error {
 	switch {
 	case name == "":
@@ -87,7 +87,7 @@ func (c *Collector) Add(name, component string) *assign.Package {
 	return p
 }
 
-// Component returns a package for a component as a whole.
+// Component returns a package that represents a whole component.
 func (c *Collector) Component(name string) *assign.Package {
 	p := c.byName[name]
 	if p == nil {

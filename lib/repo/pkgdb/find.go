@@ -10,8 +10,8 @@ import (
 	"chunkah/lib/rootfs"
 )
 
-// Resolve follows a path inside the tree. found is false if nothing exists at the path or at a
-// link's target.
+// Resolve follows a path inside the tree. found is false if nothing exists at the path or at the
+// target of a link.
 func Resolve(root *rootfs.Root, path string) (physical string, found bool, err error) {
 	physical, err = root.Resolve(path)
 	switch {

@@ -100,11 +100,11 @@ func (l *Lines) read() ([]byte, error) {
 	return line, err
 }
 
-// Text returns the line without its line end, LF or CRLF. It returns nil if the line is faulty. The
-// result is valid until the next line is read.
+// Text returns the line without its line ending, LF or CRLF. It returns nil if the line is faulty.
+// The result is valid until the next line is read.
 func (l *Lines) Text() []byte { return l.text }
 
-// Fault describes what is wrong with the line. It returns "" if the line is valid.
+// Fault describes why the line is invalid. It returns "" if the line is valid.
 func (l *Lines) Fault() string { return l.fault }
 
 // Number returns the line number, starting at 1.

@@ -9,7 +9,7 @@ import (
 	"chunkah/lib/pyc"
 )
 
-// madeDirs are the directories in which package scripts create links. madeNot is the directory
+// madeDirs lists the directories in which package scripts create links. madeNot is a directory
 // below them in which users create links.
 var (
 	madeDirs = []string{"/etc/", "/usr/", "/bin/", "/sbin/", "/lib/", "/lib32/", "/lib64/", "/libx32/"}
@@ -74,8 +74,8 @@ func (u *unlisted) origin(i int) (from int, found bool, err error) {
 	return from, found, nil
 }
 
-// IsMade reports whether a package's script probably made the link at a physical path, and not a
-// person.
+// IsMade reports whether the link at a physical path was probably made by a package's script and
+// not by a person.
 func IsMade(path string) bool {
 	for _, dir := range madeDirs {
 		if strings.HasPrefix(path, dir) {

@@ -32,8 +32,8 @@ func (m *Member) member() *Member { return m }
 
 // Gather finds the group of each member. A small member joins the top-level member that needs it.
 // If several top-level members need it, it joins the nearest of them, and among equally near
-// members the first by name. The members in asked, which the project requires, are top-level,
-// followed by members that no other member needs.
+// members the first by name. The members in asked, which the project requires, are top-level. They
+// are followed by the members that no other member needs.
 func Gather[P Embedder](packages []P, asked []int) {
 	members := make([]*Member, len(packages))
 	for i, p := range packages {

@@ -7,7 +7,7 @@
 // place is ignored if all files of the package there are already claimed, so that a copy in a
 // system package does not change names.
 //
-// Directories are claimed only if they are empty. Other directories are in the layers of their
+// Directories are claimed only if they are empty. Other directories are written along with their
 // files. Components have no mtime clamp. Without a clamp, the newest mtime of the component's own
 // files applies, which is the best known limit.
 package places

@@ -14,7 +14,8 @@ import (
 	"chunkah/lib/rootfs"
 )
 
-// treeOf makes records of paths, with a trailing slash for directories, over a root.
+// treeOf makes a tree of a root with records for the given paths. Directories have a trailing
+// slash.
 func treeOf(t testing.TB, dir string, paths ...string) *assign.Tree {
 	t.Helper()
 	root, err := rootfs.Open(dir)
@@ -44,7 +45,7 @@ func describe(r *assign.Result) (lines []string) {
 	return lines
 }
 
-// TestResult checks names, order and omissions, for any order of calls.
+// TestResult checks names, order and omissions for any order of calls.
 func TestResult(t *testing.T) {
 	tree := treeOf(t, t.TempDir(), "/a/", "/a/1", "/a/2", "/b/", "/b/1", "/b/empty/", "/c/1", "/d/1")
 	tree.Files[1].Components = []string{"rpm/x"}

@@ -9,7 +9,7 @@ import (
 	"chunkah/lib/assign"
 )
 
-// Only times at which a release is possible are used, and a component keeps the latest of them.
+// Only plausible release times are used, and a component keeps the latest of them.
 func TestReleased(t *testing.T) {
 	const written = 1_700_000_000
 	tree := assign.NewTree(nil, []*format.File{{Path: "/record", Type: format.TypeFile, MTime: written}})

@@ -18,7 +18,7 @@ import (
 )
 
 // Files with the same name are one component. Files that are not selected or that contain no name
-// are not claimed. Neither are further hard links to an inode.
+// are not claimed. Additional hard links to an inode are not claimed either.
 func TestSingle(t *testing.T) {
 	r := placestest.New(t).File("/a.x/one.x", "lamp").File("/b.x", "").File("/c", "lamp").File("/d.x", "switch\xff").
 		File("/e.x", "lamp").Link("/f.x", "/e.x").File("/gone.x", "lamp")

@@ -74,8 +74,8 @@ func isInstalled(path string) bool {
 	return strings.Contains(path, "/site-packages/") || strings.Contains(path, "/dist-packages/")
 }
 
-// isAlone reports whether the prefix contains only this Python. The prefix's name shows this:
-// versions/3.12.4 for pyenv, cpython-3.12.4-linux-x86_64-gnu for uv.
+// isAlone reports whether the prefix contains only this Python. The name of the prefix indicates
+// this: versions/3.12.4 for pyenv, cpython-3.12.4-linux-x86_64-gnu for uv.
 func (in interpreter) isAlone() bool {
 	base, version := format.Base(in.prefix), strings.TrimSuffix(in.version, "t")
 	_, rest, found := strings.Cut(base, version)

@@ -37,8 +37,8 @@
 //
 // # Damage
 //
-// A missing RECORD causes a warning. So does an invalid line, but the other lines are still used. A
-// file that cannot be read is an error.
+// A missing RECORD causes a warning. An invalid line causes a warning too, but the other lines are
+// still used. A file that cannot be read is an error.
 package python
 
 import (

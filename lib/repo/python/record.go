@@ -101,8 +101,8 @@ var (
 )
 
 // recordPath returns the path in a line of a RECORD. The values are separated by commas. The path
-// can be in double quotes, and two double quotes inside stand for one. Digest and size cannot be
-// quoted. A name that contains a line end is invalid.
+// can be in double quotes, and two double quotes inside it represent one. Digest and size cannot be
+// quoted. A name that contains a newline is invalid.
 func recordPath(line []byte) (string, error) {
 	path, rest, err := firstField(string(line))
 	switch {

@@ -10,7 +10,7 @@ import (
 	"github.com/knqyf263/go-rpmdb/pkg/bdb"
 )
 
-// Sizes in a Berkeley DB, in bytes.
+// Sizes and offsets in a Berkeley DB, in bytes, and type codes.
 const (
 	bdbMeta     = 512 // bytes of the first page that are read
 	bdbKeys     = 88  // offset of the number of keys
@@ -28,7 +28,7 @@ type berkeley struct {
 	file  *os.File
 	order binary.ByteOrder
 	big   bool
-	size  int    // of a page
+	size  int    // size of a page
 	last  uint32 // number of the last page
 	keys  uint32 // number of items according to the database
 	used  []bool // by page: whether it is part of a chain

@@ -16,7 +16,7 @@ import (
 
 const dbPath = "/usr/lib/sysimage/rpm/rpmdb.sqlite"
 
-// tagged runs the repo through Assign and lists the tagged files: "path component".
+// tagged runs the repo through Assign and lists the tagged files as "path component".
 func (tr *tree) tagged() string {
 	tr.t.Helper()
 	at := tr.open()
@@ -85,15 +85,15 @@ func TestClaims(t *testing.T) {
 	))
 }
 
-// TestReverseMerge lists merged paths in a tree that is not merged, and the reverse, and full paths
-// as in old packages.
+// TestReverseMerge checks merged paths in a tree that is not merged, and the reverse, and full
+// paths as in old packages.
 func TestReverseMerge(t *testing.T) {
 	tr := newTree(t).file("/bin/sh", "x").symlink("/usr/bin", "../bin")
 	tr.file(dbPath, databaseOf(t, testPackage{name: "sh", old: true, long: true, files: []testFile{{path: "/usr/bin/sh"}}}))
 	equal(t, tr.tagged(), lines("/bin/sh rpm/sh", dbPath+" rpm/.database"))
 }
 
-// TestLinkedDatabase claims a database behind a link.
+// TestLinkedDatabase checks that a database behind a link is claimed.
 func TestLinkedDatabase(t *testing.T) {
 	tr := newTree(t).symlink(dbPath, "/data/x").file("/data/other", "x")
 	tr.file("/data/x", databaseOf(t, testPackage{name: "a", files: []testFile{{path: "/data/x"}, {path: "/data/other"}}}))
@@ -114,7 +114,7 @@ func TestMoved(t *testing.T) {
 	tr.file("/new/empty", "").file("/new/md5", "by md5").file("/there", "listed by another").file("/new/linked", "linked").file("/new/algo", "unknown function")
 	tr.file("/new/unknown", "size unknown").files[len(tr.files)-1].Size = format.SizeUnknown
 	tr.symlink("/etc/link", "/new/8").file("/new/8", "behind a link")
-	other := tr.record("/new/linked2", format.TypeFile, 6) // does not exist: its link is read
+	other := tr.record("/new/linked2", format.TypeFile, 6) // this file does not exist, so its link is read
 	other.Hardlink = 7
 	tr.files[slices.IndexFunc(tr.files, func(f *format.File) bool { return f.Path == "/new/linked" })].Hardlink = 7
 	ghost, left := missingFile("/old/ghost", "ghost"), missingFile("/old/left", "left out")
@@ -198,9 +198,8 @@ func TestSourceName(t *testing.T) {
 	}
 }
 
-// The files of a Berkeley DB or ndb database are recorded as belonging together, so that it can be
-// detected if some of them are left out. A sqlite database is one file, and its log has its own
-// warning.
+// The files of a Berkeley DB or ndb database are recorded as belonging together, so that a missing
+// file can be detected. A sqlite database is one file, and its log has its own warning.
 func TestNeededFiles(t *testing.T) {
 	for name, want := range map[string][]string{
 		"centos7-plain/Packages": {"/var/lib/rpm/Name", "/var/lib/rpm/Packages"},

@@ -40,8 +40,8 @@ func newLoader(t *assign.Tree) *loader {
 	return &loader{tree: t, out: pkgdb.NewCollector(t, repoName)}
 }
 
-// add adds one package. All packages are read, and damaged ones are reported together, as in rpm
-// itself.
+// add adds one package. All packages are read, and damaged packages are reported together, as in
+// rpm itself.
 func (l *loader) add(number int64, blob []byte) error {
 	l.read++
 	p, err := readPackage(blob)

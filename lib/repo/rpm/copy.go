@@ -17,7 +17,7 @@ const (
 	// maxDatabase is the largest size of a database and its private copy, in bytes. It is several
 	// times the size of the largest known database.
 	maxDatabase = 2 << 30
-	copyBuffer  = 1 << 20 // bytes; ctx is checked after each
+	copyBuffer  = 1 << 20 // bytes; ctx is checked after each buffer
 	// Fixed names in a private copy's directory, so that names from the tree are never used in
 	// paths outside the tree.
 	copyName = "db"

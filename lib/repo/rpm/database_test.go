@@ -12,11 +12,12 @@ import (
 	rpmdb "github.com/knqyf263/go-rpmdb/pkg"
 )
 
-// realDatabases are databases of the go-rpmdb module, with the number of packages according to rpm.
+// realDatabases lists databases in the go-rpmdb module, with the number of packages according to
+// rpm.
 var realDatabases = []struct {
 	file     string
 	packages int
-	compare  bool // with the library, which is slow
+	compare  bool // compare with the library, which is slow
 }{
 	{"cbl-mariner-2.0/rpmdb.sqlite", 129, true},
 	{"fedora35/rpmdb.sqlite", 138, true},

@@ -32,7 +32,7 @@ func TestChoice(t *testing.T) {
 	damaged := string([]byte(small)[:9000])
 	for name, c := range map[string]struct {
 		tree *tree
-		want string // components without the database's, or the error
+		want string // components except the database's own, or the error
 		warn string
 	}{
 		"one folder by three names": {newTree(t).file("/usr/share/rpm/rpmdb.sqlite", one).
@@ -78,7 +78,7 @@ func TestChoice(t *testing.T) {
 	}
 }
 
-// TestSourceUntouched compares all times of a read-only database directory before and after.
+// TestSourceUntouched checks that reading a database does not change any time in its directory.
 func TestSourceUntouched(t *testing.T) {
 	tr := newTree(t).file("/var/lib/rpm/rpmdb.sqlite", databaseOf(t, testPackage{name: "a"}))
 	dir := filepath.Join(tr.dir, "var/lib/rpm")

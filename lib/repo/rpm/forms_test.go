@@ -10,8 +10,8 @@ import (
 
 var little = binary.LittleEndian
 
-// bdbOf makes a Packages file of one page with small packages, which are in the page itself, after
-// rpm's counter.
+// bdbOf makes a Packages file with one page. The page contains rpm's counter, followed by small
+// packages.
 func bdbOf(pkgs ...testPackage) []byte {
 	const size = 4096
 	raw := make([]byte, 2*size)
@@ -41,7 +41,7 @@ func bdbOf(pkgs ...testPackage) []byte {
 	return raw
 }
 
-// ndbOf makes a Packages.db of one page of slots and the blobs after it.
+// ndbOf makes a Packages.db with one page of slots, followed by the blobs.
 func ndbOf(pkgs ...testPackage) []byte {
 	raw := make([]byte, ndbPage)
 	copy(raw, ndbMagic)

@@ -67,7 +67,7 @@ func FuzzNDB(f *testing.F) {
 func FuzzSQLite(f *testing.F) {
 	file := filepath.Join(f.TempDir(), "x.sqlite")
 	db := openSQLite(f, file)
-	run(f, db, "PRAGMA page_size = 512") // small, for much structure in few bytes
+	run(f, db, "PRAGMA page_size = 512") // small pages, so that few bytes contain much structure
 	run(f, db, "PRAGMA journal_mode = wal")
 	run(f, db, "PRAGMA wal_autocheckpoint = 0")
 	run(f, db, schema)

@@ -62,8 +62,8 @@ const (
 	typeI18NString  = 9
 )
 
-// widths contains the size of one value of each type, in bytes. It is 0 for strings, which end at a
-// NUL.
+// widths contains the size of one value of each type, in bytes. The size is 0 for strings, which
+// end with a NUL.
 var widths = [...]uint64{0: 1, typeChar: 1, typeInt8: 1, typeInt16: 2, typeInt32: 4, typeInt64: 8, typeBin: 1, typeI18NString: 0}
 
 // An entry is one tag in the index. Its count values of type kind begin at offset in the data.

@@ -117,8 +117,8 @@ func (tr *tree) open() *assign.Tree {
 	return assign.NewTree(root, tr.files)
 }
 
-// load runs the repo on the tree, with its own directory for private copies, which must be empty
-// afterwards.
+// load runs the repo on the tree with a separate directory for private copies, and checks that this
+// directory is empty afterwards.
 func (tr *tree) load() (*assign.Result, error) {
 	tr.t.Helper()
 	tmp := tr.t.TempDir()
@@ -161,7 +161,7 @@ func componentsOf(r *assign.Result) []*format.Component {
 // visitAll reads a database given as bytes, as from a tree.
 func visitAll(t testing.TB, read func(context.Context, *private, visit) error, raw, wal []byte, visit visit) error {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "chunkah-rpm-test-") //nolint:usetesting // a fuzz run reads thousands: each is removed at once
+	dir, err := os.MkdirTemp("", "chunkah-rpm-test-") //nolint:usetesting // a fuzz run reads thousands of databases, so each directory is removed immediately
 	if err != nil {
 		t.Fatal(err)
 	}

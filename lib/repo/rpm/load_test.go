@@ -60,11 +60,11 @@ func (tr *tree) addListed(db string) {
 }
 
 // maxWork is the largest number of allocations per file in a tree, which must not depend on the
-// number of files. It is about three times the present value.
+// number of files. It is about three times the actual number.
 const maxWork = 8
 
-// TestLoadReal claims everything that a large database lists, with the same work per file as for a
-// small database.
+// TestLoadReal checks that everything that a large database lists is claimed, with the same work
+// per file as for a small database.
 func TestLoadReal(t *testing.T) {
 	for _, db := range []string{"fedora35/rpmdb.sqlite", "centos7-python35/Packages", "sle15-bci/Packages.db"} {
 		t.Run(path.Dir(db), func(t *testing.T) {

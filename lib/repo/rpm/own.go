@@ -10,7 +10,8 @@ import (
 )
 
 // claimDirs claims the databases and the regular files of their directories. It warns about files
-// that programs left behind, because they differ from build to build, and nothing needs them.
+// that programs left behind, because these files differ from build to build, and no program needs
+// them.
 func (l *loader) claimDirs(dbs []database) error {
 	var done, left, logs []string
 	for _, db := range dbs {

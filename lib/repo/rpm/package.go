@@ -203,7 +203,7 @@ func (l *fileList) readDirs(h *header) (err error) {
 	return nil
 }
 
-// readArrays reads the metadata of the files. Any whole array can be missing.
+// readArrays reads the metadata of the files. Each array as a whole can be missing.
 func (l *fileList) readArrays(h *header) (err error) {
 	for _, a := range []struct {
 		to        *numbers

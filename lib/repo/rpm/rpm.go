@@ -29,14 +29,15 @@
 // A package claims a path that it lists if a file of the same type exists at that path, with three
 // exceptions:
 //
-//   - A %ghost file is not claimed. The package does not ship it. It is a cache or a log, created
-//     on the system from other packages (/etc/ld.so.cache) or by use, and would change the
-//     package's layer in every build.
+//   - A %ghost file is not claimed, because the package does not ship it. Such a file is a cache or
+//     a log, created on the system from other packages (/etc/ld.so.cache) or by use, and would
+//     change the package's layer in every build.
 //   - A file that is not in the normal state is not claimed. It was not installed by this package
 //     (skipped documentation and languages), was replaced by another package's file, or is on a
 //     shared file system. If a file exists at its path, it came from elsewhere.
-//   - A regular file that does not exist at its path is searched for, by size and digest, among the
-//     files that no repo claims. It is not claimed if another component lists the same contents.
+//   - If a regular file does not exist at its path, the repo searches for it, by size and digest,
+//     among the files that no repo claims. It is not claimed if another component lists the same
+//     contents.
 package rpm
 
 import (

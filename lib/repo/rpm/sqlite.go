@@ -59,7 +59,7 @@ func readSQLite(ctx context.Context, c *private, visit visit) (err error) {
 	return readRows(ctx, conn, visit)
 }
 
-// checkSQLite finds faults that SQLite ignores: it treats an empty file as a new database, and
+// checkSQLite finds faults that SQLite ignores. SQLite treats an empty file as a new database, and
 // reads a damaged write-ahead log only up to the damage.
 func checkSQLite(c *private) error {
 	head := make([]byte, len(sqliteMagic))
@@ -207,7 +207,7 @@ func readRows(ctx context.Context, conn *sql.Conn, visit visit) (err error) {
 var indexTables = []string{"Name", "Providename", "Sigmd5", "Installtid"}
 
 // checkIndexes looks for packages that are in an index but not in the table of packages. A damaged
-// index proves nothing, so the next one is tried.
+// index proves nothing, so the next index is tried.
 func checkIndexes(ctx context.Context, conn *sql.Conn) error {
 	for _, name := range indexTables {
 		var kind string

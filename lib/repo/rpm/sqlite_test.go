@@ -27,7 +27,7 @@ func namesOf(t testing.TB, raw, wal []byte) (string, error) {
 	return strings.Join(names, " "), err
 }
 
-// TestWriteAheadLog reads a database whose newest packages are only in its log.
+// TestWriteAheadLog reads a database whose newest packages are only in its write-ahead log.
 func TestWriteAheadLog(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "a?b#c.sqlite")
 	db := openSQLite(t, "file:"+strings.NewReplacer("?", "%3f", "#", "%23").Replace(file))
@@ -112,7 +112,7 @@ func TestDamagedIndexes(t *testing.T) {
 	}
 }
 
-// TestForeignSQLite refuses databases that are not from rpm.
+// TestForeignSQLite checks that databases that are not from rpm are refused.
 func TestForeignSQLite(t *testing.T) {
 	for name, c := range map[string]struct{ sql, want string }{
 		"view":      {"CREATE VIEW Packages AS WITH RECURSIVE r(hnum, blob) AS (SELECT 1, 'x' UNION ALL SELECT hnum + 1, blob FROM r) SELECT * FROM r", "not rpm's"},

@@ -56,7 +56,7 @@ func (r Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) 
 type loader struct {
 	tree *assign.Tree
 	out  *places.Collector
-	// extensions are the directories of compiled extensions, by home and full name.
+	// extensions contains the directories of compiled extensions, by home and full name.
 	extensions map[string]map[string][]string
 }
 

@@ -218,8 +218,9 @@ func (r fixed) Load(_ context.Context, t *assign.Tree) (*assign.Result, error) {
 	return result, nil
 }
 
-// An interval on a file without an xattr component applies to the file's package. Leftovers already
-// have an interval. For any number of files, there is at most one warning of each kind.
+// An interval on a file without an xattr component applies to the file's package. Components of
+// unclaimed files already have an interval. For any number of files, there is at most one warning
+// of each kind.
 func TestIntervalOfPackages(t *testing.T) {
 	files := []*format.File{file("/opt/a", every("weekly")), file("/opt/b", every("never")), file("/opt/c", every("seldom"))}
 	for i := range 500 {
@@ -260,14 +261,14 @@ func TestIntervalOfPackages(t *testing.T) {
 	}
 }
 
-// In the complete stage, records that have components keep them, and hard links to an inode stay
-// together.
+// In the complete stage, records that already have components keep them, and hard links to an inode
+// stay together.
 func TestAssigned(t *testing.T) {
 	tagged := file("/d/tagged")
 	tagged.Components = []string{"mine"}
 	one, two := file("/d/one"), file("/e/two")
 	one.Hardlink, two.Hardlink = 1, 1
-	link := &format.File{Path: "/e/link", Type: format.TypeSymlink, Target: "/d/one"} // goes with its target
+	link := &format.File{Path: "/e/link", Type: format.TypeSymlink, Target: "/d/one"} // belongs to its target's component
 	files := []*format.File{file("/d/", component("x")), one, tagged, file("/e/"), link, two, file("/f", component("y"), every("3"))}
 	out, err := assign.Assign(t.Context(), assign.NewTree(nil, files), []assign.Repo{Repo{}})
 	if err != nil {

@@ -21,7 +21,7 @@ type lock struct {
 	bySlug       map[string]*entry
 	byDescriptor map[string]*entry // NAME@RANGE
 	byName       map[string]*entry // the first entry with each name
-	workspaces   []*entry          // the projects' own packages
+	workspaces   []*entry          // the packages of the projects themselves
 }
 
 // entry is a package in one version.

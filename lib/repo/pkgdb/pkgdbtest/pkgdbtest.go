@@ -1,5 +1,5 @@
-// Package pkgdbtest has helpers for tests of package database repos: it runs a repo on a root and
-// prints the result as text.
+// Package pkgdbtest contains helpers for tests of package database repos. It runs a repo on a root
+// and prints the result as text.
 package pkgdbtest
 
 import (
@@ -88,8 +88,8 @@ func Sound(t testing.TB, tree *assign.Tree, r *assign.Result) {
 	}
 }
 
-// Components lists components, one per line. It omits the components of leftovers, which belong to
-// no repo.
+// Components lists components, one per line. It omits the components of empty directories and of
+// unclaimed files, which belong to no repo.
 func Components(list []*format.Component) string {
 	var lines []string
 	for _, c := range list {
@@ -111,7 +111,7 @@ func Components(list []*format.Component) string {
 	return Lines(lines...)
 }
 
-// Lines joins lines and adds a line end to each.
+// Lines joins lines and adds a newline to each.
 func Lines(lines ...string) string {
 	if len(lines) == 0 {
 		return ""

@@ -27,7 +27,7 @@ func New(t testing.TB) *Root {
 	return &Root{t: t, dir: t.TempDir()}
 }
 
-// Scan makes a root of an existing directory.
+// Scan makes a root from an existing directory.
 func Scan(t testing.TB, dir string) *Root {
 	t.Helper()
 	return &Root{t: t, dir: dir, files: pkgdbtest.Tree(t, dir).Files}
@@ -45,7 +45,7 @@ func (r *Root) File(path, content string) *Root {
 	return r
 }
 
-// Sparse creates an empty sparse file of a size.
+// Sparse creates a sparse file of the given size that contains no data.
 func (r *Root) Sparse(path string, size int64) *Root {
 	r.t.Helper()
 	r.File(path, "")
