@@ -12,8 +12,8 @@ import (
 	"chunkah/lib/compress"
 )
 
-// forest creates n files of equal size, 100 per directory, in 16 components, and returns the packed
-// stream.
+// forest creates n files of equal size in 16 components, with 100 files per directory, and returns
+// the packed stream.
 func forest(b *testing.B, n, size int) []format.Record {
 	b.Helper()
 	root := b.TempDir()

@@ -32,8 +32,8 @@ type blob struct {
 	spool *spooledBlob
 	// previous is the layer of the previous image that supplies the blob, which is already proven.
 	previous *Kept
-	// from names an image in a registry that already stores the blob. It is empty if no such image
-	// is known.
+	// from is the name of an image in a registry that already stores the blob. It is empty if no
+	// such image is known.
 	from string
 	// annotations are the zstd:chunked annotations. They are nil for other blobs.
 	annotations map[string]string
@@ -64,8 +64,9 @@ func (w *writer) reserve(order []int) error {
 	return nil
 }
 
-// digest makes the first pass over layer i: it finds the layer's blob among the blobs of earlier
-// builds, or makes it. It is the only pass over the contents if it also stores or writes the blob.
+// digest makes the first pass over layer i. It finds the layer's blob among the blobs of earlier
+// builds, or makes the blob. If this pass also stores or writes the blob, it is the only pass over
+// the contents.
 func (w *writer) digest(ctx context.Context, pool *compress.Pool, i int) (*blob, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
@@ -87,10 +88,10 @@ func (w *writer) digest(ctx context.Context, pool *compress.Pool, i int) (*blob,
 func (w *writer) makeBlob(ctx context.Context, pool *compress.Pool, i int, b *blob) error {
 	l := &w.img.layers[i]
 	switch {
-	case w.entries != nil: // into the space that is reserved in the archive
+	case w.entries != nil: // write to the space that is reserved in the archive
 		b.entry = w.entries[i]
 		return w.digestInto(ctx, pool, b.entry, l, b)
-	case !w.compressed() && w.access != oci.BlobFiles: // not written yet: place reads the files again
+	case !w.compressed() && w.access != oci.BlobFiles: // not written yet, because place reads the files again
 		return w.digestOnly(ctx, l, b)
 	case w.compressed() && w.opt.Cache != nil:
 		return w.digestToCache(ctx, pool, l, b)
@@ -152,7 +153,8 @@ func (w *writer) digestToCache(ctx context.Context, pool *compress.Pool, l *laye
 	})
 }
 
-// toCache puts a blob into the cache. write writes it and returns its digest. b.diffID must be set.
+// toCache puts a blob into the cache. The function write writes the blob and returns its digest.
+// b.diffID must be set.
 func (w *writer) toCache(l *layerFiles, b *blob, write func(*cache.Writer) (digest.Digest, error)) error {
 	out, err := w.opt.Cache.Create(w.key(l))
 	if err != nil {
@@ -223,8 +225,8 @@ func (w *writer) writeTar(ctx context.Context, out io.Writer, l *layerFiles, c l
 	return buffered.Flush()
 }
 
-// place makes the second pass over layer i: it writes the blob to the output, or completes the blob
-// that the first pass wrote there.
+// place makes the second pass over layer i. It writes the blob to the output, or completes the blob
+// that the first pass wrote to the output.
 func (w *writer) place(ctx context.Context, i int, b *blob) error {
 	defer b.close()
 	entry := b.entry
@@ -234,7 +236,7 @@ func (w *writer) place(ctx context.Context, i int, b *blob) error {
 	if entry != nil {
 		return entry.Commit(b.digest, b.size)
 	}
-	stored := b.spool != nil || b.previous != nil // else only the layer's files contain the blob
+	stored := b.spool != nil || b.previous != nil // otherwise, the blob can only be made from the layer's files
 	if !stored && w.access == oci.BlobFiles {
 		return nil // the first pass wrote the blob to a file of the output
 	}
@@ -256,7 +258,8 @@ func (w *writer) place(ctx context.Context, i int, b *blob) error {
 	return err
 }
 
-// sendBlob writes the blob of layer i from where it is stored, or else from the layer's files.
+// sendBlob writes the blob of layer i to out. It copies the stored blob, or else makes the blob
+// from the layer's files.
 func (w *writer) sendBlob(ctx context.Context, out io.Writer, i int, b *blob) error {
 	switch {
 	case b.previous != nil:

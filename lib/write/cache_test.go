@@ -12,8 +12,8 @@ import (
 	"chunkah/lib/oci"
 )
 
-// A cache does not change the image, only how fast it is made. The image is the same without a
-// cache, and with a cold, a warm and a damaged cache, in an archive and in a directory.
+// A cache affects only the speed of a build. The image is the same without a cache, and with a
+// cold, a warm and a damaged cache, in an archive and in a directory.
 func TestCacheGivesTheSameImage(t *testing.T) {
 	root := sample(t)
 	dir := filepath.Join(t.TempDir(), "cache")
@@ -106,7 +106,7 @@ func damage(t *testing.T, dir string) {
 	}
 }
 
-// swap stores each blob under its own digest, but with the diffID of another.
+// swap stores each blob under its own digest, but with the diffID of another blob.
 func swap(t *testing.T, dir string) {
 	t.Helper()
 	names, err := filepath.Glob(filepath.Join(dir, "*", "*-*"))

@@ -22,14 +22,14 @@ import (
 	"chunkah/lib/rootfs"
 )
 
-// hooked calls before ahead of each blob, between the two passes.
+// hooked is a destination that calls before ahead of each blob, between the two passes.
 type hooked struct {
 	oci.Destination
 	before func(v1.Descriptor)
 	during func() // in the middle of a blob
 }
 
-// Traits make write read all layers twice.
+// Traits returns traits that make package write read all layers twice.
 func (h *hooked) Traits() oci.Traits {
 	t := h.Destination.Traits()
 	t.Access = oci.AppendOnly
@@ -121,7 +121,7 @@ func openRoot(t *testing.T, dir string) *rootfs.Root {
 	return root
 }
 
-// A change between the passes is an error that names the file, and no output remains.
+// If a file changes between the passes, the error names the file, and no output remains.
 func TestChangedBetweenPasses(t *testing.T) {
 	for name, change := range changes {
 		t.Run(name, func(t *testing.T) {
@@ -179,7 +179,8 @@ func TestBytesChangeWithoutATrace(t *testing.T) {
 	}
 }
 
-// The same applies in the middle of the second pass, whether or not the file is already open.
+// A change in the middle of the second pass has the same result, whether or not the file is already
+// open.
 func TestChangedInSecondPass(t *testing.T) {
 	for _, name := range []string{"grown", "shrunk", "emptied", "touched", "edited"} {
 		t.Run(name, func(t *testing.T) {
@@ -230,8 +231,8 @@ func tick(path, probe string) error {
 	}
 }
 
-// A change after the scan is also an error, for every kind of output. The bytes of one file never
-// get the owner and mode of another file. This includes empty files.
+// A change after the scan also causes an error, for every kind of output. The bytes of one file
+// never get the owner and mode of another file. This applies to empty files too.
 func TestChangedBeforeFirstPass(t *testing.T) {
 	for name := range changes {
 		t.Run(name, func(t *testing.T) {
@@ -255,7 +256,7 @@ func TestChangedBeforeFirstPass(t *testing.T) {
 	}
 }
 
-// It is an error if another empty file replaces an empty file, unless the record has no stamp.
+// If another empty file replaces an empty file, Run fails, unless the record has no stamp.
 func TestEmptyReplaced(t *testing.T) {
 	root := plant(t, map[string]string{"d/victim": ""})
 	stream := packed(t, root)
@@ -277,8 +278,8 @@ func TestEmptyReplaced(t *testing.T) {
 	}
 }
 
-// The file changes while it is read. A record with a stamp is checked only after reading, and only
-// by the last of two readings.
+// A change while the file is read is detected. A file whose record has a stamp is checked only
+// after reading, and only in the last of two readings.
 func TestChangedWhileRead(t *testing.T) {
 	for _, name := range []string{"grown", "shrunk", "emptied", "touched", "chmoded", "edited"} {
 		t.Run(name, func(t *testing.T) {
@@ -323,7 +324,7 @@ func readWhile(t *testing.T, change func(path string) error, stamped, again bool
 	return err
 }
 
-// No byte of a changed file that fits into the buffer is written.
+// If a file that fits into the buffer has changed, none of its bytes is written.
 func TestChangedFileIsNotWritten(t *testing.T) {
 	for name, change := range changes {
 		t.Run(name, func(t *testing.T) {

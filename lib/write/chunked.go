@@ -84,7 +84,7 @@ func tablesOf(annotations map[string]string) digest.Digest {
 }
 
 // isProven reports whether this user has already verified that the previous image's blob
-// decompresses to its layer and that its tables are right.
+// decompresses to its layer and that the blob's tables are correct.
 func (w *writer) isProven(previous Kept, l *layerFiles) bool {
 	d := previous.Descriptor
 	if l.chunked && !w.opt.Proofs.Has(tablesOf(chunked.Of(d.Annotations)), d.Digest, d.Size) {
@@ -93,7 +93,7 @@ func (w *writer) isProven(previous Kept, l *layerFiles) bool {
 	return w.opt.Proofs.Has(previous.DiffID, d.Digest, d.Size)
 }
 
-// proveChunked checks that a blob decompresses to the layer and that the blob's tables are right,
+// proveChunked checks that a blob decompresses to the layer and that the blob's tables are correct,
 // and sets the annotations. The blob's digest was already compared.
 func (w *writer) proveChunked(ctx context.Context, in io.ReaderAt, is digest.Digest, size int64, l *layerFiles, b *blob) error {
 	tables, err := chunked.Read(in, size)

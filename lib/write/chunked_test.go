@@ -92,7 +92,7 @@ func TestChunkedFromCache(t *testing.T) {
 	for _, step := range []struct {
 		name   string
 		before func()
-		reused int // 1 is the layer that is never marked
+		reused int // 1 if only the layer that is never marked is reused
 	}{
 		{"only plain", func() {}, 1},
 		{"warm", func() {}, 4},
@@ -151,7 +151,7 @@ func TestChunkedFromPrevious(t *testing.T) {
 	}
 }
 
-// Wrong tables are refused, even in a blob that decompresses to the layer, because clients would
+// Blobs with wrong tables are refused even if they decompress to the layer, because clients would
 // make files from the tables.
 func TestChunkedTablesAreProven(t *testing.T) {
 	root, dir := sample(t), t.TempDir()

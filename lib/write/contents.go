@@ -27,10 +27,10 @@ var copyBuffers = sync.Pool{New: func() any { return new([copyBuffer]byte) }}
 // open because files arrive in walk order.
 type contents struct {
 	root *rootfs.Root
-	// seen is set if this run has just verified that the files are regular.
+	// seen is set if this run has just verified that the files are regular files.
 	seen bool
-	// again is set if Run reads the files again in this run. In that case, Run checks the stamps,
-	// and this reader does not.
+	// again is set if Run reads the files again later in this run. In that case, Run checks the
+	// stamps, and this reader does not.
 	again bool
 	dir   *rootfs.Dir
 	file  rootfs.File // the file that was opened last
@@ -81,7 +81,7 @@ func (c *contents) WriteFile(ctx context.Context, w io.Writer, f *format.File) (
 	if f.Size == 0 {
 		return 0, c.checkEmpty(f)
 	}
-	// One check after reading is enough for a stamp if nothing was written before.
+	// If the record has a stamp and nothing was written before, one check after reading is enough.
 	once := f.Stamp != "" && (f.Size <= copyBuffer || c.again)
 	if err := c.open(f.Path, !once); err != nil {
 		return 0, err

@@ -126,7 +126,7 @@ func TestEqualLayers(t *testing.T) {
 	}
 }
 
-// If the stream contains no sizes, they are read from the source.
+// If the stream contains no file sizes, they are read from the source.
 func TestUnknownSizes(t *testing.T) {
 	root := sample(t)
 	want, got := filepath.Join(t.TempDir(), "want"), filepath.Join(t.TempDir(), "got")

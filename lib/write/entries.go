@@ -26,8 +26,8 @@ type comparing struct {
 	wrong bool // a digest is wrong
 }
 
-// compared returns the contents of the layer's files. If the layer's record contains a digest of
-// its entries, the files are compared with their digests.
+// compared returns a reader for the contents of the layer's files. If the layer's record contains a
+// digest of the entries, the reader compares the files with their digests.
 func (l *layerFiles) compared(of layer.Content) layer.Content {
 	if l.record.Entries == "" {
 		return of
@@ -46,10 +46,10 @@ func (c *comparing) WriteFile(ctx context.Context, w io.Writer, f *format.File) 
 	return n, err
 }
 
-// proveEntries records in the proofs that a layer which was just written has these entries, and
-// that the blob contains this layer. The next build then need not read the blob. If the digest of
-// the entries is wrong, it is left out: the stream can come from a faulty stage, or a file can
-// change between two readings.
+// proveEntries records in the proofs that a layer that was just written has these entries, and that
+// the blob contains this layer, so that the next build need not read the blob. If the digest of the
+// entries is wrong, proveEntries leaves it out. The digest can be wrong because of a faulty stage,
+// or because a file changed between two readings.
 func (w *writer) proveEntries(l *layerFiles, b *blob) error {
 	if l.record.Entries != "" {
 		got, err := plan.EntriesOf(l.files)
@@ -71,9 +71,9 @@ func (w *writer) proveEntries(l *layerFiles, b *blob) error {
 	return nil
 }
 
-// cleanKept leaves out everything in the descriptors of layers kept from the previous image that
-// this program did not write or verify. In particular, clients that fetch chunks use the tables in
-// a zstd:chunked layer instead of its tar.
+// cleanKept removes everything that this program did not write or verify from the descriptors of
+// layers kept from the previous image. This matters in particular for zstd:chunked layers, because
+// clients that fetch chunks use the tables instead of the tar.
 func (w *writer) cleanKept(ctx context.Context) error {
 	for i := len(w.kept) - len(w.img.kept); i < len(w.kept); i++ {
 		d := &w.kept[i].Descriptor

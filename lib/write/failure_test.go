@@ -23,7 +23,7 @@ import (
 
 var errCause = errors.New("cause")
 
-// outputs returns options for all ways in which layers get into an output.
+// outputs returns options for all ways to write layers to an output.
 func outputs(dir string) map[string]Options {
 	list := map[string]Options{}
 	for _, algorithm := range []compress.Algorithm{compress.None, compress.Gzip, compress.Zstd} {
@@ -36,8 +36,7 @@ func outputs(dir string) map[string]Options {
 	return list
 }
 
-// A run that is cancelled at any time soon returns the cause, and leaves no files or
-// goroutines.
+// A run that is cancelled at any time returns the cause soon, and leaves no files or goroutines.
 func TestCancelled(t *testing.T) {
 	files := map[string]string{}
 	for i := range 8 {
@@ -58,7 +57,7 @@ func TestCancelled(t *testing.T) {
 			late := ctx.Err() != nil
 			timer.Stop()
 			cancel(nil)
-			if err == nil { // it finished first
+			if err == nil { // the run finished before it was cancelled
 				if err := os.RemoveAll(dir); err != nil {
 					t.Fatal(err)
 				}
@@ -101,7 +100,7 @@ func TestCancelledInLargeFile(t *testing.T) {
 	stream := []format.Record{header(root), layerRecord(0), file("/large", 1<<40)}
 	for name, opt := range outputs(t.TempDir()) {
 		if opt.Compression.Algorithm == compress.None && strings.HasPrefix(name, "layout") {
-			continue // it would fill the disk
+			continue // this case would fill the disk
 		}
 		ctx, cancel := context.WithTimeoutCause(context.Background(), 30*time.Millisecond, errCause)
 		in := source(stream)
@@ -216,7 +215,7 @@ func deleted(t *testing.T, dir string) (n int) {
 	return n
 }
 
-// The error names a spool directory that does not exist.
+// If the spool directory does not exist, the error names it.
 func TestNoSpoolDir(t *testing.T) {
 	opt := toWriter(io.Discard)
 	opt.Compression.Algorithm = compress.Gzip

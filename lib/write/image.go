@@ -93,7 +93,7 @@ type seenDir struct {
 
 type checker struct {
 	dirs   map[string]*seenDir
-	groups map[int64]seen   // the first name of each hard-link group
+	groups map[int64]seen   // the first path of each hard-link group
 	names  map[string]int64 // the layer of each entry in a shared directory
 	parent string           // the parent directory that was last found in this layer
 	bytes  int64            // total size of the contents whose size is in the stream
@@ -168,9 +168,9 @@ func (c *checker) below(index int64, f *format.File) error {
 	return nil
 }
 
-// unique makes sure that nothing except directories is in several layers. Within a layer, the order
-// ensures this. Two layers can contain the same file only in a directory that both contain, so few
-// names must be remembered.
+// unique makes sure that only directories are in several layers. Within a layer, the order ensures
+// this. Two layers can contain the same file only in a directory that both contain, so only a few
+// names must be kept in memory.
 func (c *checker) unique(l layerFiles) error {
 	index, parent, shared := l.record.Index, "", false
 	for _, f := range l.files {
@@ -216,7 +216,7 @@ func (c *checker) hardlink(index int64, f *format.File) error {
 func (l *layerFiles) components() string { return strings.Join(l.record.Components, ", ") }
 
 // maxPlan is the largest size of a plan in an image, in bytes. Clients read configs of at most 4
-// MiB, and JSON writes each quote as two bytes. 10,000 packages need half of maxPlan.
+// MiB, and each quote takes two bytes in JSON. The plan of 10,000 packages needs half of maxPlan.
 const maxPlan = 1 << 20
 
 // comments returns each layer's history comment, from the bottom up. Together the comments are the
@@ -253,7 +253,7 @@ func (img *image) comments(kept []Kept) (lines []string, lacks string, err error
 	return nil, "", nil
 }
 
-// Parts of a plan that are left out if it is too large.
+// These are the parts of a plan that are left out if the plan is too large.
 const (
 	lacksTimes   = "times"
 	lacksLearned = "times and surprises"
@@ -303,7 +303,7 @@ func (w *writer) created() (t *time.Time, from string) {
 	return seconds(slices.Max(mtimes)), "the newest regular file"
 }
 
-// RFC 3339, and so an image, can express only the years 0 to 9999.
+// RFC 3339, and therefore an image, can express only the years 0 to 9999.
 const (
 	minSecond = -62167219200
 	maxSecond = 253402300799

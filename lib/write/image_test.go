@@ -13,8 +13,8 @@ import (
 	"chunkah/lib/plan"
 )
 
-// A plan that is too large for the history loses its times first, and the report says what was left
-// out.
+// If a plan is too large for the history, the times are left out first, and the report describes
+// what was left out.
 func TestPlanTooLarge(t *testing.T) {
 	for _, test := range []struct {
 		components int
@@ -47,7 +47,7 @@ func TestPlanTooLarge(t *testing.T) {
 }
 
 // The stream's record of a kept layer's components or entries replaces the layer's comment. A
-// comment that is not a record, or that lists other components, stays.
+// comment that is not a record, or that lists other components, is kept.
 func TestCommentsOfKeptLayers(t *testing.T) {
 	record := func(surprises int64, components ...string) *format.Layer {
 		l := &format.Layer{Components: components}

@@ -31,11 +31,11 @@ type Inputs struct {
 	Closer io.Closer
 }
 
-// Kept is a layer of the source that is kept byte for byte.
+// Kept is a layer that is kept byte for byte from the source.
 type Kept struct {
 	oci.Layer
-	// Image names an image in a registry that already stores the blob. It is empty if no such image
-	// is known.
+	// Image is the name of an image in a registry that already stores the blob. It is empty if no
+	// such image is known.
 	Image string
 	// Open opens the layer's blob.
 	Open func(context.Context) (io.ReadCloser, error)
@@ -52,9 +52,9 @@ func (in *Inputs) Close() error {
 	return nil
 }
 
-// check makes sure that the stream fits the kept layers, and that it contains no whiteouts if no
-// layers are kept. A root that is an empty directory is an error, because a mount is probably
-// missing.
+// check makes sure that the stream matches the kept layers, and that the stream contains no
+// whiteouts if no layers are kept. A root that is an empty directory is an error, because a mount
+// is probably missing.
 func (in *Inputs) check(img *image) error {
 	if n := img.header.KeepLayers; n != int64(len(in.Kept)) {
 		return fmt.Errorf("the stream keeps %d layers of its source, but the source has only %d", n, len(in.Kept))
@@ -132,7 +132,8 @@ func (o *Options) config(in *Inputs, report *Report) (*oci.Config, error) {
 }
 
 // layer returns the manifest's description of a kept layer. The blob is unchanged, but the media
-// type becomes OCI's, because clients refuse other media types in an OCI manifest.
+// type is replaced with the OCI media type, because clients refuse other media types in an OCI
+// manifest.
 func (k Kept) layer() oci.Layer {
 	l := k.Layer
 	if suffix, ok := strings.CutPrefix(l.Descriptor.MediaType, oci.MediaTypeDockerLayer); ok {

@@ -18,8 +18,8 @@ import (
 	"chunkah/lib/oci"
 )
 
-// An image on top of kept layers contains their blobs unchanged, and their diffIDs and history
-// before its own. Files that a whiteout removes are missing.
+// An image on top of kept layers contains the unchanged blobs of these layers, and their diffIDs
+// and history before its own. Files that a whiteout removes are missing.
 func TestKeptLayers(t *testing.T) {
 	base := filepath.Join(t.TempDir(), "base")
 	run(t, to(base), packed(t, plant(t, map[string]string{"etc/motd": "hello", "usr/bin/tool": "1"})))
@@ -101,7 +101,7 @@ func TestKeptMediaTypes(t *testing.T) {
 	}
 }
 
-// Kept layers that differ from their description are refused, and no output remains.
+// Kept layers that do not match their description are refused, and no output remains.
 func TestKeptLayersRefused(t *testing.T) {
 	base := filepath.Join(t.TempDir(), "base")
 	run(t, to(base), packed(t, plant(t, map[string]string{"a/b": "hello"})))
@@ -134,7 +134,7 @@ func TestKeptLayersRefused(t *testing.T) {
 	}
 }
 
-// A kept layer can be large, so cancelling must stop its copy.
+// A kept layer can be large, so cancelling the run must stop copying it.
 func TestKeptLayerCancelled(t *testing.T) {
 	base := filepath.Join(t.TempDir(), "base")
 	run(t, to(base), packed(t, plant(t, map[string]string{"a": "hello"})))

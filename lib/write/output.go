@@ -15,8 +15,8 @@ import (
 )
 
 // leaveOutOutput removes the records of files that this build writes or replaces, and of files that
-// builds keep. The shell or an earlier run may have created these files before the scan. Records
-// are compared by name first, then by inode.
+// builds keep, such as a cache. The shell or an earlier run may have created these files before the
+// scan. Records are compared by name first, then by inode.
 func (w *writer) leaveOutOutput() error {
 	outputs := slices.Concat(w.dest.Traits().Files, w.opt.Own)
 	if len(outputs) == 0 || w.root == nil {
@@ -56,7 +56,7 @@ func (w *writer) isOutput(f *format.File, outputs []os.FileInfo) (bool, error) {
 	}
 	st, err := w.root.Lstat(f.Path)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP) {
-		return false, nil // reading the file reports the error if it matters
+		return false, nil // if the error matters, reading the file reports it
 	}
 	if err != nil {
 		return false, fmt.Errorf("looking for the output: %w", err)
@@ -69,8 +69,8 @@ func (w *writer) isOutput(f *format.File, outputs []os.FileInfo) (bool, error) {
 	return false, nil
 }
 
-// dropOutput removes the output from all layers: the found records, other names of their inodes,
-// and everything below them. Layers that become empty are removed too.
+// dropOutput removes the output from all layers. It removes the found records, other hard links to
+// their inodes, and everything below them. It also removes layers that become empty.
 func (w *writer) dropOutput(found []*format.File) error {
 	gone := newOutput(found)
 	spare := make(map[int]bool) // layers that contain only shared directories
@@ -166,8 +166,8 @@ func (o *output) has(f *format.File) bool {
 	return false
 }
 
-// retime removes the output's time, which comes from the wall clock, from a layer. Directories that
-// took their time from the output get the time of the newest remaining file.
+// retime removes the output's time from a layer, because that time comes from the wall clock.
+// Directories whose time was set from the output get the time of the newest remaining file.
 func retime(kept, dropped []*format.File) {
 	was, is := newest(dropped), newest(kept)
 	for _, f := range kept {

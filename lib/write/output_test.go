@@ -118,7 +118,7 @@ func TestSameName(t *testing.T) {
 	if got := readImage(t, name).listing(); got != want || report.LeftOut != nil {
 		t.Errorf("left out %q of\n%s", report.LeftOut, want)
 	}
-	// Neither is a path that does not exist in the root.
+	// A path that does not exist in the root is not treated as the output either.
 	run(t, opt, append(slices.Clone(stream), &format.Layer{Index: 2}, dir("/missing")))
 }
 

@@ -55,7 +55,7 @@ func TestPreviousLayersAreTaken(t *testing.T) {
 
 // A previous image cannot change the result. Blobs that have a wrong digest or diffID, are
 // unreadable or never end are refused and reported, and the image is the same as without the
-// previous image. This also applies with a cache.
+// previous image. This is also true with a cache.
 func TestPreviousLayersAreProven(t *testing.T) {
 	for _, algorithm := range []compress.Algorithm{compress.Gzip, compress.Zstd} {
 		root := sample(t)
@@ -105,7 +105,7 @@ func TestPreviousLayersAreProven(t *testing.T) {
 }
 
 // A blob that was proven before is not decompressed again, and is not read if the destination
-// already contains it. The proof is not valid for other layers or sizes.
+// already contains it. A proof is valid only for one layer and size.
 func TestProvenLayersAreNotRead(t *testing.T) {
 	root := sample(t)
 	first := filepath.Join(t.TempDir(), "first")
@@ -193,7 +193,8 @@ func newCache(t *testing.T) *cache.Cache {
 	return c
 }
 
-// A destination that accepts several blobs at the same time receives them at the same time.
+// If a destination accepts several blobs at the same time, several blobs are written at the same
+// time.
 func TestConcurrentDestination(t *testing.T) {
 	d := &meeting{want: 3, met: make(chan struct{})}
 	opt := Options{
@@ -234,7 +235,7 @@ func (d *meeting) Blob(desc v1.Descriptor, _ oci.Hint, write func(io.Writer) err
 	d.mu.Unlock()
 	select {
 	case <-d.met:
-	case <-time.After(time.Minute): // the layers never meet: the test fails
+	case <-time.After(time.Minute): // the layers never meet, and the test fails
 	}
 	defer func() {
 		d.mu.Lock()

@@ -16,8 +16,9 @@ import (
 type Reader struct{ *contents }
 
 // NewReader returns a reader. scanned means that this run has just verified that the files are
-// regular. again means that Run reads all these files again in this run, so that changes since the
-// scan are detected then: this reader does not check the files whose records have stamps.
+// regular files. again means that Run reads all these files again later in this run and detects
+// changes since the scan at that time. In that case, this reader does not check files whose records
+// have stamps.
 func NewReader(root *rootfs.Root, scanned, again bool) Reader {
 	return Reader{&contents{root: root, seen: scanned, again: again}}
 }

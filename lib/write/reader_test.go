@@ -21,7 +21,7 @@ import (
 	"chunkah/format"
 )
 
-// found is an image that was read by code that shares nothing with the writer.
+// found is an image, read by code that shares nothing with the writer.
 type found struct {
 	blobs    map[string][]byte // by path
 	whole    bool              // blobs contains only blobs that belong to the image

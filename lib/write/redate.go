@@ -8,8 +8,8 @@ import (
 )
 
 // redate sets the times of the files in the output's component to the times that they would have
-// without the output. In a component whose time no package clamps, all files get the time of the
-// newest file. In a pipe, the newest file can be the output of the previous run.
+// without the output. In a component without an mtime clamp, all files get the time of the newest
+// file. In a pipe, the newest file can be the output of the previous run.
 func (w *writer) redate(rec *format.Layer, kept, dropped []*format.File) error {
 	for i, name := range rec.Components {
 		if i >= len(rec.Contents) || rec.Contents[i] == "" || !slices.ContainsFunc(dropped, isIn(name)) {
@@ -39,7 +39,7 @@ func isIn(component string) func(*format.File) bool {
 }
 
 // newestOwn returns the time of a component's newest file in the source. Like pack, it uses regular
-// files, or other files if there are no regular ones.
+// files, or other files if there are no regular files.
 func (w *writer) newestOwn(files []*format.File, component string) (newest int64, err error) {
 	found, regular := false, false
 	for _, f := range files {

@@ -14,9 +14,9 @@ import (
 	"chunkah/lib/interrupt"
 )
 
-// reuse looks for the layer's blob among blobs that earlier builds compressed. A pass that only
-// computes the layer's digest identifies the right blob. The cache is searched first because it is
-// local.
+// reuse looks for the layer's blob among blobs that earlier builds compressed. To identify the
+// right blob, it makes a pass that only computes the layer's digest. The cache is searched first
+// because it is local.
 func (w *writer) reuse(ctx context.Context, l *layerFiles, b *blob) (found bool, err error) {
 	if !w.seeks() {
 		return false, nil
@@ -44,7 +44,7 @@ var errUnproven = errors.New("does not decompress to the layer with this diffID"
 
 // prove reads a blob with the given digest and size to its end and checks that it decompresses to
 // the layer, because the diffID given for a blob can be wrong or forged. If this user has proven
-// the blob before, the digest is enough, and the caller compares the digest. Other errors than
+// the blob before, the digest is enough, and the caller compares the digest. Errors other than
 // errUnproven do not mean that the blob is wrong.
 func (w *writer) prove(ctx context.Context, in io.Reader, want digest.Digest, size int64, l *layerFiles, diffID digest.Digest) error {
 	if l.chunked || w.opt.Proofs.Has(diffID, want, size) { // for chunked, see proveChunked
@@ -135,8 +135,8 @@ func (w *writer) fromPrevious(ctx context.Context, l *layerFiles, b *blob) (foun
 	return false, nil
 }
 
-// opens makes sure that a local blob can be opened, as long as the layer can still be compressed
-// instead. A blob in a registry is requested only when it is written.
+// opens makes sure that a local blob can be opened, because at this point the layer can still be
+// compressed instead. A blob in a registry is requested only when it is written.
 func opens(ctx context.Context, previous Kept) error {
 	if previous.Image != "" {
 		return nil

@@ -26,10 +26,10 @@ const (
 	annotationStability = "org.chunkah.stability"
 )
 
-// run digests the layers on all cores, the largest first, and writes each layer as soon as all
-// layers before it in that order are written. In this way, hashing and writing overlap, a layer is
-// written while its files are still in memory, and few layers are spooled. The output does not
-// depend on the speed of the goroutines.
+// run digests the layers on all cores, starting with the largest layer, and writes each layer as
+// soon as all layers before it in that order are written. In this way, hashing and writing overlap,
+// a layer is written while its files are still in the page cache, and only a few layers are
+// spooled. The output does not depend on the speed of the goroutines.
 func (w *writer) run(ctx context.Context) error {
 	order := w.order()
 	w.chooseChunked()
@@ -109,7 +109,7 @@ func (w *writer) assemble(ctx context.Context, order []int, results []chan *blob
 	blobs, err := w.placeAll(ctx, order, results)
 	if err != nil {
 		if ctx.Err() != nil {
-			err = context.Cause(ctx) // why the run was cancelled
+			err = context.Cause(ctx) // the reason why the run was cancelled
 		}
 		return err
 	}
@@ -176,8 +176,8 @@ func (w *writer) placeParallel(ctx context.Context, most int, order []int, resul
 	return blobs, group.Wait()
 }
 
-// startEntry starts the next layer's entry in an archive while the layer is still being compressed.
-// Then, at the end of the build, no core waits for another core that is copying a spool. A blob
+// startEntry starts the next layer's entry in an archive while the layer is still being compressed,
+// so that no core has to wait at the end of the build until another core has copied a spool. A blob
 // that can come from the cache or the previous image is copied as a whole instead.
 func (w *writer) startEntry(ctx context.Context, l *layerFiles) error {
 	if w.access != oci.RandomAccess || !w.compressed() || w.opt.Cache != nil || len(w.opt.Previous) > 0 {

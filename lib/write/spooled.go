@@ -54,7 +54,7 @@ func (s *spooledBlob) writeTo(ctx context.Context, entry oci.BlobWriter) error {
 	return s.closeFile()
 }
 
-// ReadAt reads what was written. It must not be called concurrently with another method.
+// ReadAt reads the bytes that were written. It must not be called concurrently with another method.
 func (s *spooledBlob) ReadAt(p []byte, off int64) (int, error) {
 	if s.file == nil {
 		return 0, io.EOF

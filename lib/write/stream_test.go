@@ -216,8 +216,8 @@ func TestNothingToRead(t *testing.T) {
 	}
 }
 
-// An empty directory is probably a mistake. An empty image is not a mistake, and neither is a
-// stream that was written by hand.
+// An empty directory is probably a mistake and causes an error. An empty image and a stream written
+// by hand are valid.
 func TestEmptyRoot(t *testing.T) {
 	root := openRoot(t, t.TempDir())
 	stream := []format.Record{header(""), layerRecord(0), dir("/")}

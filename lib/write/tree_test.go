@@ -18,8 +18,9 @@ import (
 	"chunkah/lib/rootfs"
 )
 
-// plant creates files with these contents in a new directory and returns it. A name that ends with
-// a slash is a directory. The content "-> target" makes a symlink, "= name" a hard link.
+// plant creates files with these contents in a new directory and returns the directory. A name that
+// ends with a slash is a directory. The content "-> target" makes a symlink, and "= name" makes a
+// hard link.
 func plant(t testing.TB, files map[string]string) string {
 	t.Helper()
 	root := t.TempDir()
@@ -77,7 +78,7 @@ func sample(t testing.TB) string {
 	})
 }
 
-// records lists a tree as scan does, with one component per directory.
+// records lists a tree like scan, with one component per directory.
 func records(t testing.TB, root string) []format.Record {
 	t.Helper()
 	list := []format.Record{&format.Header{Version: format.Version, Stage: format.StageAssign, Root: root}}

@@ -8,8 +8,9 @@ import (
 )
 
 // countExpected counts the expected work, so that the total is known from the start. Each layer is
-// counted once. It is counted a second time if the first pass keeps only its digest, or if it is
-// sent. It is counted once more if it is first looked up among the blobs of earlier builds.
+// counted once. A layer is counted a second time if the first pass keeps only its digest, or if the
+// layer is sent. It is counted once more if it is first looked up among the blobs of earlier
+// builds.
 func (w *writer) countExpected() {
 	times := int64(1)
 	if w.access == oci.Network || !w.compressed() && w.entries == nil && w.access != oci.BlobFiles {

@@ -3,8 +3,8 @@
 //
 // The bytes depend only on the stream, the contents and the options, not on the number of threads.
 // Layers that are not compressed are read twice if the output is a pipe, a registry or
-// containers-storage: once on all cores to compute their digests, and once to write them, which
-// must give the same digests. So nothing has to be stored between the two passes.
+// containers-storage. The first pass computes the digests on all cores. The second pass writes the
+// layers and must result in the same digests. So nothing has to be stored between the two passes.
 package write
 
 import (
@@ -31,7 +31,8 @@ import (
 
 // Options define which image is written, and where.
 type Options struct {
-	// Inputs contain the open source. If nil, the source in the stream's header is opened.
+	// Inputs contains the open source. If Inputs is nil, the source in the stream's header is
+	// opened.
 	Inputs *Inputs
 	// Open opens the source in a header. If Open is nil, the source must be a directory. Run closes
 	// the result.
@@ -39,8 +40,8 @@ type Options struct {
 	// OpenPrevious opens the image that a header's Previous names, and returns the image's layers
 	// by diffID. If OpenPrevious is nil, no layers of a previous image can be kept.
 	OpenPrevious func(ctx context.Context, name string) (map[digest.Digest]Kept, io.Closer, error)
-	// Scanned means that this run has scanned Inputs.Root. Regular files are then opened without
-	// another check. As long as the tree does not change, nothing else is read.
+	// Scanned means that this run has scanned Inputs.Root. In that case, regular files are opened
+	// without another check. As long as the tree does not change, nothing else is read.
 	Scanned bool
 	// Create creates the destination, once the stream is known to be complete.
 	Create func() (oci.Destination, error)
@@ -75,8 +76,8 @@ type Options struct {
 	// Cache stores compressed layers from one build to the next. It is nil if there is no cache.
 	Cache *cache.Cache
 	// Previous contains layers of an earlier image, which can be reused if they have the same
-	// diffID and Compression. The image's claims are not trusted, so each layer is first read and
-	// decompressed.
+	// diffID and Compression. The diffIDs in the earlier image can be wrong, so each layer is first
+	// read and decompressed.
 	Previous map[digest.Digest]Kept
 	// Proofs lists blobs that this user has already verified to decompress to their layers, and the
 	// verified entries of layers. This run adds the layers with entry digests, whose entries it
@@ -317,7 +318,7 @@ type writer struct {
 	report *Report
 	// manifest is the digest of the manifest that the destination received.
 	manifest digest.Digest
-	// entries are the places reserved for the layers in an archive. They are nil if no places are
+	// entries contains the space reserved for the layers in an archive. It is nil if no space is
 	// reserved.
 	entries []oci.BlobWriter
 	// warm is set if the cache was not empty.
