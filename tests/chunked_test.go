@@ -15,7 +15,7 @@ import (
 
 // strange is a root with files that clients might create differently from chunks than from a tar.
 // Files that podman 5.4 actually creates differently are in separate layers. The root directory has
-// the mode that podman gives it when it pulls whole layers.
+// the mode that podman sets when it pulls whole layers.
 const strange = `
 dir / mode=0555
 dir /etc mode=0755 uid=3 gid=4 xattr:user.note=dir xattr:user.component=plain

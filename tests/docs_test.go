@@ -15,13 +15,15 @@ import (
 
 // A block is a fenced code block of a page. The text after the fence specifies its kind:
 //
-//	sh            commands, which are run
-//	sh untested   commands that cannot be run here; the page says why
-//	console       "$ " and a command, which is run, with its output below; a line "…"
-//	              stands for any lines, "…" at the end of one for its rest and any lines
-//	console fails the same, and the command fails
+//	sh            commands to run
+//	sh untested   commands that cannot be run here; the page explains why
+//	console       "$ " and a command to run, with its output below; a line "…" matches any
+//	              number of lines, and "…" at the end of a line matches the rest of the line
+//	              and any number of lines
+//	console fails the same as console, but the command must fail
 //	LANGUAGE FILE the contents of FILE, which is written
-//	anything else is not run
+//
+// Anything else is not run.
 type block struct {
 	line       int
 	kind, file string
@@ -300,7 +302,8 @@ func (p *document) shell(text string) (string, error) {
 	return said, err
 }
 
-// matches compares a command's output with the page, where a line "…" stands for any lines.
+// matches compares a command's output with the page. A line "…" in the page matches any number of
+// lines.
 func matches(want, got string) bool {
 	want = strings.TrimRight(want, "\n")
 	pattern := strings.ReplaceAll(regexp.QuoteMeta("\n"+want), "\n…", "(\n.*)*")
@@ -354,7 +357,7 @@ func (p *document) copyFile(name string) {
 	}
 }
 
-// engine gives the page's podman, buildah and skopeo their own storage.
+// engine sets up separate storage for the page's podman, buildah and skopeo.
 func (p *document) engine() *clients.Engine {
 	e := clients.NewEngine(p.t)
 	p.env = append(p.env, e.Env()...)

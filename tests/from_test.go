@@ -72,8 +72,8 @@ func TestFromEveryForm(t *testing.T) {
 	}
 }
 
-// The four commands produce the same result as build, even if the later commands know the source
-// only from the header.
+// The four commands produce the same result as build, even if the later commands find the source
+// only in the header.
 func TestFromInAPipe(t *testing.T) {
 	root := smallRoot(t)
 	archive := build(t, root, "--compress", "gzip", "--config-str", fromConfig)

@@ -86,7 +86,7 @@ func TestPatchLayersWithForgedHistory(t *testing.T) {
 	}
 }
 
-// With --trust-previous, the wrong contents get into the image, and --verify finds them.
+// With --trust-previous, the image contains the wrong contents, and --verify finds them.
 func TestPatchLayersTrustPrevious(t *testing.T) {
 	f := forge(t)
 	args := []string{"build", "--rootfs", f.root, "--config-str", "{}", "--max-stale", "50%", "--trust-previous", "--previous", f.forged, "--plan", f.plan}

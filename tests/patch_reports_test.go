@@ -19,7 +19,7 @@ var rewrittenRoots = [2]string{
 	"file /opt/a/f size=400001\nfile /opt/a/g size=500000\nfile /opt/b/big size=900000\nfile /opt/b/small size=10001\nfile /opt/c/x size=300000\n",
 }
 
-// rewritten builds both roots, the second one with patch layers, and returns the images.
+// rewritten builds both roots, the second with patch layers, and returns the images.
 func rewritten(t *testing.T) (was, now string) {
 	t.Helper()
 	layout := "oci:" + filepath.Join(t.TempDir(), "layout")

@@ -154,7 +154,7 @@ func TestProgressNotDrawn(t *testing.T) {
 	}
 }
 
-// Of the four commands in a pipe, only the last one draws.
+// Of the four commands in a pipe, only the last draws its progress.
 func TestProgressInPipe(t *testing.T) {
 	t.Parallel()
 	const line = "chunkah-scan root | (sleep 0.7; exec chunkah-assign) | chunkah-pack | chunkah-write > out"

@@ -87,7 +87,7 @@ func (f failing) Commit() error {
 }
 
 // After an error, the image is complete in the earlier outputs, which the error lists. The other
-// outputs contain no part of the image.
+// outputs do not contain the image.
 func TestSeveralFail(t *testing.T) {
 	why := errors.New("broken")
 	for name, test := range map[string]struct {

@@ -139,7 +139,7 @@ func (t *tree) patch(opt *group.Options, all *Options, report *Report) (*content
 	above := group.Options{Max: opt.Max - len(p.Kept), Now: t.now()}
 	if len(out.above.components) > 0 {
 		if out.layers, err = out.above.group(above, all.MaxLayerSize); err != nil {
-			report.Patch = nil // with a size limit, the kept layers do not leave enough room for new ones
+			report.Patch = nil // with a size limit, the kept layers do not leave enough room for new layers
 			return whole()
 		}
 	}

@@ -131,7 +131,7 @@ func (l *layout) add(rec *format.Layer) error {
 }
 
 // learn stores what the previous images recorded about a component. In an image with patch layers,
-// a component can be in several layers; the uppermost one is the latest.
+// a component can be in several layers. The uppermost layer is the latest.
 func (l *layout) learn(name string, rec *format.Layer, i int) {
 	var at group.Learned
 	if len(rec.Updated) > 0 {

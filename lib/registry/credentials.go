@@ -86,7 +86,7 @@ func authPaths() (paths []string, required bool) {
 // read it before the files.
 const envAuths = "DOCKER_AUTH_CONFIG"
 
-// authFiles stands for the credential files in a list of credential helpers, as in registries.conf.
+// authFiles represents the credential files in a list of credential helpers, as in registries.conf.
 const authFiles = "containers-auth.json"
 
 // findCredentials calls the credential helpers, in the order of the list, to get the credentials

@@ -15,8 +15,8 @@ type Options struct {
 	Insecure bool
 	// UserAgent identifies the client, for example chunkah/1.0.
 	UserAgent string
-	// Helpers lists the credential helpers in the order in which they are called.
-	// "containers-auth.json" stands for the credential files. If the list is empty, only the
+	// Helpers lists the credential helpers in the order in which they are called. The entry
+	// "containers-auth.json" represents the credential files. If the list is empty, only the
 	// credential files are used.
 	Helpers []string
 	// Attempts is how often a request or a blob is tried before an error is returned; 0 means 6.

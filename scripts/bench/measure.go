@@ -184,7 +184,7 @@ func usedInLastTenth(root, line string) (float64, error) {
 type sample struct{ wall, cpu, wanted float64 }
 
 // lastTenthOf returns the share of the cores used in the last tenth of the samples. It ignores
-// samples after the last one in which the process computed something.
+// samples that were taken after the process last computed something.
 func lastTenthOf(samples []sample) (float64, error) {
 	last := len(samples) - 1
 	for last > 0 && samples[last].cpu-samples[last-1].cpu < 0.1*sampleEvery.Seconds() {

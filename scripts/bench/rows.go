@@ -43,7 +43,7 @@ var rows = []row{
 func (b *bench) out(name string) string { return filepath.Join(b.dir, "out."+name) }
 func (b *bench) cache() string          { return filepath.Join(b.dir, "cache") }
 
-// commandLine returns a shell command line, in which $ROOT stands for the root.
+// commandLine returns a shell command line. In the command line, $ROOT is the path of the root.
 type commandLine func(*bench) string
 
 func build(b *bench) string {

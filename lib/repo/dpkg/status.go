@@ -60,7 +60,7 @@ type fault struct {
 }
 
 func (e *entry) fault(line int, what string) {
-	const most = 4 // the first ones are enough
+	const most = 4 // the first faults are enough
 	if len(e.faults) < most {
 		e.faults = append(e.faults, fault{line, what})
 	}

@@ -60,8 +60,8 @@ func Claims(tree *assign.Tree, repo assign.Repo, files bool) string {
 }
 
 // Packages lists the data that a bill of materials contains about packages, with one line per
-// package: type, namespace, name, version, architecture, source, source version and licence. "-"
-// stands for an empty field.
+// package: type, namespace, name, version, architecture, source, source version and licence. An
+// empty field is printed as "-".
 func Packages(list []*assign.Package) string {
 	var lines []string
 	for _, p := range list {
