@@ -180,7 +180,7 @@ func (d *jsonDecoder) bytes(most int) []byte {
 	}
 	b := make([]byte, base64.StdEncoding.DecodedLen(len(s)))
 	n, err := base64.StdEncoding.Strict().Decode(b, s)
-	if err != nil || bytes.ContainsAny(s, "\r\n") { // the library ignores line ends
+	if err != nil || bytes.ContainsAny(s, "\r\n") { // the library ignores newlines
 		d.fail(valuef("%q is not base64", clip(string(s))))
 		return nil
 	}

@@ -215,7 +215,8 @@ func TestVerifyForeignImages(t *testing.T) {
 	}
 }
 
-// Images saved by Docker, in Docker's own format and with its own media types, are also valid.
+// chunkah verify also accepts images saved by Docker, in Docker's own format and with its own media
+// types.
 func TestVerifyDockerImages(t *testing.T) {
 	t.Parallel()
 	d := clients.NewDocker(t)

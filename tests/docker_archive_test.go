@@ -119,8 +119,8 @@ func TestDockerArchiveInPodman(t *testing.T) {
 	}
 }
 
-// skopeo, umoci and containerd read the archive. skopeo uses manifest.json, and the others read it
-// as a layout.
+// skopeo, umoci and containerd read the archive. skopeo uses manifest.json, and the other tools
+// read the archive as a layout.
 func TestDockerArchiveInOthers(t *testing.T) {
 	t.Parallel()
 	root := runnable(t)

@@ -84,7 +84,7 @@ func TestExtract(t *testing.T) {
 }
 
 // Files are extracted into an existing empty directory without replacing it, so that it can be a
-// mount point. Its mode, owner and ACL do not matter.
+// mount point. The mode, owner and ACL of this directory do not matter.
 func TestExtractToMountPoint(t *testing.T) {
 	clients.Need(t, "root", "setfacl")
 	root := mkroot.Make(t, "dir / mode=0710 mtime=5\nfile /etc/f text=x\n")

@@ -81,8 +81,8 @@ func TestLaw6NothingOutsideIsOpened(t *testing.T) {
 	}
 }
 
-// racePlace returns a directory with a root and, beside it, files with the same names outside the
-// root. One of these files is a pipe without a writer.
+// racePlace returns a directory that contains a root and, next to the root, files with the same
+// names. One of these files is a pipe without a writer.
 func racePlace(t *testing.T) string {
 	t.Helper()
 	var text strings.Builder

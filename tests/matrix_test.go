@@ -197,7 +197,7 @@ func otherRoots(t *testing.T, root string) map[string]string {
 }
 
 // ordersDiffer checks that no two roots have the names of pinnedroot.Many in the same order on
-// disk. Otherwise they would not test the order.
+// disk. If the order were the same, these roots would not test the effect of the order.
 func ordersDiffer(t *testing.T, roots map[string]string) {
 	t.Helper()
 	seen := map[string]string{}

@@ -14,7 +14,7 @@ import (
 	"chunkah/tests/mkroot"
 )
 
-// Parts of messages about layers that this user has not verified.
+// These are parts of messages about layers that this user has not verified.
 const (
 	readsOnce   = " of the previous image once ("
 	historyLies = "does not contain the files that its history lists"

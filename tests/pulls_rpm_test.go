@@ -10,8 +10,8 @@ import (
 	"chunkah/tests/clients"
 )
 
-// Limits for an update of curl in a root of 107 source packages. In addition to curl, the package
-// database changes. Its size is 6.5 MB.
+// These are the limits for an update of curl in a root of 107 source packages. In addition to curl,
+// the package database changes. Its size is 6.5 MB.
 const (
 	curlDownload = 6_000_000  // bytes that docker downloads with gzip
 	curlGrowth   = 15_000_000 // bytes by which a client's storage grows

@@ -37,8 +37,8 @@ var pullers = []struct {
 	{"containerd", func(t testing.TB) puller { return clients.NewContainerd(t) }},
 }
 
-// Files per layer, and bytes per file. They are large, so that the overhead of tar and file system
-// is small in comparison.
+// These are the numbers of files per layer and of bytes per file. They are large, so that the
+// overhead of the tar and of the file system is small in comparison.
 const (
 	pulledFiles = 4
 	pulledBytes = 300_000

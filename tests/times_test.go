@@ -196,8 +196,8 @@ func walkTimes(t *testing.T, tree string, f func(path string, dir bool, mtime in
 	}
 }
 
-// In a pipe, the output of the last run can be inside the root. Its time and contents have no
-// effect on the component of the files beside it.
+// In a pipe, the output of the last run can be inside the root. The time and contents of this
+// output have no effect on the component of the files next to it.
 func TestOutputInsideTheRootOfAPipe(t *testing.T) {
 	root := smallRoot(t)
 	for i := range 5 {

@@ -128,8 +128,8 @@ func (s site) run(t *testing.T, script, root, work string) {
 // deleted is a package of the pinned root that leaveOpen deletes.
 const deleted = "grep"
 
-// leaveOpen leaves the root's package database in the state of a process that has it open: a
-// package is deleted only in the write-ahead log, and SQLite's shared memory is a file beside it.
+// leaveOpen leaves the root's package database as if a process had it open. A package is deleted
+// only in the write-ahead log, and SQLite's shared-memory file is next to the log.
 func leaveOpen(t *testing.T, root string) {
 	t.Helper()
 	place := root + pinnedroot.Database

@@ -223,7 +223,7 @@ func TestLargestLeftovers(t *testing.T) {
 	}
 }
 
-// An empty directory needs a component, while any other directory is in the layers of its files.
+// An empty directory needs a component, while any other directory is written along with its files.
 // Neither the root directory nor parents need a record.
 func TestLeftoverDirectories(t *testing.T) {
 	files := records("/", "/a/", "/a/b/", "/a/b/f", "/a/bc/", "/d/", "/d-e/", "/d-e/f")

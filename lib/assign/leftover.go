@@ -36,7 +36,7 @@ var appParents = []string{"/opt/", "/srv/", "/usr/local/", "/home/", "/var/opt/"
 const mostLeftovers = 10
 
 // claimLeftovers tags all files that have no component yet. It skips non-empty directories, because
-// a directory is in the layers of its files. It returns the components of the leftovers, and adds
+// a directory is written along with its files. It returns the components of the leftovers, and adds
 // information about the leftovers to the outcome.
 func claimLeftovers(t *Tree, out *Outcome) []*format.Component {
 	s := Summary{Repo: "chunkah", Found: true}

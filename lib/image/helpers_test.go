@@ -130,7 +130,8 @@ func text(t testing.TB, tree *Tree, p string, size int64) string {
 	return string(data)
 }
 
-// The transports for tests. Package transport contains the real ones, but imports this package.
+// These are the transports for tests. Package transport contains the real transports, but it
+// imports this package.
 var (
 	testDirectory     = &Transport{Prefix: "dir:"}
 	testLayout        = &Transport{Prefix: "oci:", Syntax: PathRef, Open: OpenLayout}

@@ -75,7 +75,7 @@ type Traits struct {
 // Access is how a destination accepts blobs.
 type Access int
 
-// The kinds of access.
+// These are the kinds of access.
 const (
 	AppendOnly   Access = iota // a stream: sequential calls of Blob only
 	RandomAccess               // one file: NewBlob reserves the size; an open blob must be committed before the next NewBlob

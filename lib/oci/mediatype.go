@@ -1,6 +1,6 @@
 package oci
 
-// Docker's media types (distribution, image manifest version 2, schema 2).
+// These are Docker's media types (distribution, image manifest version 2, schema 2).
 const (
 	MediaTypeDockerManifest  = "application/vnd.docker.distribution.manifest.v2+json"
 	MediaTypeDockerIndex     = "application/vnd.docker.distribution.manifest.list.v2+json"

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// The structures of image configs that ParseConfig accepts.
+// These variables describe the structures of image configs that ParseConfig accepts.
 var (
 	// imageKeys are the keys of a complete image config, as printed by `skopeo inspect --raw
 	// --config`. All other keys are docker's and do not affect how the image runs.

@@ -47,7 +47,7 @@ type Why struct {
 // Past is the state of a layer in the previous image.
 type Past string
 
-// The states of a layer in the previous image.
+// These are the states of a layer in the previous image.
 const (
 	PastKept    Past = "kept"    // the same components, unchanged
 	PastChanged Past = "changed" // the same components, some of them changed

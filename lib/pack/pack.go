@@ -24,7 +24,7 @@ import (
 // layers on top.
 const DefaultMax = 64
 
-// The limits of --max. See ManyLayers and MostLayers.
+// These are the limits of --max. See ManyLayers and MostLayers.
 const (
 	MinMax = 1
 	MaxMax = 500 // the limit of containers-storage, measured

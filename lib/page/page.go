@@ -185,7 +185,7 @@ func prefixLength(names []string) int {
 }
 
 // shown makes a string from an image safe to display. Control characters, and characters that
-// change the direction of text, could disguise a name and become U+FFFD. Browsers show line ends as
+// change the direction of text, could disguise a name and become U+FFFD. Browsers show newlines as
 // spaces.
 func shown(s string) string {
 	return strings.Map(func(r rune) rune {

@@ -75,7 +75,7 @@ type Fate struct {
 // Reason is the reason why a layer is kept or dissolved.
 type Reason string
 
-// The reasons.
+// These are the reasons why a layer is kept or dissolved.
 const (
 	Kept     Reason = "kept"
 	Empty    Reason = "empty"     // none of the layer's files is visible any more

@@ -11,7 +11,7 @@ type challenge struct {
 	params map[string]string // names in lower case
 }
 
-// The authentication schemes of registries.
+// These are the authentication schemes of registries.
 const (
 	schemeBasic  = "basic"
 	schemeBearer = "bearer"

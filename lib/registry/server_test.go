@@ -291,7 +291,7 @@ func (s *server) check(t *testing.T, tag string, img *image) {
 	}
 }
 
-// Faults.
+// The following functions make faults.
 
 // status reads the request and answers with a status and headers.
 func status(code int, headers ...string) func(http.ResponseWriter, *http.Request) {

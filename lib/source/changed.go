@@ -33,7 +33,7 @@ func newChanged(tree *image.Tree, keep int) (*changed, error) {
 	if err != nil {
 		return nil, err
 	}
-	// All names of an inode must be in one layer: if one is shown, all are shown.
+	// All hard links to an inode must be in one layer. If one of them is shown, all are shown.
 	for _, g := range groups {
 		if g.shown {
 			for _, path := range g.paths {
@@ -48,7 +48,7 @@ func newChanged(tree *image.Tree, keep int) (*changed, error) {
 	return c, nil
 }
 
-// group contains the names of an inode with several names.
+// group contains the paths of an inode with several hard links.
 type group struct {
 	paths []string
 	shown bool

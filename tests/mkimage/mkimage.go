@@ -114,7 +114,7 @@ const (
 type Layer struct {
 	Tar     []byte
 	Packing string
-	Level   int // of gzip; 0 is the default
+	Level   int // compression level of gzip; 0 is the default
 	// History is the layer's history entry in the config, and Annotations are the layer's
 	// annotations in the manifest. If History is empty, the layer gets a default history entry.
 	History     v1.History

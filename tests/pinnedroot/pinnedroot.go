@@ -31,8 +31,8 @@ const manyNames = 64
 // Database is the path of the rpm database in the root.
 const Database = "/var/lib/rpm/rpmdb.sqlite"
 
-// module contains an rpm database for its own tests, from a container of CBL-Mariner 2.0 with 129
-// packages.
+// module is a Go module whose test data contain an rpm database from a container of CBL-Mariner 2.0
+// with 129 packages.
 const (
 	module   = "github.com/knqyf263/go-rpmdb"
 	database = "pkg/testdata/cbl-mariner-2.0/rpmdb.sqlite"

@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// The source packages.
+// These are the names of the source packages.
 const (
 	Filesystem = "filesystem"
 	Runtime    = "runtime"

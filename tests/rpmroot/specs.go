@@ -1,7 +1,7 @@
 package rpmroot
 
-// The source packages in the order of installation. The %install section of each source package
-// fills the build root.
+// sources lists the source packages in the order of installation. The %install section of each
+// source package fills the build root.
 var sources = []source{
 	{Filesystem, "1", `
 %install

@@ -20,7 +20,7 @@ const (
 	maxConffiles = 100_000
 )
 
-// The package states from the Status field that are used here.
+// These are the package states in the Status field that are used here.
 const (
 	stateInstalled = "installed"
 	stateRemoved   = "config-files"

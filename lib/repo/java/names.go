@@ -90,7 +90,7 @@ func parseArtifact(raw []byte) (a artifact) {
 	return a
 }
 
-// The manifest attributes that are used, in lower case.
+// These are the manifest attributes that are used, in lower case.
 const (
 	titleAttribute   = "implementation-title:"
 	versionAttribute = "implementation-version:"

@@ -161,7 +161,7 @@ func (l *loader) claimOwn(dir string) error {
 	return l.out.Own(l.status)
 }
 
-// The states of a package that matter here.
+// These are the states of a package that matter here.
 const (
 	installed = "installed"
 	absent    = "not-installed"

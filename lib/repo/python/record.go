@@ -81,7 +81,7 @@ func (l *loader) claimList(d *dist, p *assign.Package, name string, raw []byte, 
 	return nil
 }
 
-// lines yields the lines of a file with their numbers, without line ends.
+// lines yields the lines of a file with their numbers, without newlines.
 func lines(raw []byte) func(yield func(int, []byte) bool) {
 	return func(yield func(int, []byte) bool) {
 		for number := 1; len(raw) > 0; number++ {

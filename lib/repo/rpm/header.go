@@ -20,7 +20,7 @@ const (
 	maxFiles = 1 << 22
 )
 
-// The tags that are read, with rpm's numbers, which never change.
+// These are the tags that are read, with rpm's numbers, which never change.
 const (
 	tagImmutable       = 63
 	tagSHA1Header      = 269
@@ -49,7 +49,7 @@ const (
 	entryBytes         = 16
 )
 
-// The types of a tag's values.
+// These are the types of a tag's values.
 const (
 	typeChar        = 1
 	typeInt8        = 2

@@ -22,7 +22,7 @@ import (
 
 const repoName = "xattr"
 
-// The attributes.
+// These are the names of the attributes.
 const (
 	attrComponent = "user.component"
 	attrInterval  = "user.update-interval"
