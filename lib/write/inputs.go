@@ -142,10 +142,15 @@ func (k Kept) layer() oci.Layer {
 	return l
 }
 
-// writeKept writes the blobs of the kept layers.
+// writeKept writes the blobs of the kept layers. A layout hashes each blob that it already contains,
+// which takes most of the time of an update with few changes.
 func (w *writer) writeKept(ctx context.Context) error {
+	atOnce := w.dest.Traits().Parallel
+	if w.access == oci.BlobFiles {
+		atOnce = w.opt.Threads
+	}
 	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(max(1, w.dest.Traits().Parallel))
+	group.SetLimit(max(1, atOnce))
 	for i, k := range w.kept {
 		group.Go(func() error {
 			if ctx.Err() != nil {
