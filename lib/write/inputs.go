@@ -142,8 +142,8 @@ func (k Kept) layer() oci.Layer {
 	return l
 }
 
-// writeKept writes the blobs of the kept layers. A layout hashes each blob that it already contains,
-// which takes most of the time of an update with few changes.
+// writeKept writes the blobs of the kept layers. A layout hashes each blob that it already
+// contains, which takes most of the time of an update with few changes.
 func (w *writer) writeKept(ctx context.Context) error {
 	atOnce := w.dest.Traits().Parallel
 	if w.access == oci.BlobFiles {
