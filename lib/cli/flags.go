@@ -52,7 +52,7 @@ func (f *formatFlags) check() error {
 
 // clockFlags set the timestamp that all stages use.
 type clockFlags struct {
-	SourceDate string `long:"source-date-epoch" env:"SOURCE_DATE_EPOCH" value-name:"SECONDS" unquote:"false" description:"creation time of the image, and upper limit for the times of files without a package build time, in Unix seconds" section:"Times" brief:"upper limit for the times of files without a package build time"`
+	SourceDate string `long:"source-date-epoch" env:"SOURCE_DATE_EPOCH" value-name:"SECONDS" unquote:"false" description:"creation time of the image, and upper limit for the times of files without a package build time, in Unix seconds" section:"Times" brief:"limit for times of files without package build time"`
 }
 
 // apply sets the source date in a header that contains none.

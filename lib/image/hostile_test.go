@@ -280,7 +280,7 @@ func TestInterrupted(t *testing.T) {
 func TestNoSpool(t *testing.T) {
 	src := Location{Transport: testLayout, Path: small(t, "", "x").Layout(t)}
 	_, err := flattenSource(t, src, FlattenOptions{Spool: "/nonexistent"})
-	if !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), "creating temporary layer data") {
+	if !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), "creating a temporary file for layer data") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -38,7 +38,7 @@ func TestHostileHeaders(t *testing.T) {
 		{"a registry where there is none", format.Header{Sources: []string{"docker://localhost:1/x"}}, "no registry client"},
 		{"many", format.Header{Sources: slices.Repeat([]string{"dir:" + dir}, maxSources+1)}, "65 sources exceed the limit of 64"},
 		{"layers of a directory", format.Header{Sources: []string{"dir:" + dir}, KeepLayers: 1}, "no layers to keep"},
-		{"layers of several", format.Header{Sources: []string{"dir:" + dir, "dir:" + dir}, KeepLayers: 1}, "of a single source"},
+		{"layers of several", format.Header{Sources: []string{"dir:" + dir, "dir:" + dir}, KeepLayers: 1}, "only if there is a single source"},
 		{"none", format.Header{KeepLayers: 1}, "no source"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -223,7 +223,7 @@ symlink /usr/bin/link to=/nowhere
 dir /usr/bin/dir
 `
 	check(t, tree, lines("/usr/bin/dotted dpkg/listless", "/usr/bin/real dpkg/listless", "/usr/share/a/b dpkg/b"),
-		`the lists of "listless" are missing, so only files with digests are assigned to these packages`)
+		`the file lists of "listless" are missing, so only files with digests are assigned to these packages`)
 }
 
 // TestGenerated checks the owners of files that are in no list.
@@ -284,7 +284,7 @@ file /usr/share/zoneinfo/UTC
 		"/usr/lib/libssl.so.3 dpkg/openssl",
 		"/usr/lib/os-release dpkg/base-files",
 		"/usr/share/zoneinfo/UTC dpkg/tzdata",
-	), `the lists of "nothing" are missing`)
+	), `the file lists of "nothing" are missing`)
 	if c := outcome.Components[1]; c.Name != "dpkg/base-files" || c.MtimeClamp != 1400000000 {
 		t.Errorf("got %+v", c)
 	}

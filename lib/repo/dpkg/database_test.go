@@ -93,7 +93,7 @@ func TestDamage(t *testing.T) {
 		"twice":         {"Package: bad\nVersion: 1\nVersion: 2\nStatus: install ok installed\n\n" + good, both, []string{`line 3: package "bad": field Version occurs twice`}},
 		"no empty line": {"Package: bad\nVersion: 1\nStatus: install ok installed\n" + good, both, []string{`line 4: package "bad": no empty line`}},
 		"lost entry":    {good, both, []string{`found a file list of package "bad"`}},
-		"conffile":      {"Package: bad\nVersion: 1\nConffiles:\n relative 00\nStatus: install ok installed\n\n" + good, both, []string{`line 4: package "bad": "relative 00" is not a configuration file`}},
+		"conffile":      {"Package: bad\nVersion: 1\nConffiles:\n relative 00\nStatus: install ok installed\n\n" + good, both, []string{`line 4: package "bad": "relative 00" is not the path of a configuration file followed by its digest`}},
 		"no end":        {"Package: bad\nVersion: 1\nStatus: install ok installed\n\n" + good[:len(good)-2], both, []string{`no empty line after package "good"`}},
 		"long line":     {"Package: bad\nVersion: 1\nDepends: " + strings.Repeat("x", 300000) + "\nStatus: install ok installed\n\n" + good, both, []string{`line 3: package "bad": is longer than 262144 bytes`}},
 		"long field":    {"Package: bad\nVersion: " + strings.Repeat("1", 5000) + "\nStatus: install ok installed\n\n" + good, both, []string{`line 2: package "bad": field Version has 5000 bytes`}},
@@ -117,7 +117,7 @@ func TestDamage(t *testing.T) {
 	}
 	fails(t, "dir /var/lib/dpkg/status", `reading "/var/lib/dpkg/status": is not a regular file`)
 	fails(t, rest, `contains no packages, but`)
-	fails(t, "file /var/lib/dpkg/status sparse=1 size=1073741824", `reading "/var/lib/dpkg/status": is 1073741824 bytes`)
+	fails(t, "file /var/lib/dpkg/status sparse=1 size=1073741824", `reading "/var/lib/dpkg/status": the file is 1073741824 bytes`)
 }
 
 // TestStatusCut truncates status at any position, and checks that every loss is reported.

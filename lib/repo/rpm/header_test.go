@@ -96,7 +96,7 @@ func TestDamagedHeaders(t *testing.T) {
 		"three states":        {files(tagFileStates, []byte{0, 0, 0}), "states for 3 of 2 files"},
 		"one digest":          {files(tagFileDigests, []string{""}), "digests for 1 of 2 files"},
 		"one directory index": {files(tagDirIndexes, []uint32{0}), "directories for 1 of 2 files"},
-		"wrong directory":     {files(tagDirIndexes, []uint32{0, 1}), "in directory 1 of 1"},
+		"wrong directory":     {files(tagDirIndexes, []uint32{0, 1}), "file 1 refers to directory 1, but the package lists only 1"},
 		"long path":           {files(tagDirNames, []string{strings.Repeat("/", 4096)}), "path of 4097 bytes"},
 		"algorithm is text":   {files(tagFileDigestAlgo, "x"), "tag 5011"},
 		"own digest, alone":   {build(func(b *headerBuilder) { b.add(tagSHA1Header, "x") }), "region is damaged"},
@@ -169,7 +169,7 @@ func TestDamagedFileList(t *testing.T) {
 	run(t, db, "INSERT INTO Packages (blob) VALUES (?)", bad)
 	db.Close()
 	r := newTree(t).file("/usr/bin/a", "").file("/usr/bin/good", "").file("/var/lib/rpm/rpmdb.sqlite", string(readFile(t, file))).mustLoad()
-	if len(r.Warnings) != 1 || !strings.Contains(r.Warnings[0], "file 1 is in directory 7 of") {
+	if len(r.Warnings) != 1 || !strings.Contains(r.Warnings[0], "file 1 refers to directory 7, but") {
 		t.Errorf("got %q", r.Warnings)
 	}
 	var names []string
