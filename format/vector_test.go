@@ -16,7 +16,7 @@ import (
 
 const vectorDir = "testdata/v1"
 
-// vector is a test vector, see "Test vectors" in SPEC.md.
+// vector is a test vector (see "Test vectors" in SPEC.md).
 type vector struct {
 	name      string
 	expect    Class // "ok" if there is no fault

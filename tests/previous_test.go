@@ -45,7 +45,7 @@ var progress = regexp.MustCompile(`(?m)^chunkah: (scan:|assign:|pack:|wrote |\d+
 func warnings(stderr string) string { return progress.ReplaceAllString(stderr, "") }
 
 // A layout that pack would not choose itself is kept, together with its fingerprints, after the
-// image was copied through any transport.
+// image has been copied through any transport.
 func TestPreviousFromAnImage(t *testing.T) {
 	clients.Need(t, "skopeo", "setfattr")
 	root := componentsRoot(t, 24)
@@ -164,7 +164,7 @@ func TestPreviousKeepsDigests(t *testing.T) {
 	root := copyRoot(t, componentsRoot(t, 24))
 	_, last, _ := planOf(t, root)
 	// The first build with --previous can change more layers, because a plan made without
-	// --previous does not contain all data.
+	// --previous does not contain all the data.
 	for i, name := range []string{"c03", "c04", "c20"} {
 		rewrite(t, filepath.Join(root, "srv", name), 0, fmt.Sprint("changed ", i))
 		_, next, _ := planOf(t, root, "--previous", last)
@@ -181,8 +181,8 @@ func TestPreviousKeepsDigests(t *testing.T) {
 	}
 }
 
-// --previous auto reads the destination, which contains nothing the first time, and then the
-// previous image.
+// --previous auto reads the destination, which is empty the first time and contains the previous
+// image after that.
 func TestPreviousAuto(t *testing.T) {
 	clients.Need(t, "setfattr")
 	root := componentsRoot(t, 24)
@@ -212,8 +212,8 @@ func TestPreviousAuto(t *testing.T) {
 	}
 }
 
-// The plan in an image stays small. 3,000 components need a tenth of the largest config that
-// clients read.
+// The plan in an image stays small. With 3,000 components, the config is a tenth of the size that
+// clients accept.
 func TestPlanInTheImageIsSmall(t *testing.T) {
 	var stream strings.Builder
 	stream.WriteString(`{"header":{}}` + "\n")

@@ -25,7 +25,7 @@ import (
 
 // signingPage prepares cosign and oras. Building cosign 3 takes six minutes, so the tests use
 // cosign from Debian 13 if no other cosign is installed. That version does not support one of the
-// options in the page.
+// options on the page.
 func signingPage(p *document) {
 	clients.Need(p.t, "jq")
 	inspectPage(p)

@@ -80,9 +80,10 @@ func tags(files []*format.File) map[string]string {
 	return all
 }
 
-// TestProperties checks any tree with any claims. Each file has a component. All names of an inode
-// have the same component unless the stream contains other components for them. No other field of a
-// record changes. Each component that contains files is listed once.
+// TestProperties checks properties that hold for any tree and any claims. Each file has a
+// component. All names of an inode have the same component unless the stream contains other
+// components for them. No other field of a record changes. Each component that contains files is
+// listed once.
 func TestProperties(t *testing.T) {
 	for seed := range uint64(500) {
 		r := rand.New(rand.NewPCG(seed, 11))
@@ -149,8 +150,8 @@ func TestClaimOrderIsIrrelevant(t *testing.T) {
 	}
 }
 
-// Adding or removing a package that shares no files moves no file of another package. Its files
-// become leftovers, and nothing else changes.
+// Adding or removing a package that shares no files with others does not move any other package's
+// files. When it is removed, its own files become leftovers, and nothing else changes.
 func TestOnePackageMoreOrLess(t *testing.T) {
 	for seed := range uint64(300) {
 		r := rand.New(rand.NewPCG(seed, 13))

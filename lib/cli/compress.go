@@ -12,7 +12,7 @@ import (
 const chunkedName = "zstd:chunked"
 
 // compression returns the compression settings, and whether layers are zstd:chunked. The default
-// for registries is gzip, because clients do not compress downloaded layers.
+// is none, except for registries, where it is gzip, because no client compresses the layers later.
 func (f *writeFlags) compression(outputs []names.Output) (s compress.Settings, chunked bool, err error) {
 	s.Algorithm = compress.None
 	switch {

@@ -35,7 +35,7 @@ func (e *Env) output(ctx context.Context, enc format.Encoding) (*format.Writer, 
 }
 
 // isClosed reports whether the command was started with standard output closed. The Go runtime then
-// opens /dev/null for reading and writing, and the output would be lost silently. A shell opens
+// opens /dev/null for reading and writing, so the output would be silently lost. A shell opens
 // >/dev/null only for writing.
 func isClosed(f *os.File) bool {
 	var st unix.Stat_t
@@ -82,8 +82,8 @@ func (e *Env) readAll(ctx context.Context, path string) ([]byte, error) {
 	return readBounded(interrupt.NewStream(ctx, e.Stdin))
 }
 
-// maxInput is the largest size of a config or map, in bytes. It is needed because a device can be
-// endless.
+// maxInput is the largest size of a config or map, in bytes. It is needed because a device can
+// supply endless data.
 const maxInput = 64 << 20
 
 func readFile(path string) ([]byte, error) {

@@ -94,7 +94,7 @@ func (h *hasher) sum() digest.Digest {
 
 // verified reads a blob and verifies it against its descriptor.
 type verified struct {
-	ctx  context.Context // context of this read only
+	ctx  context.Context // context for this read alone
 	in   io.Reader
 	want v1.Descriptor
 	hash *hasher // nil for a blob without a digest

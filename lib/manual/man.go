@@ -111,8 +111,8 @@ var roffText = strings.NewReplacer(`\`, `\(rs`, `-`, `\-`, `'`, `\(aq`, "`", `\(
 // roff escapes a string for roff.
 func roff(text string) string { return roffText.Replace(text) }
 
-// roffLine escapes a string that is printed on one line. A period at its beginning must not be read
-// as a macro.
+// roffLine escapes a string that is printed on one line. A period at the beginning of the line must
+// not be read as a macro.
 func roffLine(text string) string {
 	text = roff(text)
 	if strings.HasPrefix(text, ".") {
@@ -121,7 +121,7 @@ func roffLine(text string) string {
 	return text
 }
 
-// longestSource is the length of the longest source line, in bytes, that mandoc accepts.
+// longestSource is the length, in bytes, of the longest source line that mandoc accepts.
 const longestSource = 78
 
 // filled breaks roff text into source lines. roff joins them again.

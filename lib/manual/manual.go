@@ -31,7 +31,7 @@ type Command struct {
 	Operand string
 	// Statuses are the command's exit statuses.
 	Statuses []Status
-	// Also are related pages, for example "chunkah-pack(1)".
+	// Also lists related pages, for example "chunkah-pack(1)".
 	Also []string
 }
 
@@ -111,7 +111,7 @@ const (
 	kindChoice
 )
 
-// choice matches a value that is one of several words.
+// choice matches the placeholder of a value that must be one of several words.
 var choice = regexp.MustCompile(`^[a-z0-9:]+(\|[a-z0-9:]+)+$`)
 
 // kindOf determines the kind of a value from its placeholder.

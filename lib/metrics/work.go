@@ -56,8 +56,8 @@ type Status struct {
 	Done, Expected int64
 }
 
-// Status returns the status of the first stage that has not ended, or of the last stage. After all
-// stages are added, any goroutine can call Status.
+// Status returns the status of the first stage that has not ended, or of the last stage if all have
+// ended. After all stages are added, any goroutine can call Status.
 func (r *Run) Status() Status {
 	for _, s := range r.stages {
 		if !s.ended.Load() {

@@ -7,8 +7,8 @@ import (
 	"chunkah/lib/group"
 )
 
-// learn sets the data that previous images and this image provide about the changes of each
-// component. Without a previous image, it sets nothing, so that the plan depends only on the root.
+// learn sets what previous images and this image reveal about how each component changes. Without a
+// previous image, it sets nothing, so that the plan depends only on the root.
 func (t *tree) learn(prev *group.Previous) {
 	if prev == nil {
 		return
@@ -19,7 +19,7 @@ func (t *tree) learn(prev *group.Previous) {
 }
 
 // withoutDeletions returns the previous image without its whiteouts. They belong to no component of
-// the root, so without this the root would seem to have changed.
+// the root, so if they were kept, the root would seem to have changed.
 func withoutDeletions(prev *group.Previous) *group.Previous {
 	own := *prev
 	own.Layers = slices.Clone(prev.Layers)
@@ -91,9 +91,9 @@ func statesIn(rec *format.Layer) []state {
 }
 
 // refresh brings the records of kept layers up to date. Most components are only in kept layers,
-// and the next build compares the root with the plan's information about them. So in the record of
-// the uppermost layer that contains a component, the component gets its state in this image. The
-// records of lower layers keep the state from when these layers were made.
+// and the next build compares the root with the plan's information about them. So refresh
+// updates a component's state only in the record of the uppermost layer that contains the
+// component. The records of lower layers keep the state from when these layers were made.
 func (t *tree) refresh(out *contentsOfLayers) {
 	seen := map[string]bool{format.Deletions: true}
 	for _, l := range out.layers {

@@ -18,7 +18,7 @@ func FuzzRead(f *testing.F) {
 	f.Add("\x81\xa5layer\x80")
 	f.Add("\x81\xa5layer\x82\xaacomponents\x91\xa1c\xacfingerprints\x91\xa13")
 	f.Add(`{"layer":{"index":9,"components":["a","a"]}} {"end":{}}`)
-	f.Add("(000000") // begins as zstd
+	f.Add("(000000") // starts like zstd data
 	f.Fuzz(func(t *testing.T, text string) {
 		bound.Input(t, len(text))
 		prev, note, err := Read(strings.NewReader(text), "p")
@@ -60,8 +60,8 @@ func FuzzFromConfig(f *testing.F) {
 	})
 }
 
-// checkPlan checks that a plan is not larger than its text, is nil only with a note, and stays the
-// same when it is written and read again.
+// checkPlan checks that a plan is not larger than its text, is nil only if there is a note, and
+// stays the same when it is written and read again.
 func checkPlan(t *testing.T, prev *group.Previous, note string, size int) {
 	t.Helper()
 	if prev == nil && note == "" || strings.Contains(note, "\n") || note != "" && !strings.HasPrefix(note, "p") {

@@ -54,8 +54,8 @@ type request struct {
 }
 
 // roundTrip sends a request to u, with an Authorization header unless authorization is empty, and
-// returns the response with any status. It follows no redirects. If the request or the response
-// stalls, the request ends after Options.Timeout.
+// returns the response, whatever its status. It follows no redirects. If the request or the
+// response stalls, the request ends after Options.Timeout.
 func (r *Repository) roundTrip(ctx context.Context, u *url.URL, req request, authorization string) (*http.Response, error) {
 	if u.Scheme != "https" && u.Scheme != "http" {
 		return nil, fmt.Errorf("refusing the scheme %q of %q: expected https", u.Scheme, u.Host)
@@ -130,7 +130,8 @@ func checkStatus(resp *http.Response, req request, sent int64) error {
 	return nil
 }
 
-// follow calls hop for a URL and for its redirects. It never changes a writing method to GET.
+// follow calls hop for a URL and for its redirects. It never changes an unsafe
+// method, such as POST, to GET.
 func follow(u *url.URL, method string, hop func(*url.URL) (*http.Response, error)) (*http.Response, error) {
 	for range maxRedirects {
 		resp, err := hop(u)
@@ -172,7 +173,7 @@ func location(from *url.URL, resp *http.Response) (*url.URL, error) {
 	return u, nil
 }
 
-// origin returns scheme, host and port, which identify a server.
+// origin returns the scheme, host and port, which identify a server.
 func origin(u *url.URL) string {
 	port := u.Port()
 	if port == "" {

@@ -31,7 +31,7 @@ func newIndex(in *inspect.Image) *index {
 			if !known {
 				next = none
 			}
-			x.first[path] = int32(len(x.places)) // package image bounds the entries of an image
+			x.first[path] = int32(len(x.places)) // the image package limits the number of entries
 			x.places = append(x.places, place{uint16(i), uint32(j), next})
 		}
 	}

@@ -13,9 +13,9 @@ import (
 // maxLinks is the largest number of symlinks in one resolution, the same as in Linux (MAXSYMLINKS).
 const maxLinks = 40
 
-// Resolve returns the physical path of an absolute path in the tree. It follows all symlinks, also
-// in the last name, inside the tree. The parent of the root is the root. If a name does not exist,
-// the error wraps fs.ErrNotExist.
+// Resolve returns the physical path of an absolute path in the tree. It follows all symlinks within
+// the tree, including one in the last path element. The parent of the root is the root. If a name
+// does not exist, the error wraps fs.ErrNotExist.
 func (r *Root) Resolve(path string) (string, error) { return NewResolver(r.Peek).Resolve(path) }
 
 // Peek returns the type (unix.S_IFMT) of name in the physical directory at. For a symlink, it also
@@ -120,7 +120,7 @@ func (r *Resolver) resolve(path string) (*place, error) {
 	for {
 		w := &walks[len(walks)-1]
 		next, err := r.advance(w)
-		if err == nil && next != nil { // a link that was not followed yet
+		if err == nil && next != nil { // a link that has not been followed yet
 			walks = append(walks, *next)
 			continue
 		}

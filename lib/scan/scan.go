@@ -73,8 +73,7 @@ type Report struct {
 	Bytes int64
 	// Dropped counts the files that lost an extended attribute, by attribute name.
 	Dropped map[string]int64
-	// Skipped counts, by reason, the special files and the paths with a skip xattr that were
-	// skipped.
+	// Skipped counts, by reason, the skipped files: special files and paths with a skip xattr.
 	Skipped map[string]int64
 	// Notes lists single paths that were left out, in order.
 	Notes []Note
@@ -146,9 +145,10 @@ type Count struct {
 // files.
 const ostreeRepo = "/sysroot/ostree/"
 
-// Run writes the stream of the tree at root. The caller sets the header's source date and its
-// sources, which replace the root. If the error is a FaultsError, Run also returns a report. In
-// this case all records without problems were written, but the stream is not finished.
+// Run writes the stream of the tree at root. The caller sets the source date and the sources in the
+// header. If there are sources, Run does not set the header's root. If the error is a FaultsError,
+// Run also returns a report. In this case all records without problems were written, but the stream
+// is not finished.
 func Run(ctx context.Context, root *rootfs.Root, header format.Header, opt Options, out format.Sink) (*Report, error) {
 	header.Version, header.Stage = format.Version, format.StageScan
 	if len(header.Sources) == 0 {

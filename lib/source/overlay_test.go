@@ -73,8 +73,8 @@ func listing(t *testing.T, root *rootfs.Root) string {
 	return b.String()
 }
 
-// Directories are merged, and any other file replaces the one below, even if a parent is a link or
-// a file in a tree above.
+// Directories are merged, and any other file replaces the file in the tree below. This also holds
+// if a higher tree has a link or a file in place of one of the parents.
 func TestOverlay(t *testing.T) {
 	root := rootfs.Virtual("overlay", newOverlay([]*rootfs.Root{
 		tree(t, "etc/both = 1", "etc/low = 1", "hidden/a/b = 1", "cover/x = 1", "turn = 1", "lib/a = 1"),
@@ -142,7 +142,7 @@ func (s alike) Stat(path string) (st rootfs.Stat, err error) {
 	return st, err
 }
 
-// A change to a file in a directory while the file is read is detected.
+// If a file in a directory changes while it is being read, the change is detected.
 func TestOverlayTellsChanges(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.WriteFile(dir+"/file", []byte("before"), 0o600); err != nil {

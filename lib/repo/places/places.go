@@ -5,7 +5,7 @@
 // A package's component is REPO/NAME in the first place that contains it, in path order, and
 // REPO/NAME@PLACE in the others, because copies in two places are updated at different times. A
 // place is ignored if all files of the package there are already claimed, so that a copy in a
-// system package does not change names.
+// system package does not change component names.
 //
 // Directories are claimed only if they are empty. Other directories are written along with their
 // files. Components have no mtime clamp. Without a clamp, the newest mtime of the component's own
@@ -54,8 +54,8 @@ func New(repo string, t *assign.Tree) *Collector {
 	return &Collector{tree: t, repo: repo, byKey: make(map[key]*assign.Package)}
 }
 
-// Component returns a package that represents a whole component in a place. Result completes its
-// name.
+// Component returns a package that represents a whole component in a place. Result completes the
+// component's name.
 func (c *Collector) Component(place, name string) *assign.Package {
 	k := key{format.Text(name), place}
 	p := c.byKey[k]
@@ -89,8 +89,8 @@ func (c *Collector) AddTo(p *assign.Package, name string) *assign.Package {
 	return more
 }
 
-// Own claims a file for the package managers themselves, REPO/.database, unless a package claims it
-// or it is a directory.
+// Own claims a file for REPO/.database, the component of the package managers themselves, unless a
+// package claims the file or it is a directory.
 func (c *Collector) Own(file int) {
 	if c.tree.Files[file].Type == format.TypeDir {
 		return
