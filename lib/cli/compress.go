@@ -11,8 +11,9 @@ import (
 // chunkedName is the value of --compress for zstd:chunked.
 const chunkedName = "zstd:chunked"
 
-// compression returns the compression settings, and whether layers are zstd:chunked. The default
-// is none, except for registries, where it is gzip, because no client compresses the layers later.
+// compression returns the compression settings, and whether layers are zstd:chunked. By default,
+// layers are uncompressed, except for registries. For these, the default is gzip, because no client
+// compresses the layers later.
 func (f *writeFlags) compression(outputs []names.Output) (s compress.Settings, chunked bool, err error) {
 	s.Algorithm = compress.None
 	switch {

@@ -130,8 +130,8 @@ func checkStatus(resp *http.Response, req request, sent int64) error {
 	return nil
 }
 
-// follow calls hop for a URL and for its redirects. It never changes an unsafe
-// method, such as POST, to GET.
+// follow calls hop for a URL and for its redirects. It never changes an unsafe method,
+// such as POST, to GET.
 func follow(u *url.URL, method string, hop func(*url.URL) (*http.Response, error)) (*http.Response, error) {
 	for range maxRedirects {
 		resp, err := hop(u)
