@@ -22,7 +22,7 @@ type reuseCommand struct {
 	Client     string `long:"client" value-name:"docker|podman|containerd" unquote:"false" description:"print the downloads of one client, with reasons (default: totals for all clients, and components for podman and containerd)" brief:"print the downloads of one client (default: all)"`
 	FailAbove  string `long:"fail-above" value-name:"SIZE" unquote:"false" description:"exit with status 1 if an update downloads more than SIZE, for example 50MB (without --client, podman's download counts)" brief:"exit with status 1 if an update downloads more"`
 	Markdown   bool   `long:"markdown" description:"print tables in Markdown, for a pull request or a job summary" brief:"print tables in Markdown"`
-	Partial    bool   `long:"partial" description:"also print the downloads of podman with enable_partial_images: only the missing chunks of zstd:chunked layers" brief:"also print what podman's partial pulls download"`
+	Partial    bool   `long:"partial" description:"also print what podman downloads with enable_partial_images, which fetches only the missing chunks of zstd:chunked layers" brief:"also print what podman's partial pulls download"`
 	Components bool   `long:"components" description:"for a series, also print the table of components for each step (for two images it is always printed)"`
 	Args       struct {
 		Images []string `positional-arg-name:"IMAGE"`

@@ -18,7 +18,7 @@ type checked struct {
 }
 
 // errOtherBytes means that an image has changed since it was opened.
-var errOtherBytes = errors.New("the image changed while it was read: do not write to it at the same time")
+var errOtherBytes = errors.New("the image changed while it was being read: do not write to it while chunkah reads it")
 
 // ReadAt implements io.ReaderAt, for one goroutine at a time.
 func (c *checked) ReadAt(p []byte, off int64) (int, error) {

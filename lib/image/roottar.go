@@ -109,7 +109,7 @@ func (r *layerReader) rootEntry(h *tar.Header) error {
 	}
 	for part := range strings.SplitSeq(clean, "/") {
 		if strings.HasPrefix(part, format.WhiteoutPrefix) {
-			return fmt.Errorf("has a name that begins with %q, which deletes a file in a layer: use the image, not one of its layers", format.WhiteoutPrefix)
+			return fmt.Errorf("has a name that begins with %q, which marks a deleted file in a layer: use the image, not one of its layers", format.WhiteoutPrefix)
 		}
 	}
 	return addACLs(h)

@@ -99,7 +99,7 @@ func createArchive(path string, opt Options) (*Archive, error) {
 	case old != nil && old.IsDir():
 		return nil, fmt.Errorf("is a directory: use a file, or use oci:%s for a layout", path)
 	case strings.HasSuffix(path, "/"):
-		return nil, errors.New("ends with a slash, but no such directory exists: use a file")
+		return nil, errors.New("ends with a slash, but no such directory exists: specify a file name")
 	case old != nil && (opened || !old.Mode().IsRegular()):
 		return openArchive(path, target, old, opt)
 	}

@@ -117,7 +117,7 @@ func Data(b []byte) func(io.Writer) error {
 var (
 	errFinished    = errors.New("destination is already finished")
 	errNotFinished = errors.New("the image is not finished")
-	errDiscarded   = errors.New("destination is discarded")
+	errDiscarded   = errors.New("the destination has been discarded")
 	errBlobDone    = errors.New("blob is already finished")
 	errTooLong     = errors.New("more bytes than expected")
 )

@@ -182,7 +182,7 @@ func (l *Lines) file(ctx context.Context, root *rootfs.Root, path string, read f
 	}
 	after, err := f.Stat()
 	if err == nil && !after.Same(before) {
-		err = fmt.Errorf("reading %q: changed while it was read", path)
+		err = fmt.Errorf("reading %q: changed while it was being read", path)
 	}
 	return err
 }

@@ -152,7 +152,7 @@ func TestRead(t *testing.T) {
 		"stopped": {l.Read(stopped, root, "/plain", count), "context canceled"},
 		"changed": {l.Read(ctx, root, "/plain", func(*Lines) error {
 			return os.Chtimes(filepath.Join(root.Path(), "plain"), time.Unix(1, 0), time.Unix(1, 0))
-		}), `reading "/plain": changed while it was read`},
+		}), `reading "/plain": changed while it was being read`},
 	} {
 		switch {
 		case c.want == "" && c.err == nil:

@@ -118,7 +118,7 @@ func (db *berkeley) page(n uint32, buf []byte) (*bdb.HashPage, error) {
 	}
 	// An allocated page that was never used is all zeros.
 	if head.PageType != bdbFree && head.PageNo != n {
-		return nil, fmt.Errorf("page %d contains the page number %d", n, head.PageNo)
+		return nil, fmt.Errorf("page %d has the wrong page number %d", n, head.PageNo)
 	}
 	return head, nil
 }

@@ -172,5 +172,5 @@ func (s *original) unchanged() error {
 }
 
 func (s *original) changed() error {
-	return fmt.Errorf("reading %q: changed while it was read", s.file.Name())
+	return fmt.Errorf("reading %q: changed while it was being read", s.file.Name())
 }

@@ -127,7 +127,7 @@ func TestChangedWhileCopied(t *testing.T) {
 		if err = s.copyTo(context.Background(), filepath.Join(t.TempDir(), "x")); err == nil {
 			err = s.unchanged()
 		}
-		if err == nil || err.Error() != `reading "/db": changed while it was read` {
+		if err == nil || err.Error() != `reading "/db": changed while it was being read` {
 			t.Errorf("%s: got %v", name, err)
 		}
 	}

@@ -115,7 +115,7 @@ func TestDamagedForms(t *testing.T) {
 		"endless chain":      {"Packages", set(small, 4*4096+16, 4), "continues on the invalid page 4"},
 		"chain breaks off":   {"Packages", set(small, 6*4096+16, 0), "bytes"},
 		"chain leads out":    {"Packages", set(small, 4*4096+16, 1<<31), "continues on the invalid page 2147483648"},
-		"other page":         {"Packages", set(small, 4*4096+8, 7), "contains the page number 7"},
+		"other page":         {"Packages", set(small, 4*4096+8, 7), "has the wrong page number 7"},
 		"odd items":          {"Packages", set(bdbOf(pkgs...), 4096+20, 5), "number of items 5"},
 		"items behind page":  {"Packages", set(bdbOf(pkgs...), 4096+20, 65534), "number of items 65534"},
 		"item behind page":   {"Packages", set(bdbOf(pkgs...), 4096+26, 0xffff), "an item at the invalid offset 65535"},

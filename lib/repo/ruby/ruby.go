@@ -108,7 +108,7 @@ func (l *loader) gem(record int, home, full string) error {
 	s := parse(string(raw)) // contains no names if there is a fault
 	if s.name == "" || !strings.HasPrefix(full, s.name+"-") {
 		if s.name != "" {
-			l.out.Warn("gem %q: %q specifies %.100q", full, path, s.name)
+			l.out.Warn("gem %q: %q specifies the name %.100q", full, path, s.name)
 		}
 		s = spec{name: nameOf(full), executables: s.executables}
 	}

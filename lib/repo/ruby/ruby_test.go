@@ -68,7 +68,7 @@ func TestDamagedSpecifications(t *testing.T) {
 	a := r.Assign(Repo{})
 	a.WantWarnings(
 		`ruby: gem "huge-2": reading "`+home+`/specifications/huge-2.gemspec": is larger`,
-		`gem "liar-1.0"|specifies "other"`,
+		`gem "liar-1.0"|specifies the name "other"`,
 	)
 	a.Want(
 		home+"/specifications/no-stub-1.0.gemspec", "ruby/no-stub",
