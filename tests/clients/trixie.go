@@ -55,6 +55,8 @@ func NewTrixie(t testing.TB, partial bool) *Trixie {
 		{"none", "/proc", "", "", unix.MS_REC | unix.MS_PRIVATE},
 		{"none", "/sys", "", "", unix.MS_REC | unix.MS_PRIVATE},
 		{"none", "/dev", "", "", unix.MS_REC | unix.MS_PRIVATE},
+		// If a test is killed, removing its directory does not remove the machine's devices.
+		{"none", "/dev", "", "", unix.MS_BIND | unix.MS_REMOUNT | unix.MS_RDONLY},
 		{dir + "/storage", trixieStorage, "", "", unix.MS_BIND},
 		{"none", trixieStorage, "", "", unix.MS_PRIVATE},
 	} {
