@@ -148,8 +148,8 @@ func (w lineWriter) Write(line []byte) (int, error) {
 // longestLine is the maximum number of bytes of another program's line that are buffered.
 const longestLine = 64 << 10
 
-// Of returns the standard error for a program that runs as a stage. In text form, the program's
-// lines remain unchanged. In JSON form, they become messages from the stage.
+// Of returns a writer for the standard error of a program that runs as a stage. In text form, the
+// program's lines remain unchanged. In JSON form, they become messages from the stage.
 func (c *Console) Of(stage string) *Lines { return &Lines{c: c, stage: stage} }
 
 // Lines receives the output of another program, line by line.

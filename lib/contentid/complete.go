@@ -31,7 +31,7 @@ func Complete(rec *format.Layer) *Completer {
 	return c
 }
 
-// Content returns a layer.Content that writes the same contents as of, and hashes the files that
+// Content wraps a layer.Content. The result writes the same contents and also hashes the files that
 // the completer needs.
 func (c *Completer) Content(of layer.Content) layer.Content {
 	if c == nil {

@@ -76,7 +76,7 @@ func TestID(t *testing.T) {
 	}
 }
 
-// texts provides each file with its path as contents, repeated up to its size.
+// texts provides the contents of files. Each file contains its own path, repeated up to its size.
 type texts struct{}
 
 func (texts) WriteFile(_ context.Context, w io.Writer, f *format.File) (int64, error) {

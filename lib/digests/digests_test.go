@@ -27,7 +27,7 @@ func (l *list) Write(rec format.Record) error {
 
 func (l *list) Finish() error { l.finished = true; return nil }
 
-// reader provides each file with its path as contents, repeated up to its size.
+// reader provides the contents of files. Each file contains its own path, repeated up to its size.
 type reader struct{ broken string }
 
 var errBroken = errors.New("broken")

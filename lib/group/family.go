@@ -6,22 +6,22 @@ import (
 )
 
 // A family is a set of components that are released together, for example the libraries of a
-// desktop. A layer that contains the whole family changes hardly more often than a layer that
-// contains only one member.
+// desktop. A layer that contains the whole family changes only slightly more often than a layer
+// that contains only one member.
 
 const (
 	// kinship is the minimum likeness of two relatives, as a fixed-point number. A lower value
 	// would join components that are often released on the same days by chance.
 	kinship = one / 5 * 2
-	// rebuilt is a percentage of all components. A release of more components counts as a rebuild
-	// of everything. Rebuilds would relate components that otherwise rarely change, and put half of
-	// the image into one family.
+	// rebuilt is a percentage of all components. If more components than this are released at once,
+	// everything was probably rebuilt, and the release is ignored. Otherwise it would relate
+	// components that rarely change, and put half of the image into one family.
 	rebuilt = 25
 )
 
-// families splits a list into families. Most families consist of one component. The first apart
-// components in the list do not join any family. A family takes the position of its first component
-// and starts with that component.
+// families splits a list into families. Most families consist of one component. The components at
+// the start of the list do not join any family; apart is their number. A family takes the position
+// of its first component and starts with that component.
 func families(list []int, apart int, rs []releases) [][]int {
 	head := make([]int, len(list)) // position -> an earlier position in its family
 	for i := range head {
@@ -74,7 +74,7 @@ func relatives(list []int, apart int, rs []releases) (pairs [][2]int) {
 		for j := i + 1; j < len(all); j++ {
 			b := &all[j]
 			if ratio(uint64(a.n), uint64(b.n+likenessPrior)) < kinship {
-				break // even all releases of a would be too few for b
+				break // b has too many releases, even if it shares all releases of a
 			}
 			if likeness(&a.slots, &b.slots, a.n, b.n) >= kinship {
 				pairs = append(pairs, [2]int{a.at, b.at})

@@ -102,8 +102,9 @@ func TestLearn(t *testing.T) {
 	step("b is gone", 0b1010, 0, 0)
 }
 
-// One fifth of the components change with every image, every second or every fourth image, and
-// their histories do not show this. docs/research/replays.md lists the results for real histories.
+// One fifth of the components change often: some with every image, the others on average with every
+// second or every fourth image. Their histories do not show this. docs/research/replays.md lists
+// the results for real histories.
 func TestLearningPays(t *testing.T) {
 	const limit, images = 48, 40
 	r := rand.New(rand.NewPCG(21, 21))

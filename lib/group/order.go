@@ -175,8 +175,9 @@ func raise(kept, fresh []chain) []chain {
 	return kept
 }
 
-// same lists the groups that are unchanged layers of the previous image, in its order. The first
-// bottom of these groups are the previous image's lowest layers without a gap.
+// same lists the groups that are unchanged layers of the previous image, in its order. bottom is
+// the number of groups at the start of this list that are the previous image's lowest layers
+// without a gap.
 func (in *input) same(groups [][]int, prev *Previous) (list []int, bottom int) {
 	home := make([]int, len(in.cs))
 	for i, g := range groups {

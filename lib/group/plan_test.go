@@ -360,7 +360,7 @@ func BenchmarkPlan(b *testing.B) {
 	}
 }
 
-// BenchmarkPlanMany plans a root with many large files, such as a hostile one.
+// BenchmarkPlanMany plans a root with many large files, as a hostile root could contain.
 func BenchmarkPlanMany(b *testing.B) {
 	for _, n := range []int{4000, 16000, 64000} {
 		cs := synthetic(n, 1, testNow)

@@ -9,8 +9,8 @@ const (
 	// horizon is the number of weeks in which a better layout must pay back the cost of moving. 32
 	// and 64 were worse, especially for clients that skip images.
 	horizon = 16
-	// maxPasses is the largest number of search passes for better single moves. Most searches end
-	// after three or four.
+	// maxPasses is the largest number of passes that search for better single moves. Most searches
+	// end after three or four.
 	maxPasses = 10
 	// compared is the number of largest components that are compared with each other. The time
 	// grows with its square. The largest distribution images contain about this many components.

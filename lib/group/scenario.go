@@ -35,7 +35,8 @@ func (o *odds) mean() uint64 {
 	return everyWeek.mean(&s)
 }
 
-// and sets o to the chances that neither of two components or units changes.
+// and combines the odds of two components or units: it sets o to the chances that neither of them
+// changes.
 func (o *odds) and(p *odds) {
 	for i := range o {
 		o[i] = uint32(uint64(o[i]) * uint64(p[i]) >> oneBits)

@@ -9,9 +9,9 @@ import (
 
 // A plan without the previous image is stable only if it depends on things that rarely change and
 // if each decision is local. So updates are used only up to the last turn of the year, and a
-// component's square depends only on its own history and size. The squares that share a layer are
-// chosen area by area (tree.go). Adding or removing a component then changes its own layer and few
-// others.
+// component's square, which is its place in a grid of sizes and rates, depends only on its own
+// history and size. The squares that share a layer are chosen area by area (tree.go). Adding or
+// removing a component then changes its own layer and few others.
 
 const (
 	// year is how long rates stay fixed: 52 weeks, counted from the Unix epoch. With shorter

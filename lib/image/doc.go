@@ -18,16 +18,16 @@
 //     If several entries have the same name, the last entry takes precedence.
 //   - An entry replaces an existing file. A directory over a directory replaces only the metadata,
 //     including xattrs, and keeps the files in it.
-//   - Whiteouts (.wh.NAME, .wh..wh..opq) hide files of lower layers, never of their own layer,
+//   - Whiteouts (.wh.NAME, .wh..wh..opq) hide files in lower layers, never in their own layer,
 //     whatever their position in the layer.
 //   - A hard link adds a name to an existing inode, in this layer or a lower layer. The target can
 //     be a name that this layer deletes. The inode gets the owner, mode, time and xattrs of the
 //     link's entry. If the inode is a symlink, it gets only the owner.
 //   - A directory without an entry keeps the metadata of the lower layer. If it is new, it gets
 //     mode 0755, owner 0 and time 0.
-//   - A path through a symlink of its own layer follows the symlink, inside the tree. A symlink of
-//     a lower layer is replaced with a directory, as in overlay storage. Tree.Notes reports this,
-//     because runtimes disagree.
+//   - If a path leads through a symlink in the same layer, the symlink is followed, but only inside
+//     the tree. A symlink from a lower layer is replaced with a directory, as in overlay storage.
+//     Tree.Notes reports this, because runtimes disagree.
 //   - Xattrs are the PAX records SCHILY.xattr.* with a value. Sparse files are expanded. Global PAX
 //     headers are ignored.
 //   - AUFS metadata (.wh..wh.NAME) is left out. A hard link to such an entry becomes the regular

@@ -184,8 +184,8 @@ func (a *dockerArchive) note(d v1.Descriptor, name string) error {
 	return err
 }
 
-// layer returns the descriptor of a layer. To create the descriptor, an uncompressed layer, which
-// is the usual form in Docker archives, need not be read.
+// layer returns the descriptor of a layer. It does not have to read an uncompressed layer, which is
+// the usual form in Docker archives.
 func (a *dockerArchive) layer(ctx context.Context, name string, diffID digest.Digest) (v1.Descriptor, error) {
 	d := v1.Descriptor{MediaType: oci.MediaTypeDockerLayer, Digest: diffID}
 	clean, err := cleanName(name)

@@ -128,7 +128,7 @@ func (r *layerReader) readLayer(ctx context.Context, img *Image, index int) ([]e
 	return r.entries, err
 }
 
-// times returns the maximum decompressed size of size bytes.
+// times returns free plus maxRatio times size, without overflow.
 func times(free, size int64) int64 { return free + maxRatio*min(size, math.MaxInt64/2/maxRatio) }
 
 // joined reads a blob in place, followed by contents that had to be spooled.

@@ -37,8 +37,8 @@ const (
 	// times the size of the largest images, which contain models and drivers.
 	defaultMaxBytes = 256 << 30
 	// A layer or an archive can decompress to freeBytes plus maxRatio times its size. Deflate
-	// cannot exceed this ratio (its limit is 1032). With zstd, only hostile data exceeds the ratio
-	// over this many bytes.
+	// cannot exceed this ratio (its limit is 1032). With zstd, only hostile data exceeds it over
+	// more than freeBytes.
 	freeBytes = 4 << 30
 	maxRatio  = 1100
 	// The sparse files in a layer can take freeSparse bytes plus maxRatio times the layer's size.

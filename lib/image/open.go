@@ -69,7 +69,7 @@ type Layer struct {
 	History    v1.History // empty if no history entry could be matched to the layer
 }
 
-// Open finds the image that a source refers to. Close it after all trees that use it.
+// Open finds the image that a source refers to. Close it after closing all trees that use it.
 func Open(ctx context.Context, src Location, opt Options) (*Image, error) {
 	fetch, err := OpenFetcher(ctx, src, opt)
 	if err != nil {

@@ -87,8 +87,8 @@ func paths(files []*format.File) (list []string) {
 	return list
 }
 
-// In random images, a file is removed if its contents are at no path in the flattened image and its
-// path shows no other regular file.
+// In random images, a file counts as removed if the flattened image contains no file with the same
+// contents, and no regular file at the same path.
 func TestShadowsOfRandomImages(t *testing.T) {
 	removed := 0
 	for seed := range uint64(100) {

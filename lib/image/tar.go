@@ -21,8 +21,8 @@ type entryKind int
 const (
 	kindNode     entryKind = iota // a file of any type
 	kindLink                      // a hard link
-	kindWhiteout                  // hides a file of a lower layer at path
-	kindOpaque                    // hides everything of lower layers in path
+	kindWhiteout                  // hides the file or directory at path in lower layers
+	kindOpaque                    // hides everything below path in lower layers
 	kindAUFS                      // AUFS metadata, which hard links can refer to
 )
 

@@ -48,8 +48,8 @@ type Transport struct {
 	// CheckName checks the REF of a destination after CheckRef. It is nil if no further check is
 	// needed.
 	CheckName func(ref string) error
-	// Dir returns the directory of a store, because no image may contain the files in it. It is
-	// nil, or returns "", if there is no such directory.
+	// Dir returns the directory of a store. The files in it must not become part of an image. Dir
+	// is nil, or returns "", if there is no such directory.
 	Dir func(ref string) string
 	// Tag returns the additional tag of the image REF for a NAME that the user specifies. If it is
 	// nil, images can have any names.

@@ -51,7 +51,7 @@ type check struct {
 }
 
 // node is an inode. Its size must not exceed 64 bytes, because the tree contains one node per file.
-// Fields that only a few files need are in more.
+// Fields that only a few files need are in the struct more.
 type node struct {
 	mode     uint32 // st_mode
 	uid, gid uint32

@@ -105,8 +105,8 @@ type verified struct {
 	whole bool
 }
 
-// newVerified returns a reader for the blob want, whose bytes are read from in. The caller must
-// call close.
+// newVerified returns a reader that reads a blob from in and verifies it against the descriptor
+// want. The caller must call close.
 func newVerified(ctx context.Context, in io.Reader, want v1.Descriptor) (*verified, error) {
 	if err := oci.CheckDescriptor(want); err != nil {
 		return nil, err

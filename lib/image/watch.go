@@ -33,7 +33,7 @@ func (e observer) entry(h *tar.Header) {
 	}
 }
 
-// fault reports a fault. It returns an error if the reading must end.
+// fault reports a fault. It returns an error if reading must stop.
 func (e observer) fault(name string, err error) error {
 	switch {
 	case err == nil || e.watch == nil:

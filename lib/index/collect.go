@@ -74,9 +74,9 @@ func (c *Collector) Discard() error {
 	return c.dest.Discard()
 }
 
-// member is the destination of one image. It passes blobs to the common destination, which
-// recognises by digest the blobs that it already contains. So it does not reserve space in a file
-// before the digest is known.
+// member is the destination of one image. It passes blobs to the common destination, which uses
+// digests to recognise blobs that it already contains. So member does not reserve space in a file
+// before a blob's digest is known.
 type member struct {
 	oci.Destination
 	collector *Collector

@@ -7,7 +7,7 @@ import (
 	"io"
 )
 
-// Reader reads from in until ctx is done. Then it returns the cause of ctx.
+// Reader wraps the reader in. It reads until ctx is done, and then returns the cause of ctx.
 func Reader(ctx context.Context, in io.Reader) io.Reader { return reader{ctx, in} }
 
 // Call calls f. If ctx is done first, it returns without waiting for f, which keeps running in the

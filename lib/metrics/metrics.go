@@ -81,7 +81,7 @@ func (s *Stage) Wrote(blobs, reused int64, digest string) {
 	}
 }
 
-// In returns a source that counts the records of in, which can be nil.
+// In wraps a source, which can be nil, and counts the records that are read from it.
 func (s *Stage) In(in format.Source) format.Source {
 	if s == nil || in == nil {
 		return in
@@ -89,7 +89,7 @@ func (s *Stage) In(in format.Source) format.Source {
 	return countedSource{in, &s.in}
 }
 
-// Out returns a sink that counts the records for out, which can be nil.
+// Out wraps a sink, which can be nil, and counts the records that are written to it.
 func (s *Stage) Out(out format.Sink) format.Sink {
 	if s == nil || out == nil {
 		return out

@@ -24,7 +24,7 @@ func (w *Work) Did(n int64) {
 	}
 }
 
-// Reader returns a reader that reads from in and counts the bytes as done.
+// Reader wraps a reader and counts the bytes that are read from it as done.
 func (w *Work) Reader(in io.Reader) io.Reader { return &workReader{in, w} }
 
 type workReader struct {

@@ -100,8 +100,8 @@ func refuseCopy(path string) error {
 		quote.Shell("skopeo", "copy", "dir:"+path, "oci:layout"))
 }
 
-// namesIn returns the names in a directory, or nothing if the directory does not contain that
-// regular file.
+// namesIn returns the names in a directory, or nothing if the directory does not contain a regular
+// file with the given name.
 func namesIn(path, file string) []string {
 	if info, err := os.Lstat(filepath.Join(path, file)); err != nil || !info.Mode().IsRegular() {
 		return nil

@@ -155,8 +155,8 @@ func TestDockerArchiveReserved(t *testing.T) {
 	}
 }
 
-// skopeo, as an independent reader, finds the config in manifest.json, and the manifest as it was
-// written in index.json.
+// skopeo, as an independent reader, finds the config through manifest.json, and the unchanged
+// manifest through index.json.
 func TestDockerArchiveSkopeo(t *testing.T) {
 	if _, err := exec.LookPath("skopeo"); err != nil {
 		t.Skip(err)

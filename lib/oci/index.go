@@ -156,8 +156,8 @@ func readIndex(data []byte) (index map[string]json.RawMessage, manifests []json.
 	return index, manifests, nil
 }
 
-// namesOf returns the names of an index's entries. For an entry without a name, it contains an
-// empty string.
+// namesOf returns the names of an index's entries. An empty string stands for an entry without a
+// name.
 func namesOf(manifests []json.RawMessage) ([]string, error) {
 	names := make([]string, len(manifests))
 	for i, raw := range manifests {

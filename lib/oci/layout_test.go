@@ -142,7 +142,7 @@ func TestLayoutForeignIndex(t *testing.T) {
 	if err != nil || !strings.Contains(string(data), `"annotations":{"k":"v"}`) || !strings.Contains(string(data), `"future":1e400`) {
 		t.Errorf("got %s, %v", data, err)
 	}
-	// These fields are also kept if none of the images in the index is kept.
+	// These fields are kept even if none of the images in the index is kept.
 	if err := os.WriteFile(index, []byte(`{"schemaVersion":2,"manifests":null,"annotations":{"k":"v"}}`), 0o666); err != nil {
 		t.Fatal(err)
 	}

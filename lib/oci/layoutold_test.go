@@ -109,8 +109,8 @@ func TestLayoutOldImageIsHashed(t *testing.T) {
 	}
 }
 
-// Each document is read once, even if many indexes list it: 2,000 to the power of 4 would never
-// end. Blobs that a remaining image needs are kept.
+// Each document is read once, even if many indexes list it. Otherwise this test would read 2,000 to
+// the power of 4 documents and never end. Blobs that a remaining image needs are kept.
 func TestLayoutOldIndexesAreReadOnce(t *testing.T) {
 	for _, stays := range []bool{false, true} {
 		dir := t.TempDir()

@@ -17,8 +17,8 @@ type Index struct {
 	Docker      bool // write a Docker manifest list, which has no annotations
 }
 
-// Build builds the index, which is a blob, and the root index for Destination.Finish, which
-// contains the index's descriptor with the name. Equal values result in the same bytes.
+// Build builds the index, which is a blob, and the root index for Destination.Finish. The root
+// index contains the descriptor of the index, with its name. Equal values result in the same bytes.
 func (x *Index) Build() (index Document, root []byte, err error) {
 	if err := checkNames(x.Ref, x.Also); err != nil {
 		return Document{}, nil, err

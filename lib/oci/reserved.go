@@ -24,8 +24,8 @@ type reservedEntry struct {
 }
 
 // NewBlob implements Destination. Every blob must be committed, or the archive discarded. The
-// header is reserved before the size of an open blob is known, so the size must fit an ordinary
-// header.
+// header is reserved before the size of an open blob is known, so the size must fit into an
+// ordinary header.
 func (a *Archive) NewBlob(size int64, open bool) (BlobWriter, error) {
 	if a.random == nil || open && size > maxUstar {
 		return nil, nil

@@ -25,9 +25,9 @@ func isAboutLayers(name string) bool {
 	})
 }
 
-// AboutLayers returns, sorted, the labels and annotations that describe the layers of the config's
-// image, without those in keep. It returns none if the last of these layers is in kept, because the
-// new image then contains that layer too.
+// AboutLayers returns a sorted list of the labels and annotations that describe the layers of the
+// image that the config comes from, except those in keep. It returns none if kept contains the last
+// of these layers, because the new image then contains that layer too.
 func (c *Config) AboutLayers(keep []string, kept []digest.Digest) []string {
 	if last := c.Labels[labelFinalDiffID]; slices.Contains(kept, digest.Digest(last)) || last == "" && len(kept) > 0 {
 		return nil

@@ -42,7 +42,8 @@ func (t *tree) bind(c *component) {
 	}
 }
 
-// plainTime reports whether a time fits the field of a tar header, so that it needs no extra space.
+// plainTime reports whether a time fits into the field of a tar header, so that it needs no extra
+// space.
 func plainTime(mtime int64) bool { return mtime >= 0 && mtime < 1<<33 }
 
 // date sets the times of components without an mtime clamp. A component whose contents equal those

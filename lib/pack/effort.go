@@ -10,8 +10,8 @@ import (
 // the layers of all these components. It is also counted for each part into which a component might
 // be split. Thousands of components in thousands of nested directories would need far more work
 // than the size of the stream suggests. So the work, measured in bytes of records, is limited to
-// freeEffort plus effortTimes the size of all file records. A Debian root needs less than the size
-// of its file records.
+// freeEffort plus effortTimes times the size of all file records. A Debian root needs less than the
+// size of its file records.
 const (
 	freeEffort  = 256 << 20
 	effortTimes = 16

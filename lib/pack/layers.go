@@ -32,8 +32,8 @@ func (m *marks) climb(files []int, section int, cost func(i int) int64, visit fu
 	}
 }
 
-// withParents returns files together with all directories above them, in order. It counts the work
-// of reading or writing the records, which the caller does.
+// withParents returns files together with all directories above them, in order. It also counts the
+// work that the caller will do to read or write the records.
 func (m *marks) withParents(files []int, section int) []int {
 	whole := make([]int, 0, len(files)+len(files)/4)
 	m.climb(files, section, m.t.recordCost, func(i int) { whole = append(whole, i) })

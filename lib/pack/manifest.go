@@ -10,8 +10,8 @@ type Content struct {
 	Name string
 	// Files are the paths of the component's records, including directories, in order.
 	Files []string
-	// Size is the sum of the component's regular files, in bytes. An inode with several names
-	// counts once.
+	// Size is the total size of the component's regular files, in bytes. An inode with several
+	// names counts once.
 	Size int64
 	// Stability is the chance that the component does not change within a week, in parts per
 	// million.

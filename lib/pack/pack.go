@@ -98,7 +98,8 @@ type Report struct {
 	// Odd is the number of components whose newest file is dated before 1970 or after 2242. Their
 	// files keep their own times.
 	Odd int
-	// Plan describes each new layer. In the image, Base layers kept from the source are below them.
+	// Plan describes each new layer. Base is the number of layers below them in the image, which
+	// are kept from the source.
 	Plan []Planned
 	Base int
 	// Explanation and Contents, which is sorted by name, are set if requested.

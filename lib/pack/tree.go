@@ -25,9 +25,9 @@ type component struct {
 	size   int64 // bytes in a tar
 	clamp  int64 // the newest mtime of its files, unix seconds
 	// bounded is set if the component's times are clamped regardless of the previous image, because
-	// the component comes from a package or its times do not fit an ordinary tar header.
+	// the component comes from a package or its times do not fit into an ordinary tar header.
 	bounded bool
-	odd     bool // its times do not fit an ordinary tar header
+	odd     bool // its times do not fit into an ordinary tar header
 	// attributes and contents are digests of everything except times (package contentid).
 	// attributes excludes the contents of files, and contents includes them. contents is empty if
 	// the contents of files are unknown.

@@ -35,8 +35,8 @@ type viewLayer struct {
 	Stability *int64 `json:"stability"`
 	Chain     *int64 `json:"chain"` // the stability of this layer together with all layers below it
 	Missing   bool   `json:"missing,omitempty"`
-	// Runs encodes which files changed or are hidden. It contains the lengths of alternating runs
-	// of other files and such files. The first run is of other files.
+	// Runs encodes which files changed or are hidden. It contains the lengths of runs of files. The
+	// runs alternate between other files and these files, starting with other files.
 	Runs []int `json:"runs,omitempty"`
 	// Stale is the size in the tar of the files that upper layers hide. HiddenBy lists these
 	// layers.

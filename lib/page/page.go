@@ -37,8 +37,8 @@ type content struct {
 	Mean       int64    `json:"mean,omitempty"` // bytes downloaded per step
 	Chosen     string   `json:"chosen,omitempty"`
 	Components []string `json:"components"`
-	// Layers are the layers of all views. Each layer is listed once, although most images in a
-	// series contain it.
+	// Layers are the layers of all views. A layer that is in several images of a series is listed
+	// only once.
 	Layers []layer `json:"layers"`
 	// Views are the images that the page can show. In a series, each view includes the update to
 	// its image.
