@@ -8,12 +8,12 @@
 // mtree.
 //
 //   - desc contains the package's name (%NAME%), the name of its source (%BASE%) and its build time
-//     (%BUILDDATE%, unix seconds). A package without desc is named after its directory, with a
-//     warning.
+//     (%BUILDDATE%, unix seconds). A package without desc is named after its directory, and causes
+//     a warning.
 //   - files lists the paths (%FILES%). Directories end with a slash.
-//   - mtree, compressed with gzip, lists the types of these paths. If it contains paths that are
-//     not in files, then files is truncated, and these paths are used with a warning. If mtree is
-//     damaged or missing, only files is used.
+//   - mtree, compressed with gzip, lists the types of these paths. If it contains paths that the
+//     file named files does not list, that file must have been truncated. These paths are then used
+//     too, with a warning. If mtree is damaged or missing, only files is used.
 //
 // A format newer than 9 (ALPM_DB_VERSION) and unreadable files are errors.
 //
@@ -97,8 +97,8 @@ type loader struct {
 	local   string   // physical
 	entries []string // names in local
 
-	types  map[string]byte // types in mtree of the current package's paths
-	listed map[string]byte // types in files of the current package's paths
+	types  map[string]byte // types of the current package's paths, according to mtree
+	listed map[string]byte // types of the current package's paths, according to files
 }
 
 // find finds the database: the first location with packages, or else the first that contains the

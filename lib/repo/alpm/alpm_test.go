@@ -278,7 +278,8 @@ func TestArch(t *testing.T) {
 	}
 }
 
-// TestReal reads a real database if there is one, in a tree of the files that it lists.
+// TestReal reads a real database, if there is one, together with a tree that contains the files
+// listed in it.
 func TestReal(t *testing.T) {
 	packed, err := os.Open(filepath.Join(os.Getenv("CHUNKAH_TESTDATA"), "arch-pkgdb.tar.gz"))
 	if err != nil {

@@ -100,8 +100,8 @@ func packageName(entry string) string {
 	return name
 }
 
-// parseSections calls take for each line in a section. A line %NAME% opens a section, and an empty
-// line closes it.
+// parseSections calls the function take for each line in a section. A line %NAME% opens a section,
+// and an empty line closes it.
 func parseSections(text *pkgdb.Lines, take func(section string, line []byte) error, warn func(number int, what string)) {
 	section := ""
 	for text.Next() {

@@ -26,11 +26,11 @@
 //
 // # Claims
 //
-// A package claims its directories if directories exist at their paths, and its files if anything
-// else exists there, because the database does not distinguish regular files and links. Packages
-// created by apk add --virtual, whose names begin with a dot, have no files. The database does not
-// list the links to busybox. They belong to their target's component (see package pkgdb, "Files in
-// no list").
+// A package claims a listed directory if the path is a directory in the tree, and a listed file if
+// the path is anything else in the tree, because the database does not distinguish regular files
+// and links. Packages created by apk add --virtual, whose names begin with a dot, have no files.
+// The database does not list the links to busybox. They belong to their target's component (see
+// package pkgdb, "Files in no list").
 package apk
 
 import (
@@ -123,7 +123,7 @@ func (l *loader) needWorld(db string) {
 	}
 }
 
-// claimOwn claims apk's own files, and warns about files that an interrupted apk left.
+// claimOwn claims apk's own files, and warns about files that an interrupted apk left behind.
 func (l *loader) claimOwn() error {
 	for _, place := range dbDirs {
 		dir, names, found, err := pkgdb.Dir(l.tree.Root, place)

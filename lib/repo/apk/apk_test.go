@@ -46,7 +46,7 @@ func packaged(name, origin string, built int64, files ...string) string {
 
 func file(path, text string) string { return fmt.Sprintf("file %q text=%q\n", path, text) }
 
-// check runs the repo and compares the warnings and the claims of files.
+// check runs the repo and compares the warnings and the claims on files with the expected results.
 func check(t *testing.T, root, want string, warnings ...string) *assign.Outcome {
 	t.Helper()
 	tree, outcome := pkgdbtest.Run(t, mkroot.Make(t, root), Repo{})
@@ -207,7 +207,7 @@ func TestCut(t *testing.T) {
 }
 
 // alpine writes a root like Alpine's: dozens of packages, hundreds of files, and the links to
-// busybox that are in no list. /usr is merged or not.
+// busybox that are in no list. merged tells whether /usr is merged.
 func alpine(merged bool) (root, want string) {
 	bin := "/bin"
 	var db, tree, claims strings.Builder

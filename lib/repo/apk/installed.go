@@ -58,8 +58,8 @@ func (l *loader) read(ctx context.Context, path string) error {
 	})
 }
 
-// parse calls line for each line, and calls end at the end of each entry. If a line is faulty,
-// fault describes the problem.
+// parse calls the function line for each line, and the function end after each entry. If a line is
+// faulty, fault describes the problem.
 func parse(text *pkgdb.Lines, line func(number int, kind byte, value []byte, fault string) error, end func()) error {
 	for text.Next() {
 		t := text.Text()

@@ -82,7 +82,7 @@ func TestPackagesGoFirst(t *testing.T) {
 	want(t, tags(t, []assign.Repo{Repo{}}, tagged), "/a mine")
 }
 
-// Names with the same text are one component, because nothing else distinguishes them.
+// Files whose names are the same text are one component, because nothing else distinguishes them.
 func TestOddNames(t *testing.T) {
 	got := tags(t, []assign.Repo{Repo{}}, file("/a\nb", Least, 0), file("/x\xfe", Least, 0), file("/x\xff", Least, 0))
 	want(t, got, "/a\nb bigfiles/a\nb", "/x\xfe bigfiles/x\uFFFD", "/x\xff bigfiles/x\uFFFD")

@@ -158,7 +158,7 @@ func (l *loader) line(at line) (fault string, err error) {
 			return fmt.Sprintf("package: %v", err), nil
 		}
 		p := l.add(at.Name)
-		if l.sources[at.Name] == "" { // the repo dpkg does not list it
+		if l.sources[at.Name] == "" { // the dpkg repo does not list it
 			p.Type, p.Version, p.Arch = "deb", at.Version, at.Arch
 		}
 		return "", nil

@@ -37,7 +37,7 @@ file /nobody
 }
 
 // TestMerged checks that files listed in /bin and /lib are claimed if these directories are links
-// into /usr, and the reverse. The links do not belong to packages that list files below them.
+// into /usr, and vice versa. The links do not belong to packages that list files below them.
 func TestMerged(t *testing.T) {
 	check(t, root(
 		deb{name: "bash", list: "/bin/bash /usr/bin/bashbug"},

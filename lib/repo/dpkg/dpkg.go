@@ -44,8 +44,8 @@
 //
 // A package that is installed, even partly, claims the paths that it lists and its conffiles. A
 // removed package claims its configuration, and any package claims its obsolete configuration
-// files. Claims of removed packages and on obsolete files are fallback claims, because another
-// package can have taken over the files.
+// files. Claims by removed packages, and claims on obsolete files, are fallback claims, because
+// another package can have taken over the files.
 //
 // File lists do not contain types. A directory in the tree is claimed as a directory. A symlink
 // that replaced a directory of the package (/lib, merged with /usr/lib) is not part of the package.
@@ -53,9 +53,9 @@
 // installed. Regular files and links are not distinguished, except that md5sums lists only regular
 // files.
 //
-// A diverted path is looked for at its new location, except for the diverting package. If the new
-// location does not exist (a diversion added without renaming), the package claims the old location
-// as a fallback. The diverting package claims both locations as a fallback.
+// For every package except the diverting package, a diverted path is looked for at its new
+// location. If the new location does not exist (a diversion added without renaming), the package
+// claims the old location as a fallback. The diverting package claims both locations as a fallback.
 //
 // The component "dpkg/.alternatives" contains the links of update-alternatives: those in
 // /etc/alternatives and those that lead there. A link's target depends on all candidates, so if the

@@ -18,7 +18,7 @@ type Entry struct {
 	Whole        bool // the entry is complete: it has an end or all required fields
 }
 
-// Entries passes each entry in a text to visit. The text has the format of dpkg's status file,
+// Entries calls visit for each entry in a text. The text has the format of dpkg's status file,
 // which other package managers use too.
 func Entries(text *pkgdb.Lines, visit func(Entry)) error {
 	return parseEntries(text, func(e *entry) {

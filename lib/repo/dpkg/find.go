@@ -127,7 +127,7 @@ func (db *database) controlTime(e *entry) (oldest int64, found bool, err error) 
 // logs are the logs of dpkg and update-alternatives.
 var logs = []string{"/var/log/dpkg.log", "/var/log/alternatives.log"}
 
-// claimOwn claims the database, and warns about files that an interrupted program left.
+// claimOwn claims the database, and warns about files that an interrupted program left behind.
 func (l *loader) claimOwn() error {
 	l.out.OwnBelow(l.db.dir)
 	l.out.Needs(l.db.info, l.db.controls...)

@@ -88,7 +88,7 @@ func sumsOf(paths string) string {
 	return pkgdbtest.Lines(lines...)
 }
 
-// claims runs the repo and returns the claims of files and the warnings as text.
+// claims runs the repo and returns the claims on files and the warnings as text.
 func claims(t *testing.T, root string) (string, *assign.Outcome) {
 	t.Helper()
 	tree, outcome := pkgdbtest.Run(t, mkroot.Make(t, root), Repo{})

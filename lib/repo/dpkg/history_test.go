@@ -61,7 +61,7 @@ func TestHistory(t *testing.T) {
 	one, two, three := "1672661181", "1672531200", "1648825200"
 	pkgdbtest.Equal(t, "components", pkgdbtest.Components(outcome.Components), lines(
 		"dpkg/.database days=1",
-		"dpkg/a clamp="+one+" updates="+one, // the changelog of the first by name
+		"dpkg/a clamp="+one+" updates="+one, // from a-utils, whose name comes first
 		fmt.Sprintf("dpkg/bare clamp=%d", built-1),
 		fmt.Sprintf("dpkg/damaged clamp=%d", built-2),
 		"dpkg/linked clamp="+one+" updates="+three+" "+one,

@@ -45,8 +45,8 @@ type claimer struct {
 	found  bool // newest is valid
 }
 
-// claimConffiles claims the configuration files in the entry, obsolete files as a fallback. If the
-// entry lists no configuration files, it reads the package's conffiles list.
+// claimConffiles claims the configuration files in the entry. It claims obsolete files only as a
+// fallback. If the entry lists no configuration files, it reads the package's conffiles list.
 func (p *claimer) claimConffiles(ctx context.Context) error {
 	for _, path := range p.entry.conffiles {
 		p.conffiles[path] = true

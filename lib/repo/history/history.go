@@ -1,9 +1,9 @@
 // Package history restores the components of a source image that chunkah made. The image's history
 // lists the components of each layer.
 //
-// Other repos find most components again in the image's files and databases. Other repos cannot
-// find some components, because the image usually does not contain xattrs with component names, and
-// the path map or assigner of the original build may not be available.
+// Other repos find most of these components again, in the image's files and databases. They cannot
+// find the rest, because the image usually does not contain xattrs with component names, and the
+// path map or assigner of the original build may not be available.
 package history
 
 import (
@@ -138,7 +138,7 @@ func (l *loader) last(context.Context) (*assign.Result, error) {
 }
 
 // remaining returns the component of a layer's unclaimed files. It returns "" if there are several
-// candidates, or if the files had no component in the original build either.
+// candidates, or if the files had no component in the original build.
 func (r *Repo) remaining(layer *format.Layer, found map[string]bool) string {
 	list := layer.Components
 	if len(list) > 1 {
@@ -175,8 +175,9 @@ func (l *loader) component(name string, layer *format.Layer) *assign.Package {
 // maxInterval is the longest interval between updates, in days: a century.
 const maxInterval = 36525
 
-// interval returns the days between updates from the chance that a layer stays unchanged for a
-// week, in parts per million; 0 if that is unknown. The daily chance of an update is 1/interval.
+// interval computes the number of days between updates from stay, the chance that a layer stays
+// unchanged for a week, in parts per million. It returns 0 if the chance is unknown. The daily
+// chance of an update is 1/interval.
 func interval(stay int64) int64 {
 	if stay <= 0 {
 		return 0

@@ -65,8 +65,8 @@ func stem(path string) string {
 }
 
 // unversioned removes the version from a file's name. The version begins at a dash followed by a
-// digit. If there are several such dashes, it begins at the first dash of the last run of them that
-// no other dash interrupts.
+// digit. If there are several such dashes, it begins at the first one in the last group that has no
+// other dash in between: the result for "a-1-b-2-3-c" is "a-1-b".
 func unversioned(stem string) string {
 	cut := -1
 	for i := len(stem) - 2; i > 0; i-- {

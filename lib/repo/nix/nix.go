@@ -2,8 +2,9 @@
 // to the component "nix/NAME", for example nix/glibc-2.38-44. Store paths with the same name share
 // a component, so that a rebuilt package keeps its component.
 //
-// No database is read, because a store path contains the whole name. Other names in the store are
-// not claimed. Components have no history and no clamp, because all times in a store are the same.
+// No database is read, because a store path contains the whole name. Entries in the store with any
+// other form of name are not claimed. Components have no history and no clamp, because all times in
+// a store are the same.
 //
 // Nix's own files in /nix/var/nix (database, profiles, roots) and locks left in the store change
 // with every build. They are the component "nix/.database". The directory .links in the store is

@@ -21,8 +21,8 @@ const (
 	maxNeeds = 1024
 )
 
-// readNeeds reads each package.json for the packages that it needs. It skips packages that other
-// repos have claimed.
+// readNeeds finds out from each package.json which packages that package needs. It skips packages
+// that other repos have claimed.
 func (l *loader) readNeeds(ctx context.Context) error {
 	l.needs = make([][]string, len(l.packages))
 	for i, p := range l.packages {

@@ -5,10 +5,10 @@
 //
 // # Components
 //
-// A package is named after its directory, because imports use that name. So an alias keeps its
-// alias name. A project is the directory that contains the outermost node_modules. All versions of
-// a package in one project are one package. The same package in a second project is
-// "node/NAME@PROJECT" (see package places).
+// A package is named after its directory, because imports use that name. So a package that was
+// installed under an alias is named after the alias. A project is the directory that contains the
+// outermost node_modules. All versions of a package in one project are one package. The same
+// package in a second project is "node/NAME@PROJECT" (see package places).
 //
 // A package of at least Least bytes is the component "node/NAME". A typical tree contains a
 // thousand smaller packages. They belong to the top-level dependency that needs them:

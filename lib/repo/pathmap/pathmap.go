@@ -24,17 +24,17 @@
 //
 // A path matches the file with exactly that path, even if it contains pattern characters. Links in
 // its parents are followed inside the tree. If there is no such file, the path is a pattern: "*"
-// matches any part of a name, "?" one character, "[a-z]" one of these characters, "[!a-z]" one
-// character except these, and "**", as a whole name, any number of names. A leading dot is not
-// special. There is no escape character, but "[*]" matches a star, and a "[" that is not closed
-// matches itself. A directory also matches everything below it.
+// matches any part of a name, "?" matches one character, "[a-z]" matches one of these characters,
+// and "[!a-z]" matches one character other than these. "**", if it is a whole name, matches any
+// number of names. A leading dot is not special. There is no escape character, but "[*]" matches a
+// star, and a "[" that is not closed matches itself. A directory also matches everything below it.
 //
 // If several entries match a file, the most specific one is used: first an entry that names the
 // file itself without a pattern, then the entry with the most names that are not patterns, then the
 // entry with the most names, then the last entry.
 //
-// An entry that matches nothing in the tree causes a warning, since maps are written by hand, or
-// for a tree that has changed.
+// An entry that matches nothing in the tree causes a warning, because a map may have been written
+// by hand, or for a tree that has since changed.
 package pathmap
 
 import (
@@ -52,7 +52,7 @@ const (
 	// maxData is the largest size of a map, in bytes. It allows about a million paths.
 	maxData = 256 << 20
 	// maxEffort limits the work for patterns and directories. It allows a thousand patterns for a
-	// million files, which take some seconds.
+	// million files, which takes a few seconds.
 	maxEffort = 1 << 30
 	// maxListed is the largest number of paths listed in a warning. maxWarnings is the largest
 	// number of components with their own warning.

@@ -14,7 +14,7 @@
 // A list contains one absolute path per line, sometimes followed by attributes such as "type=file".
 // A distribution owns its list, the files in the list, and the data in .meta/NAME-VERSION that
 // cpanm stores. In lists made with DESTDIR, that directory precedes each path. Therefore, if a path
-// does not exist, only its part from the list's prefix on is used.
+// does not exist, only the part of it that starts with the list's prefix is used.
 //
 // Lines that are not absolute paths cause one warning per list. The other lines are still used.
 package perl

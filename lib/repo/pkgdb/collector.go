@@ -185,9 +185,9 @@ func (c *Collector) Warn(text string, args ...any) {
 	c.warnings = append(c.warnings, fmt.Sprintf(text, args...))
 }
 
-// EachLine calls parse for the lines of the file at a physical path, except empty ones. A faulty
-// line causes a warning, and an error ends the reading. whole reports whether the file contains
-// lines and all of them are complete.
+// EachLine calls parse for each non-empty line of the file at a physical path. A faulty line causes
+// a warning. After an error, no more lines are read. whole reports whether the file contains lines
+// and all of them are complete.
 func (c *Collector) EachLine(ctx context.Context, in *Lines, path string, parse func(line []byte) (fault string, err error)) (whole bool, err error) {
 	err = in.Read(ctx, c.tree.Root, path, func(*Lines) (err error) {
 		for in.Next() {

@@ -18,8 +18,8 @@
 //     the owner of x.py.
 //   - A symlink belongs to the owner of the file that it leads to. Examples are enabled services,
 //     certificates, and the commands of a multi-call binary. This does not apply to links that lead
-//     to directories, or in places where people create links themselves (/usr/local, /opt, /home
-//     …).
+//     to directories, or to links in places where people create links themselves (/usr/local, /opt,
+//     /home …).
 //   - A copy of a configuration file that the package manager keeps, such as FILE.dpkg-dist,
 //     belongs to the owner of that file.
 //

@@ -86,7 +86,7 @@ func (l *Lines) Next() bool {
 	return true
 }
 
-// read reads a line, or the part of it that fits the buffer.
+// read reads a line, or the part of it that fits into the buffer.
 func (l *Lines) read() ([]byte, error) {
 	line, err := l.buf.ReadSlice('\n')
 	l.left -= int64(len(line))
@@ -114,7 +114,7 @@ func (l *Lines) Number() int { return l.num }
 // been truncated.
 func (l *Lines) Ended() bool { return l.ended }
 
-// Err returns the error that ended the reading.
+// Err returns the error that stopped Next.
 func (l *Lines) Err() error { return l.err }
 
 // Read calls parse with the file at a physical path, and checks that the file did not change while

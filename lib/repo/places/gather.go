@@ -18,7 +18,7 @@ type Member struct {
 	// Needs lists the members that this member needs, sorted by name.
 	Needs []int
 	// Inside is the member whose directory contains this member, or -1 if there is no such member.
-	// It comes earlier in the list.
+	// That member comes earlier in the list.
 	Inside int
 	// Group is the member after which the component is named: the member itself if it has at least
 	// Least bytes, or else the top-level member that needs it. Gather sets Group.
@@ -32,8 +32,9 @@ func (m *Member) member() *Member { return m }
 
 // Gather finds the group of each member. A small member joins the top-level member that needs it.
 // If several top-level members need it, it joins the nearest of them, and among equally near
-// members the first by name. The members in asked, which the project requires, are top-level. They
-// are followed by the members that no other member needs.
+// members the first by name. The members in asked, which the project requires, are top-level. Among
+// the members that are still without a group, those that no other such member needs become
+// top-level too.
 func Gather[P Embedder](packages []P, asked []int) {
 	members := make([]*Member, len(packages))
 	for i, p := range packages {

@@ -31,7 +31,7 @@ const (
 	ownInterval = 1
 )
 
-// maxWarnings is the largest number of warnings of one repo. The last warning contains the number
+// maxWarnings is the largest number of warnings from one repo. The last warning contains the number
 // of omitted warnings.
 const maxWarnings = 100
 

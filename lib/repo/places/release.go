@@ -19,7 +19,7 @@ const (
 	maxReleases = 1024
 )
 
-// Released records a package's release time (of the installed version) in its component's updates.
+// Released adds the release time of a package's installed version to the updates of its component.
 // The time is read from the given record, and ignored unless CanRelease accepts it.
 func (c *Collector) Released(p *assign.Package, record int, at time.Time) {
 	if !CanRelease(c.tree.Files[record], at) {

@@ -20,9 +20,9 @@ type Single struct {
 	// Is reports whether a regular file is selected. It can use only the file's record, not the
 	// contents.
 	Is func(f *format.File) bool
-	// Packages returns the packages in a file, if any, and when the first of them was released, or
-	// the zero time. The component is named after the first package. A missing file reads like an
-	// empty file. The size is in bytes.
+	// Packages returns the packages in a file, if any, and the release time of the first of them,
+	// or the zero time if it is unknown. The component is named after the first package. A missing
+	// file reads like an empty file. The size is in bytes.
 	Packages func(f *format.File, r io.ReaderAt, size int64) (list []assign.Package, released time.Time)
 	// MaxRead is the largest number of bytes that Packages can read from a file.
 	MaxRead int64
@@ -69,7 +69,7 @@ func (s Single) next(t *assign.Tree, i int) int {
 	return i
 }
 
-// read returns the packages in record i, and when the first was released.
+// read returns the packages in record i, and the release time of the first.
 func (s Single) read(t *assign.Tree, i int) (list []assign.Package, released time.Time, err error) {
 	f, fault, err := openRecord(t, i)
 	if err != nil {

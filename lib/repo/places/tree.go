@@ -29,8 +29,9 @@ func Outermost(dirs map[string]int) (list []string) {
 	return list
 }
 
-// ReadRecord reads the contents of a regular file's record, up to most bytes. fault reports a file
-// that is missing, not regular, or larger. A repo can warn about it and continue without the file.
+// ReadRecord reads the contents of a regular file's record. most is the largest allowed size, in
+// bytes. fault reports a file that is missing, not regular, or larger than that. A repo can warn
+// about it and continue without the file.
 func ReadRecord(t *assign.Tree, i int, most int64) (raw []byte, fault, err error) {
 	f, fault, err := openRecord(t, i)
 	if fault != nil || err != nil {

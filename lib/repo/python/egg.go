@@ -35,9 +35,9 @@ func (l *loader) listEggInfo(d *dist, p *assign.Package) error {
 	return l.listModules(d, p)
 }
 
-// projectPath returns the path of the egg-info's directory in its project, "src" or "" for the
-// project's own directory. It finds the path in the list of sources, which also lists files of the
-// egg-info.
+// projectPath returns the path, relative to the project, of the directory that contains the
+// egg-info: for example "src", or "" for the project's own directory. It finds the path in the list
+// of sources, which also lists files of the egg-info.
 func projectPath(raw []byte, base string) string {
 	found := ""
 	for _, line := range lines(raw) {

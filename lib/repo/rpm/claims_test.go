@@ -85,7 +85,7 @@ func TestClaims(t *testing.T) {
 	))
 }
 
-// TestReverseMerge checks merged paths in a tree that is not merged, and the reverse, and full
+// TestReverseMerge checks merged paths in an unmerged tree and vice versa. It also checks full
 // paths as in old packages.
 func TestReverseMerge(t *testing.T) {
 	tr := newTree(t).file("/bin/sh", "x").symlink("/usr/bin", "../bin")

@@ -55,7 +55,7 @@ func (l *loader) add(number int64, blob []byte) error {
 	return nil
 }
 
-// warn warns about faults of the database.
+// warn warns about faults in the database.
 func (l *loader) warn(db *database) {
 	if db.indexes != nil {
 		l.out.Warn("reading %q: %v; all %d packages are read (rpm --rebuilddb repairs the indexes)", db.path, db.indexes, l.read)

@@ -81,8 +81,8 @@ func FuzzSQLite(f *testing.F) {
 	f.Fuzz(func(t *testing.T, raw, wal []byte) { checkForm(t, "rpmdb.sqlite", raw, wal) })
 }
 
-// checkForm reads a database twice. Both readings must return the same packages or the same error,
-// and no more bytes than the file contains.
+// checkForm reads a database twice. Both reads must return the same packages or the same error, and
+// no more bytes than the file contains.
 func checkForm(t *testing.T, name string, raw, wal []byte) {
 	if len(raw)+len(wal) > 1<<20 {
 		t.Skip("too large to find anything new")

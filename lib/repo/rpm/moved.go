@@ -111,8 +111,8 @@ func newSearch(l *loader) *search {
 	return s
 }
 
-// run claims each unclaimed regular file whose contents exactly one component lists for a missing
-// path.
+// run claims each unclaimed regular file that has the contents of a missing file, if exactly one
+// component lists these contents.
 func (s *search) run(ctx context.Context) (*assign.Result, error) {
 	r := &assign.Result{}
 	linked := make(map[int64]*assign.Package) // by hard-link group

@@ -53,8 +53,8 @@ func (l *loader) claimDirs(dbs []database) error {
 	return nil
 }
 
-// needs lists the files of a database that consists of several files: Packages and its indexes,
-// whose names begin with a capital letter in both forms.
+// needs lists the files of a database that consists of several files: Packages or Packages.db, and
+// its indexes. The names of all these files begin with a capital letter.
 func (l *loader) needs(db *database) error {
 	if name := path.Base(db.path); name != "Packages" && name != "Packages.db" {
 		return nil

@@ -104,7 +104,7 @@ func (r Repo) choose(ctx context.Context, t *assign.Tree, dbs []database) (*load
 	return newLoader(t), 0, empty
 }
 
-// errStop ends the reading of a database after its first package.
+// errStop tells a reader to stop after the first package of a database.
 var errStop = errors.New("stop")
 
 // warnOthers warns about each database after the chosen database that contains packages or cannot

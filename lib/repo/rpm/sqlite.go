@@ -138,8 +138,8 @@ func prepareSQLite(ctx context.Context, conn *sql.Conn) error {
 	if kind != "table" || plain != 2 {
 		return errors.New("the table of packages is not rpm's")
 	}
-	// The check of all pages and every read of a row would compute generated columns, which could
-	// take unlimited time and memory.
+	// Checking all pages and reading any row would compute generated columns, which could take
+	// unlimited time and memory.
 	var computed int
 	err = conn.QueryRowContext(ctx, "SELECT count(*) FROM pragma_table_list AS t, pragma_table_xinfo(t.name) AS c WHERE c.hidden > 1").Scan(&computed)
 	if err == nil && computed > 0 {

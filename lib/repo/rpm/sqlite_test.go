@@ -66,8 +66,8 @@ func TestWriteAheadLog(t *testing.T) {
 	}
 }
 
-// TestDamagedIndexes damages every page of an index, and every page of the packages. Damaged
-// indexes cause a warning, because all packages can be read. Damaged packages are an error.
+// TestDamagedIndexes damages every page of an index, and every page of the table of packages.
+// Damaged indexes cause a warning, because all packages can be read. Damaged packages are an error.
 func TestDamagedIndexes(t *testing.T) {
 	const page = 4096
 	raw := readFile(t, testdata(t, "cbl-mariner-2.0/rpmdb.sqlite"))

@@ -261,8 +261,8 @@ func TestIntervalOfPackages(t *testing.T) {
 	}
 }
 
-// In the complete stage, records that already have components keep them, and hard links to an inode
-// stay together.
+// In a run of the whole stage, records that already have components keep them, and hard links to an
+// inode stay together.
 func TestAssigned(t *testing.T) {
 	tagged := file("/d/tagged")
 	tagged.Components = []string{"mine"}

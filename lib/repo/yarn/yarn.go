@@ -8,8 +8,8 @@
 // A package is named after its entry in the project's yarn.lock, or else after its file. A package
 // of at least places.Least bytes is the component "yarn/NAME". A smaller package belongs to the
 // project's direct dependency that needs it, according to yarn.lock (see places.Gather). If
-// yarn.lock is missing, each package is a component. All versions of a package in one project are
-// one component. In a second project, they are "yarn/NAME@PROJECT" (see package places).
+// yarn.lock is missing, each package is its own component. All versions of a package in one project
+// are one component. In a second project, they are "yarn/NAME@PROJECT" (see package places).
 //
 // Yarn's own files (.pnp.cjs, yarn.lock and the installation state) change whenever a package
 // changes. They are "yarn/.database". The rest of a project is its own code.

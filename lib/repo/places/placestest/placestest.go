@@ -94,7 +94,7 @@ func (r *Root) Mkdir(path string) *Root {
 	return r
 }
 
-// Own records that files already have a component.
+// Own gives files a component before any repo runs.
 func (r *Root) Own(component string, paths ...string) *Root {
 	r.t.Helper()
 	for _, path := range paths {
