@@ -8,8 +8,8 @@ import (
 	"chunkah/tests/bound"
 )
 
-// FuzzParseInterval checks that any string is refused or returns a number of days that fits into a
-// stream, and that a number of days is parsed as the same number.
+// FuzzParseInterval checks that any string is either refused or parsed as a number of days that
+// fits into a stream, and that parsing this number again returns the same number.
 func FuzzParseInterval(f *testing.F) {
 	for _, text := range []string{"daily", "quarterly", "7", "+7", "007", "0", "-1", "1.5", "18446744073709551616", "weekly\n", ""} {
 		f.Add(text)

@@ -56,12 +56,12 @@ type Result struct {
 	// Follows lists files that depend on other files, whichever repo claims those files. They are
 	// applied after the claims of all repos, and again after each round of fallbacks.
 	Follows []Follow
-	// Intervals were set by the user on files of any component.
+	// Intervals are the intervals that the user set on files, whichever repo claims those files.
 	Intervals []Interval
 	// Known are the intervals that the user set for components by name.
 	Known []KnownInterval
 	// Database lists the physical paths of the database that the package manager needs. A warning
-	// is printed if the image gets only a part of them.
+	// is printed if the image gets only some of them.
 	Database []string
 	// Warnings are messages for the user. Each message is a single line without a newline.
 	Warnings []string

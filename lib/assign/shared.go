@@ -6,8 +6,8 @@ import (
 	"chunkah/format"
 )
 
-// SharedName is the name of the component, in each repo, for files that several components of the
-// repo own. Such a file depends on all its owners. Its timestamps and mode on disk are those of the
+// SharedName names, within each repo, the component for files that several of the repo's components
+// own. Such a file depends on all its owners. Its timestamps and mode on disk are those of the
 // owner that was installed last, and the file remains when one owner is removed. If the file were
 // in the layer of one owner, an update of any other owner would change that layer.
 const SharedName = ".shared"
