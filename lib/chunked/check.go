@@ -78,7 +78,7 @@ func (c *checker) frames(f *frameReader) error {
 	}
 }
 
-// begin is called before a frame that starts at offset at.
+// begin is called before a frame. at is the offset at which the frame starts.
 func (c *checker) begin(at int64) error {
 	if c.inChunk || len(c.chunks) == 0 || c.chunks[0].Start > at {
 		return nil
@@ -117,7 +117,7 @@ func (c *checker) Write(p []byte) (int, error) {
 	return c.w.Write(p)
 }
 
-// end is called after a frame that ends at offset at.
+// end is called after a frame. at is the offset at which the frame ends.
 func (c *checker) end(at int64) error {
 	if !c.inChunk || c.size < c.chunks[0].Size {
 		return nil

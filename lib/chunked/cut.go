@@ -1,7 +1,7 @@
 package chunked
 
-// Parameters of the cuts, in bytes unless stated otherwise. Changing one of them changes every
-// digest of a large file's chunks, and therefore every layer digest.
+// Parameters of the cuts, in bytes unless stated otherwise. Changing one of them changes the
+// digests of all chunks of large files, and therefore every layer digest.
 const (
 	// wholeSize is the minimum size of a file that is cut into chunks. For a smaller file, the
 	// chunks would save fewer bytes than their TOC entries take.

@@ -47,8 +47,8 @@ func Obstacle(files []*format.File) (reason, path string) {
 	return "", ""
 }
 
-// obstacle returns the reason why clients would create a different file from a record, or an empty
-// string.
+// obstacle returns the reason why clients would create a file that differs from its record, or an
+// empty string.
 func obstacle(f *format.File) string {
 	switch f.Type {
 	case format.TypeChar, format.TypeBlock:
