@@ -44,8 +44,9 @@ func (c *buildCommand) warnAttached(ctx context.Context, env *Env, set *source.S
 	}
 }
 
-// attach uploads an SBOM as a referrer of the image that it describes, to the repository of at. If
-// the SBOM contains no digest, it becomes a referrer of the image at.
+// attach uploads an SBOM to the repository of the image at a location. The SBOM becomes a referrer
+// of the image that it describes. An SBOM without a digest becomes a referrer of the image at that
+// location.
 func (f *imageFlags) attach(ctx context.Context, env *Env, at image.Location, doc *sbom.Document, form sbom.Format, data []byte) error {
 	repo, err := transport.Repository(at.InRegistry(), f.registryOptions(env))
 	if err != nil {

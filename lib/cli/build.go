@@ -280,9 +280,10 @@ func (c *buildCommand) runStages(ctx context.Context, env *Env, b *building, don
 	return pipeline.Run(ctx, stages...)
 }
 
-// scannedGC is the value of GOGC after the scan of a build. From then on the records of all files
-// are in memory, and the garbage in addition to them determines the peak memory. The scan itself
-// uses Go's default, because with a lower value the collector would run after every few files.
+// scannedGC is the value of GOGC after the scan of a build. From then on, the records of all files
+// are in memory, and the peak memory depends on how much garbage accumulates in addition to them.
+// The scan itself uses Go's default, because with a lower value the collector would run after every
+// few files.
 const scannedGC = 25
 
 func scanStage(env *Env, done *report.Stages, root *rootfs.Root, header format.Header, opt scan.Options) pipeline.Stage {

@@ -23,7 +23,8 @@ type packContents struct {
 // NewReader implements pack.Contents.
 func (s packContents) NewReader() pack.Reader { return write.NewReader(s.root, s.scanned, s.again) }
 
-// openPackContents returns a function that opens, for pack, the source listed in a header.
+// openPackContents returns a function with which the stage pack opens the source listed in a
+// header.
 func (f *imageFlags) openPackContents(env *Env) func(context.Context, *format.Header) (pack.Contents, error) {
 	return func(ctx context.Context, h *format.Header) (pack.Contents, error) {
 		switch {

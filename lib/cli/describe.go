@@ -105,7 +105,8 @@ func options(c *flags.Command, sections map[string]string) []manual.Option {
 	return list
 }
 
-// placeholders in flag descriptions are replaced by values from the table of transports.
+// placeholders replaces the placeholders in flag descriptions with values from the table of
+// transports.
 var placeholders = strings.NewReplacer(
 	"{sources}", names.Or(transport.Forms((*image.Transport).IsSource)), "{destinations}", names.Or(transport.Purposes()))
 

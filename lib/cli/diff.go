@@ -83,7 +83,8 @@ func (c *diffCommand) compare(ctx context.Context, env *Env) (found []diff.Diffe
 	return append(found, files...), nil
 }
 
-// open opens a source. The digests of its files are enough, unless scan has to read the contents.
+// open opens a source. For an image, it keeps only the digests of the files, unless scan has to
+// read the contents.
 func (c *diffCommand) open(ctx context.Context, env *Env, name string, work *metrics.Work) (*source.Set, error) {
 	opt := source.Options{Image: c.imageOptions(env), Sums: !c.SkipCaches, Removed: env.Verbose >= 1}
 	opt.Image.Platform, opt.Image.Work = c.Platform, work

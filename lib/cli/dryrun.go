@@ -202,7 +202,7 @@ func commandLine(line string) string {
 	return quote.Shell("sh", "-c", line)
 }
 
-// errNoPlace is returned for --previous auto without an output.
+// errNoPlace returns the error for --previous auto without an output.
 func errNoPlace() error {
 	return usagef("--previous auto means the image that the output replaces, so it works only with chunkah build and -o")
 }

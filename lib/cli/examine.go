@@ -61,8 +61,8 @@ func (f *examineFlags) examine(ctx context.Context, env *Env, sources []string, 
 }
 
 // run scans a root and assigns its files. examiner is the name of the stage that reads the records.
-// Files that cannot be stored in an image are passed to faults. If faults is nil, such files are an
-// error.
+// Files that cannot be stored in an image are passed to the function faults. If faults is nil, such
+// files are an error.
 func (x *examination) run(ctx context.Context, root *rootfs.Root, examiner string, read func(context.Context, format.Source) error, faults func([]scan.Fault)) (scanned *scan.Report, assigned *assign.Outcome, err error) {
 	err = pipeline.Run(ctx,
 		pipeline.Stage{Name: "scan", Run: func(ctx context.Context, _ format.Source, out format.Sink) (err error) {

@@ -7,7 +7,7 @@ import (
 	"chunkah/lib/oci"
 )
 
-// executionFlags change the config that applies to containers of the image.
+// executionFlags change the part of the config that applies to containers created from the image.
 type executionFlags struct {
 	Entrypoint string   `long:"entrypoint" value-name:"WORDS|JSON|-" unquote:"false" description:"set the entrypoint: words separated by spaces, or a JSON array; - removes it" section:"Image" brief:"set the entrypoint: words or a JSON array"`
 	Cmd        string   `long:"cmd" value-name:"WORDS|JSON|-" unquote:"false" description:"set the default command, in the same form"`

@@ -18,7 +18,7 @@ const (
 	helpEverything = "all help requested"
 )
 
-// help returns a function that ends parsing to print help.
+// help returns a function that stops the parser, so that help is printed.
 func help(which string) func() error {
 	return func() error { return &flags.Error{Type: flags.ErrHelp, Message: which} }
 }

@@ -105,7 +105,7 @@ func (c *inspectCommand) check() (src image.Location, err error) {
 	return parseImage(c.Args.Image)
 }
 
-// open opens an image by its manifest and config.
+// open opens an image and reads its manifest and config.
 func (f *viewFlags) open(ctx context.Context, env *Env, src image.Location) (*inspect.Image, error) {
 	opt := f.imageOptions(env)
 	opt.Platform = f.Platform

@@ -148,7 +148,7 @@ type indexPart struct {
 	bill     *sbom.Document                  // set by the build if --sbom is given
 }
 
-// partOf returns the part of an index that replaces an image of the source.
+// partOf returns the part of an index that replaces an image in the source.
 func partOf(all *index.Collector, src image.Location, e image.Entry) *indexPart {
 	like := e.Platform
 	if listed := e.Manifest.Descriptor.Platform; listed != nil && like.Variant == "" {

@@ -13,7 +13,8 @@ import (
 	"chunkah/lib/temp"
 )
 
-// rustFlags are hidden options of the Rust chunkah, for scripts that use them.
+// rustFlags are options of the Rust chunkah. They are hidden, and exist only for scripts that use
+// them.
 type rustFlags struct {
 	WriteManifestTo string `long:"write-manifest-to" value-name:"FILE" unquote:"false" description:"write the files, size and stability of each component to FILE, as JSON" brief:"write the files of each component to FILE, as JSON" section:"Run"`
 	WritePeakMemTo  string `long:"write-peak-mem-to" value-name:"FILE" unquote:"false" description:"write the peak memory of the run to FILE, in bytes" brief:"write the peak memory of the run to FILE, in bytes"`

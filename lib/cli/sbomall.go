@@ -66,5 +66,5 @@ func (c *sbomCommand) forPlatform(src image.Location, e image.Entry) *sbomComman
 	return &own
 }
 
-// platformWord returns the name of a platform that is part of a file name.
+// platformWord returns the name of a platform in the form used in file names.
 func platformWord(p v1.Platform) string { return strings.ReplaceAll(image.PlatformName(p), "/", "-") }

@@ -157,7 +157,7 @@ func withSources(opt scan.Options, set *source.Set, h *format.Header) (scan.Opti
 	return opt, set.Header(h)
 }
 
-// openContents returns a function that opens, for write, the sources listed in a header.
+// openContents returns a function with which the stage write opens the sources listed in a header.
 func (c *writeCommand) openContents(images image.Options) func(context.Context, *format.Header) (*write.Inputs, error) {
 	return func(ctx context.Context, h *format.Header) (*write.Inputs, error) {
 		if len(h.Sources) == 0 {
@@ -201,8 +201,8 @@ func openHeaderRoot(h *format.Header) (*rootfs.Root, error) {
 	return rootfs.Open(h.Root)
 }
 
-// openDatabases returns a function that opens, for assign, the sources listed in a header. It
-// passes their layers to the repos.
+// openDatabases returns a function with which the stage assign opens the sources listed in a
+// header. It passes their layers to the repos.
 func (f *imageFlags) openDatabases(env *Env, repos []assign.Repo) func(context.Context, *format.Header) (*rootfs.Root, io.Closer, error) {
 	return func(ctx context.Context, h *format.Header) (*rootfs.Root, io.Closer, error) {
 		set, err := source.OpenHeader(ctx, h, source.Options{Image: f.imageOptions(env)})
