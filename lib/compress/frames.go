@@ -9,14 +9,14 @@ import (
 )
 
 // Sizes of a FrameWriter's blocks, in bytes of input. A block can contain several frames. It is
-// submitted at the end of the frame with which its size reaches frameBlockSize, or in the middle of
-// a frame if its size reaches maxFrameBlock.
+// submitted at the end of a frame if its size has reached frameBlockSize, or in the middle of a
+// frame if its size reaches maxFrameBlock.
 const (
 	frameBlockSize = 512 << 10          // changes every digest
 	maxFrameBlock  = 2 * frameBlockSize // changes every digest
 )
 
-// A FrameWriter compresses everything that is written to it to zstd frames. The caller determines
+// A FrameWriter compresses everything that is written to it into zstd frames. The caller determines
 // where frames end, so that each part can be read separately. A frame of more than 512 KiB can
 // become several frames. Only one goroutine can use it. Like a [Writer], it can be dropped without
 // Close.

@@ -18,8 +18,8 @@ func blobOf(t testing.TB, a Algorithm, text string) []byte {
 	return pack(t, pool, Settings{Algorithm: a}, []byte(text), max(len(text), 1))
 }
 
-// A reader returns the original data, even if it consists of several blobs in a row. Truncated
-// data, trailing data and other formats cause errors.
+// A reader returns the original data, even if its input consists of several blobs in a row.
+// Truncated data, trailing data and other formats cause errors.
 func TestReader(t *testing.T) {
 	text := strings.Repeat("some text\n", 1000)
 	for _, a := range []Algorithm{Gzip, Zstd} {
@@ -48,8 +48,8 @@ func TestReader(t *testing.T) {
 	}
 }
 
-// FuzzReader checks that every reader ends. If the standard library's gzip reader also succeeds,
-// both return the same data.
+// FuzzReader checks that reading always comes to an end. If the standard library's gzip reader also
+// succeeds, both return the same data.
 func FuzzReader(f *testing.F) {
 	for _, a := range []Algorithm{Gzip, Zstd} {
 		for _, text := range []string{"", "text", strings.Repeat("x", 1<<16)} {

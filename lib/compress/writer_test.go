@@ -205,7 +205,8 @@ func TestPoolClosed(t *testing.T) {
 	}
 }
 
-// TestNoLeak counts goroutines after writers were finished, dropped, cancelled, and failed.
+// TestNoLeak counts goroutines after writers have finished or failed, or have been dropped or
+// cancelled.
 func TestNoLeak(t *testing.T) {
 	before := runtime.NumGoroutine()
 	p := NewPool(4)

@@ -154,7 +154,7 @@ func (e *Encoder) endSegment(at int) {
 	e.startSegment(at)
 }
 
-// endBlock writes the first n sequences, which end at end.
+// endBlock writes the first n sequences. end is the offset at which they end.
 func (e *Encoder) endBlock(end int, h *histogram, n int) {
 	e.writer.block(e.finder.text[e.start:end], e.sequences[:n], h)
 }

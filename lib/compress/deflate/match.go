@@ -120,7 +120,7 @@ func (f *finder) find(pos, least, depth, nice int) (length, distance int) {
 	return length, distance
 }
 
-// same returns the number of equal bytes at a and b, up to most.
+// same returns the number of equal bytes at a and b, or most if that is smaller.
 func (f *finder) same(a, b, most int) int {
 	for n := 0; n < most; n += 8 {
 		if diff := f.text.load8(a+n) ^ f.text.load8(b+n); diff != 0 {
