@@ -31,8 +31,8 @@ type decoder interface {
 	failed() error
 }
 
-// fields records which fields of a record were already read, to find duplicates, and which of these
-// fields had a value. A null counts as absent.
+// fields keeps track of the fields of a record that were already read, to find duplicates, and of
+// those that had a value. A null counts as absent.
 type fields struct {
 	d    decoder
 	kind kind

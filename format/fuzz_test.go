@@ -22,14 +22,14 @@ func addVectors(f *testing.F) {
 	}
 }
 
-// FuzzReader checks that the reader ends on any input, and returns valid records and at most one
-// error with a class. Memory must stay proportional to the input, and the sizes of reads must make
-// no difference.
+// FuzzReader checks that the reader terminates for any input, and returns valid records and at most
+// one error, which has a class. Memory must stay proportional to the input, and the sizes of reads
+// must make no difference.
 func FuzzReader(f *testing.F) {
 	addVectors(f)
 	f.Fuzz(func(t *testing.T, data []byte) {
-		// The memory for a record can exceed its size, but all reads together need at most this
-		// much. The rest is constant.
+		// A record can need more memory than its encoded size. All reads together need at most a
+		// constant amount, plus an amount that is proportional to the input.
 		bound.Memory(t, 4*mib+600*len(data))
 		recs, err := readAll(bytes.NewReader(data))
 		for i, rec := range recs {

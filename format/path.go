@@ -57,7 +57,8 @@ func IsBelow(dir, path string) bool {
 // TooLong reports whether a path has too many bytes or elements for a stream.
 func TooLong(path string) bool { return len(path) > MaxPath || tooDeep(path) }
 
-// tooDeep counts the elements only of paths that are long enough.
+// tooDeep reports whether a path has too many elements. It counts them only if the path is long
+// enough.
 func tooDeep(path string) bool {
 	return len(path) > 2*MaxDepth && strings.Count(path, "/") > MaxDepth
 }

@@ -19,7 +19,7 @@ import (
 type app struct {
 	name string
 	// install installs packages below a directory. A package is given as a name and a version,
-	// joined by the separator at.
+	// joined by the separator in the field "at".
 	install func(*bench, string, ...string) error
 	at      string
 	// chains lists packages, each with three consecutive versions.

@@ -92,8 +92,8 @@ type update struct {
 // layout is a way to divide a root into layers.
 type layout struct {
 	name string
-	// options are used in both builds. The options in was are used only in the first build, and
-	// those in is only in the second.
+	// The options for both builds are in "options", those for only the first build in "was", and
+	// those for only the second build in "is".
 	options, was, is []string
 	// has contains the layers of the first build if that build has already been made.
 	has []layer

@@ -26,9 +26,9 @@ func again(b *bench) (result, error) {
 	return times(all[0], all[1]), nil
 }
 
-// changed builds with a cache after one file has changed, each time to new contents. The limit is
-// 1.1 times the time of an uncompressed build, plus the time for the changed layers, which is their
-// share of the time of a build that compresses everything.
+// changed measures builds with a cache, each after one file has been given new contents. The limit
+// is 1.1 times the time of an uncompressed build, plus the time for the changed layers, which is
+// their share of the time of a build that compresses everything.
 func changed(b *bench) (result, error) {
 	path, err := b.root("large")
 	if err != nil {

@@ -145,8 +145,8 @@ func (f file) create(root *os.Root, made contents) error {
 	if err = errors.Join(err, out.Close()); err != nil {
 		return err
 	}
-	// Make every file readable for its owner. Some files are readable only for root, who does not
-	// own the files in this demo.
+	// Make every file readable by its owner. Some files are readable only by root, who does not own
+	// the files in this demo.
 	if err := root.Chmod(name, fs.FileMode(f.mode&0o777|0o400)); err != nil {
 		return err
 	}

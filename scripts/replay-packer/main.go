@@ -11,7 +11,7 @@
 //	STATE       empty, or a file for what the last images showed, which each
 //	            run with PREV replaces; delete it before the first image
 //	stdin       one JSON object per component: {"name":…,"size":…,"updates":[…]}
-//	            with the updates that are known at NOW; more fields are ignored
+//	            with the updates that are known at NOW; other fields are ignored
 //	stdout      one layer number per component, in the order of the input
 package main
 
