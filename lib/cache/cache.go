@@ -24,6 +24,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	"golang.org/x/sys/unix"
 
+	"chunkah/lib/compress"
 	"chunkah/lib/regular"
 	"chunkah/lib/temp"
 )
@@ -32,14 +33,11 @@ import (
 // images.
 const defaultSize = 10 << 30
 
-// A cache contains files named KEY/DIFFID-DIGEST, where both digests are 64 hexadecimal digits of
-// SHA-256. Unfinished files are in the same directories.
-var (
-	keyName  = regexp.MustCompile(`^(gzip|zstd)-[A-Za-z0-9._+-]+$`)
-	blobName = regexp.MustCompile(`^[0-9a-f]{64}-[0-9a-f]{64}$`)
-)
+// blobName matches the names of blobs. A cache contains files named KEY/DIFFID-DIGEST, where both
+// digests are 64 hexadecimal digits of SHA-256. Unfinished files are in the same directories.
+var blobName = regexp.MustCompile(`^[0-9a-f]{64}-[0-9a-f]{64}$`)
 
-func isKey(e fs.DirEntry) bool  { return e.IsDir() && keyName.MatchString(e.Name()) }
+func isKey(e fs.DirEntry) bool  { return e.IsDir() && compress.IsKey(e.Name()) }
 func isBlob(e fs.DirEntry) bool { return e.Type().IsRegular() && blobName.MatchString(e.Name()) }
 func isTemp(e fs.DirEntry) bool { return e.Type().IsRegular() && temp.Is(e.Name()) }
 

@@ -8,13 +8,19 @@ import (
 	"chunkah/lib/names"
 )
 
+// compressFlags select the compression of layers.
+type compressFlags struct {
+	Compress string `long:"compress" value-name:"none|gzip|zstd|zstd:chunked" unquote:"false" description:"compression of the layers (default: none, or gzip for a registry). With zstd:chunked, podman can download only the missing parts of a layer" section:"Output" brief:"compression (default: none)"`
+	Level    string `long:"level" value-name:"N" unquote:"false" description:"compression level: gzip 0 (no compression) to 9, zstd 1 to 22, or max (default: 6 for gzip, 3 for zstd)" brief:"gzip 0 to 9, zstd 1 to 22, max (default: 6, 3)"`
+}
+
 // chunkedName is the value of --compress for zstd:chunked.
 const chunkedName = "zstd:chunked"
 
 // compression returns the compression settings, and whether layers are zstd:chunked. By default,
 // layers are uncompressed, except for registries. For these, the default is gzip, because no client
 // compresses the layers later.
-func (f *writeFlags) compression(outputs []names.Output) (s compress.Settings, chunked bool, err error) {
+func (f *compressFlags) compression(outputs []names.Output) (s compress.Settings, chunked bool, err error) {
 	s.Algorithm = compress.None
 	switch {
 	case f.Compress == chunkedName:
@@ -27,8 +33,8 @@ func (f *writeFlags) compression(outputs []names.Output) (s compress.Settings, c
 		s.Algorithm = compress.Gzip
 	}
 	for _, o := range outputs {
-		if o.DockerFormat && s.Algorithm == compress.Zstd {
-			return s, false, usagef("--compress %s: docker load supports zstd only in Docker 23 and later; use gzip or none with %s", f.Compress, o.Prefix)
+		if o.DockerFormat && !s.Algorithm.InDocker() {
+			return s, false, usagef("--compress %s: docker load supports %s only in Docker 23 and later; use gzip or none with %s", f.Compress, s.Algorithm, o.Prefix)
 		}
 	}
 	s.Level, err = f.level(s)
@@ -36,7 +42,7 @@ func (f *writeFlags) compression(outputs []names.Output) (s compress.Settings, c
 }
 
 // level returns the level of the settings.
-func (f *writeFlags) level(s compress.Settings) (int, error) {
+func (f *compressFlags) level(s compress.Settings) (int, error) {
 	switch {
 	case f.Level == "":
 		return 0, nil

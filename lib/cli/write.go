@@ -31,10 +31,9 @@ type writeFlags struct {
 	KeepLabels []string `long:"keep-label" value-name:"NAME" unquote:"false" description:"keep a label or annotation that is dropped by default because it describes the source's layers, for example ostree.commit (repeatable)" brief:"keep a label that describes the source's layers"`
 	Annotation []string `long:"annotation" value-name:"K=V|K-|-" unquote:"false" description:"set an annotation (K=V), remove it (K-), or remove all (-); repeatable" brief:"set or remove annotations (repeatable)"`
 	executionFlags
-	Arch         string `long:"arch" value-name:"ARCH" unquote:"false" description:"architecture of the image (default: the config's, or this machine's)" brief:"architecture (default: from config, or this machine)"`
-	Compress     string `long:"compress" value-name:"none|gzip|zstd|zstd:chunked" unquote:"false" description:"compression of the layers (default: none, or gzip for a registry). With zstd:chunked, podman can download only the missing parts of a layer" section:"Output" brief:"compression (default: none)"`
-	Level        string `long:"level" value-name:"N" unquote:"false" description:"compression level: gzip 0 (no compression) to 9, zstd 1 to 22, or max (default: 6 for gzip, 3 for zstd)" brief:"gzip 0 to 9, zstd 1 to 22, max (default: 6, 3)"`
-	ManifestType string `long:"manifest-type" value-name:"oci|docker" unquote:"false" description:"format of the manifest in a registry or podman's storage (default: oci, or docker if the registry refuses oci). Use docker for old registries, or for a HEALTHCHECK in podman; it has no annotations" brief:"format of the manifest in a registry"`
+	Arch string `long:"arch" value-name:"ARCH" unquote:"false" description:"architecture of the image (default: the config's, or this machine's)" brief:"architecture (default: from config, or this machine)"`
+	compressFlags
+	ManifestType string `long:"manifest-type" value-name:"oci|docker" unquote:"false" description:"format of the manifest in a registry or podman's storage (default: oci, or docker if the registry refuses oci). Use docker for old registries, or for a HEALTHCHECK in podman; it has no annotations" section:"Output" brief:"format of the manifest in a registry"`
 	Cache        string `long:"cache" env:"CHUNKAH_CACHE" value-name:"DIR" unquote:"false" description:"keep compressed layers in DIR, and reuse unchanged ones" brief:"keep compressed layers in DIR for the next build"`
 	CacheSize    string `long:"cache-size" value-name:"SIZE" unquote:"false" description:"maximum size of the cache (default: 10GiB)"`
 	threadFlags
@@ -256,8 +255,8 @@ func (f *writeFlags) dockerManifest(outputs []names.Output, algorithm compress.A
 		return false, usagef("--manifest-type %q is neither oci nor docker", f.ManifestType)
 	case slices.ContainsFunc(outputs, func(o names.Output) bool { return !o.OwnNames }):
 		return false, usagef("--manifest-type docker is for registries and podman's storage: use it with -o docker://REF or containers-storage:NAME")
-	case algorithm == compress.Zstd:
-		return false, usagef("--manifest-type docker does not allow layers compressed with zstd: use gzip")
+	case !algorithm.InDocker():
+		return false, usagef("--manifest-type docker does not allow layers compressed with %s: use gzip", algorithm)
 	}
 	return true, nil
 }

@@ -2,6 +2,7 @@ package compress
 
 import (
 	"fmt"
+	"regexp"
 
 	"github.com/klauspost/compress/zstd"
 
@@ -71,6 +72,9 @@ func (a Algorithm) MediaTypeSuffix() string {
 	}
 }
 
+// InDocker reports whether Docker's own formats have a media type for the algorithm.
+func (a Algorithm) InDocker() bool { return a != Zstd }
+
 // Settings select the algorithm and the level. Level 0 is the default, which is 6 for gzip and 3
 // for zstd. gzip also accepts Stored.
 type Settings struct {
@@ -129,6 +133,12 @@ func (s Settings) Key() string {
 		return string(s.Algorithm)
 	}
 }
+
+// keyForm matches the keys of all settings that compress.
+var keyForm = regexp.MustCompile(`^(gzip|zstd)-[A-Za-z0-9._+-]+$`)
+
+// IsKey reports whether a name has the form of a key, maybe of another version of chunkah.
+func IsKey(name string) bool { return keyForm.MatchString(name) }
 
 // gzipLevel returns the library's level, which has the same number. A change to the mapping changes
 // every digest.
