@@ -141,6 +141,10 @@ type assignCommand struct {
 	Summary bool   `long:"summary" description:"print what each repo found and the largest leftovers, instead of the stream" brief:"print what each repo found, not the stream"`
 }
 
+func (c *assignCommand) leftovers() []string {
+	return slices.Concat(databases(), c.imageFlags.leftovers(), c.metricsFlags.folders())
+}
+
 func (c *assignCommand) run(ctx context.Context, env *Env) error {
 	opt, err := c.assignFlags.options(ctx)
 	if err != nil {

@@ -199,6 +199,10 @@ func (c *buildCommand) open(ctx context.Context, env *Env, b *building) (err err
 	return err
 }
 
+func (c *buildCommand) leftovers() []string {
+	return slices.Concat(databases(), c.imageFlags.leftovers(), c.writeFlags.folders(), c.planFlags.folders(), c.metricsFlags.folders())
+}
+
 func (c *buildCommand) run(ctx context.Context, env *Env) error {
 	if c.Platform == platformAll {
 		return c.runAll(ctx, env)

@@ -14,6 +14,8 @@ type completionCommand struct {
 	} `positional-args:"yes"`
 }
 
+func (c *completionCommand) leftovers() []string { return nil }
+
 func (c *completionCommand) run(ctx context.Context, env *Env) error {
 	var text string
 	switch c.Args.Shell {

@@ -26,6 +26,10 @@ type doctorCommand struct {
 	} `positional-args:"yes"`
 }
 
+func (c *doctorCommand) leftovers() []string {
+	return slices.Concat(databases(), c.imageFlags.leftovers())
+}
+
 func (c *doctorCommand) run(ctx context.Context, env *Env) error {
 	found, err := c.findings(ctx, env)
 	if err == nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"slices"
 
 	"chunkah/lib/extract"
 	"chunkah/lib/names"
@@ -50,6 +51,14 @@ func (c *extractCommand) check(env *Env) error {
 		return usagef("source %q is a directory, which cp -a can copy: use an image or a root tar", c.Args.Source)
 	}
 	return nil
+}
+
+func (c *extractCommand) leftovers() []string {
+	folders := slices.Concat(c.imageFlags.leftovers(), parentDir(c.Args.Dir), parentDir(c.Tar))
+	if c.Args.Dir != "" {
+		folders = append(folders, c.Args.Dir)
+	}
+	return folders
 }
 
 func (c *extractCommand) run(ctx context.Context, env *Env) (err error) {

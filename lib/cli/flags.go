@@ -142,6 +142,8 @@ var Version string
 
 type versionCommand struct{}
 
+func (versionCommand) leftovers() []string { return nil }
+
 func (versionCommand) run(ctx context.Context, env *Env) error {
 	_, err := fmt.Fprintf(env.writer(ctx), "%s %s\n", env.Name, version())
 	return err

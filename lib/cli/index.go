@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	"chunkah/lib/image"
@@ -18,6 +19,10 @@ type indexCommand struct {
 	Args       struct {
 		Sources []string `positional-arg-name:"SOURCE"`
 	} `positional-args:"yes"`
+}
+
+func (c *indexCommand) leftovers() []string {
+	return slices.Concat(c.imageFlags.leftovers(), c.outputFlags.folders())
 }
 
 func (c *indexCommand) run(ctx context.Context, env *Env) (err error) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"chunkah/lib/image"
 	"chunkah/lib/inspect"
@@ -103,6 +104,10 @@ func (c *inspectCommand) check() (src image.Location, err error) {
 		return src, err
 	}
 	return parseImage(c.Args.Image)
+}
+
+func (f *viewFlags) leftovers() []string {
+	return slices.Concat(databases(), f.imageFlags.leftovers(), parentDir(f.HTML))
 }
 
 // open opens an image and reads its manifest and config.

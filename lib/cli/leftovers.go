@@ -43,8 +43,9 @@ func (f *metricsFlags) folders() []string { return parentDir(f.Metrics) }
 
 func (f *planFlags) folders() []string { return parentDir(f.Plan) }
 
-// folders returns the directory in which spooled files have a name for a short time.
-func (f *imageFlags) folders() []string { return []string{temp.SpoolDir(f.Spool)} }
+// leftovers returns the directory in which spooled files have a name for a short time. Commands
+// that write more files have their own method.
+func (f *imageFlags) leftovers() []string { return []string{temp.SpoolDir(f.Spool)} }
 
 // folders returns the directories that can contain unfinished files of an output. These are its
 // parent and a layout directory.
@@ -80,59 +81,3 @@ func (f *writeFlags) folders() []string {
 
 // databases returns the directory to which component repos copy databases.
 func databases() []string { return []string{temp.Dir("/tmp", "/var/tmp")} }
-
-func (c *buildCommand) leftovers() []string {
-	return slices.Concat(databases(), c.imageFlags.folders(), c.writeFlags.folders(), c.planFlags.folders(), c.metricsFlags.folders())
-}
-
-func (c *scanCommand) leftovers() []string {
-	return slices.Concat(c.imageFlags.folders(), c.metricsFlags.folders())
-}
-
-func (c *assignCommand) leftovers() []string {
-	return slices.Concat(databases(), c.imageFlags.folders(), c.metricsFlags.folders())
-}
-
-func (c *packCommand) leftovers() []string {
-	return slices.Concat(c.imageFlags.folders(), c.planFlags.folders(), c.metricsFlags.folders(), parentDir(proofs.Path()))
-}
-
-func (c *writeCommand) leftovers() []string {
-	return slices.Concat(c.imageFlags.folders(), c.writeFlags.folders(), c.metricsFlags.folders())
-}
-
-func (c *indexCommand) leftovers() []string {
-	return slices.Concat(c.imageFlags.folders(), c.outputFlags.folders())
-}
-
-func (f *viewFlags) leftovers() []string {
-	return slices.Concat(databases(), f.imageFlags.folders(), parentDir(f.HTML))
-}
-
-func (c *diffCommand) leftovers() []string { return c.imageFlags.folders() }
-
-func (c *verifyCommand) leftovers() []string { return c.imageFlags.folders() }
-
-func (c *catCommand) leftovers() []string { return c.imageFlags.folders() }
-
-func (c *extractCommand) leftovers() []string {
-	folders := slices.Concat(c.imageFlags.folders(), parentDir(c.Args.Dir), parentDir(c.Tar))
-	if c.Args.Dir != "" {
-		folders = append(folders, c.Args.Dir)
-	}
-	return folders
-}
-
-func (c *doctorCommand) leftovers() []string {
-	return slices.Concat(databases(), c.imageFlags.folders())
-}
-
-func (c *sbomCommand) leftovers() []string {
-	return slices.Concat(databases(), c.imageFlags.folders(), parentDir(c.Output))
-}
-
-func (c *completionCommand) leftovers() []string { return nil }
-
-func (missingCommand) leftovers() []string { return nil }
-
-func (versionCommand) leftovers() []string { return nil }

@@ -2,11 +2,13 @@ package cli
 
 import (
 	"context"
+	"slices"
 	"strconv"
 
 	"chunkah/lib/image"
 	"chunkah/lib/names"
 	"chunkah/lib/pack"
+	"chunkah/lib/proofs"
 	"chunkah/lib/report"
 )
 
@@ -91,6 +93,10 @@ type packCommand struct {
 	clockFlags
 	formatFlags
 	metricsFlags
+}
+
+func (c *packCommand) leftovers() []string {
+	return slices.Concat(c.imageFlags.leftovers(), c.planFlags.folders(), c.metricsFlags.folders(), parentDir(proofs.Path()))
 }
 
 func (c *packCommand) run(ctx context.Context, env *Env) error {

@@ -216,6 +216,8 @@ var subcommands = []string{"build", "scan", "assign", "pack", "write", "index", 
 // missingCommand represents chunkah without a subcommand.
 type missingCommand struct{}
 
+func (missingCommand) leftovers() []string { return nil }
+
 // wrapper is the name of the command that contains all others as subcommands.
 const (
 	wrapper      = "chunkah"

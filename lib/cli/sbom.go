@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"strings"
 
 	"chunkah/lib/image"
@@ -26,6 +27,10 @@ type sbomCommand struct {
 	Args   struct {
 		Sources []string `positional-arg-name:"SOURCE"`
 	} `positional-args:"yes"`
+}
+
+func (c *sbomCommand) leftovers() []string {
+	return slices.Concat(databases(), c.imageFlags.leftovers(), parentDir(c.Output))
 }
 
 func (c *sbomCommand) run(ctx context.Context, env *Env) error {

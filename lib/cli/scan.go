@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path"
+	"slices"
 	"strings"
 
 	"chunkah/format"
@@ -92,6 +93,10 @@ type scanCommand struct {
 	Args    struct {
 		Sources []string `positional-arg-name:"SOURCE"`
 	} `positional-args:"yes"`
+}
+
+func (c *scanCommand) leftovers() []string {
+	return slices.Concat(c.imageFlags.leftovers(), c.metricsFlags.folders())
 }
 
 func (c *scanCommand) run(ctx context.Context, env *Env) error {

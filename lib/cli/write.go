@@ -49,6 +49,10 @@ type writeCommand struct {
 	TrustPrevious bool   `long:"trust-previous" description:"trust the chunk tables of kept zstd:chunked layers instead of reading layers that this user has not verified" brief:"trust the chunk tables of kept layers"`
 }
 
+func (c *writeCommand) leftovers() []string {
+	return slices.Concat(c.imageFlags.leftovers(), c.writeFlags.folders(), c.metricsFlags.folders())
+}
+
 func (c *writeCommand) run(ctx context.Context, env *Env) error {
 	if err := c.clockFlags.check(); err != nil {
 		return err
