@@ -15,10 +15,13 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"chunkah/lib/oci"
 )
 
-// maxAnswer is the largest size of responses other than images, in bytes.
-const maxAnswer = 4 << 20
+// maxAnswer is the largest size of responses other than images, in bytes. They contain at most the
+// config of an image.
+const maxAnswer = oci.MaxDocument
 
 // Client is a client for one daemon.
 type Client struct {

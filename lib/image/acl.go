@@ -17,9 +17,12 @@ import (
 // aclRecords maps the PAX records in which GNU tar --acls and bsdtar write ACLs as text to the
 // xattrs that store these ACLs in a file system. tar --xattrs writes the xattrs themselves.
 var aclRecords = map[string]string{
-	"SCHILY.acl.access":  "system.posix_acl_access",
-	"SCHILY.acl.default": "system.posix_acl_default",
+	"SCHILY.acl.access": "system.posix_acl_access",
+	defaultACL:          "system.posix_acl_default",
 }
+
+// defaultACL is the record of the ACL that new files in a directory get.
+const defaultACL = "SCHILY.acl.default"
 
 // aclEntry is an entry of an ACL, see acl(5).
 type aclEntry struct {
@@ -46,7 +49,7 @@ func addACLs(h *tar.Header) error {
 		if err != nil {
 			return fmt.Errorf("has the record %q: %w", record, err)
 		}
-		isDefault := record == "SCHILY.acl.default"
+		isDefault := record == defaultACL
 		if len(acl) <= 3 && !isDefault {
 			continue // the mode contains the same permissions
 		}

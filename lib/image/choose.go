@@ -117,7 +117,7 @@ func (c *chooser) read(ctx context.Context, d v1.Descriptor) ([]byte, error) {
 		return nil, err
 	}
 	defer in.Close()
-	data, err := readVerified(ctx, in, d, maxDocument)
+	data, err := readVerified(ctx, in, d, oci.MaxDocument)
 	if err != nil {
 		return nil, err
 	}

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"chunkah/lib/interrupt"
+	"chunkah/lib/oci"
 	"chunkah/lib/regular"
 )
 
@@ -291,8 +292,8 @@ func readSmall(in files, name string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	if f.Size() > maxDocument {
-		return nil, fmt.Errorf("reading %q: is %d bytes, above the limit of %d", name, f.Size(), maxDocument)
+	if f.Size() > oci.MaxDocument {
+		return nil, fmt.Errorf("reading %q: is %d bytes, above the limit of %d", name, f.Size(), oci.MaxDocument)
 	}
 	data := make([]byte, f.Size())
 	_, err = io.ReadFull(f, data)

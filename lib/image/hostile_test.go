@@ -19,6 +19,7 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"chunkah/format"
+	"chunkah/lib/oci"
 	mk "chunkah/tests/mkimage"
 )
 
@@ -168,7 +169,7 @@ func TestDamagedImages(t *testing.T) {
 			b[m.Config.Digest] = []byte("[]")
 		}, "content has the wrong digest"},
 		"the config is large": {func(m manifest, c config, b mk.Blobs) {
-			m.Config = b.Add(m.Config.MediaType, append([]byte("{}"), make([]byte, maxDocument)...))
+			m.Config = b.Add(m.Config.MediaType, append([]byte("{}"), make([]byte, oci.MaxDocument)...))
 		}, "above the limit of 4194304"},
 		"the config has many elements": {func(m manifest, c config, b mk.Blobs) {
 			m.Config = b.Add(m.Config.MediaType, []byte(`{"history":[`+strings.Repeat("null,", maxCommas+1)+`null]}`))

@@ -1,13 +1,8 @@
 package image
 
-import "chunkah/lib/oci"
-
 // These are the limits of an image. An image that exceeds any of these limits is broken or hostile.
 // Only the limit that depends on the machine can be configured, in Options.
 const (
-	// maxDocument is the largest size of a manifest, index or config, in bytes. Registries accept
-	// no larger manifest, and podman and skopeo accept no larger config.
-	maxDocument = oci.MaxDocument
 	// maxCommas is the largest number of commas in a document. It limits the number of list
 	// elements, which can take a hundred times as much memory as space in the file. Commas in
 	// strings count too.

@@ -19,8 +19,8 @@ const mediaTypeNondistributed = "application/vnd.oci.image.layer.nondistributabl
 
 // checkDocument refuses JSON that would take too much memory.
 func checkDocument(data []byte) error {
-	if len(data) > maxDocument {
-		return fmt.Errorf("is %d bytes, above the limit of %d", len(data), maxDocument)
+	if len(data) > oci.MaxDocument {
+		return fmt.Errorf("is %d bytes, above the limit of %d", len(data), oci.MaxDocument)
 	}
 	if n := bytes.Count(data, []byte{','}); n > maxCommas {
 		return fmt.Errorf("contains lists with %d elements, above the limit of %d", n, maxCommas)

@@ -64,7 +64,7 @@ func (c *Collector) Commit(ctx context.Context, opt Options, docker bool) (repor
 
 // Written returns the digest of a manifest in each output of the destination. It is final after
 // Commit.
-func (c *Collector) Written(d digest.Digest) []digest.Digest { return oci.Written(c.dest, d) }
+func (c *Collector) Written(d digest.Digest) []digest.Digest { return c.dest.Written(d) }
 
 // Discard removes everything that was written, unless it is committed.
 func (c *Collector) Discard() error {

@@ -270,6 +270,9 @@ func (a *Archive) unfinish() {
 	}
 }
 
+// Written implements Destination.
+func (*Archive) Written(d digest.Digest) []digest.Digest { return []digest.Digest{d} }
+
 // Discard implements Destination.
 func (a *Archive) Discard() error {
 	if a.err == nil {

@@ -39,6 +39,10 @@ type Destination interface {
 	// Commit makes the finished image visible.
 	Commit() error
 
+	// Written returns the digest under which each output contains a manifest or index: d itself, or
+	// the digest of the document in Docker's format. It can change until Commit returns.
+	Written(d digest.Digest) []digest.Digest
+
 	// Discard removes everything that was written.
 	Discard() error
 }

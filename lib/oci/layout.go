@@ -272,6 +272,9 @@ func (l *Layout) publish() error {
 	return nil
 }
 
+// Written implements Destination.
+func (*Layout) Written(d digest.Digest) []digest.Digest { return []digest.Digest{d} }
+
 // Discard implements Destination.
 func (l *Layout) Discard() error {
 	if errors.Is(l.done, errFinished) || errors.Is(l.done, errDiscarded) {

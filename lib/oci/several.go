@@ -7,6 +7,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
@@ -114,6 +115,14 @@ func (s *Several) Commit() error {
 		return errors.Join(err, s.Discard())
 	}
 	return nil
+}
+
+// Written implements Destination.
+func (s *Several) Written(d digest.Digest) (all []digest.Digest) {
+	for _, o := range s.outputs {
+		all = append(all, o.Written(d)...)
+	}
+	return all
 }
 
 // Discard implements Destination.

@@ -84,26 +84,3 @@ func dockerIndexValue(manifests []v1.Descriptor) v1.Index {
 	list.MediaType = MediaTypeDockerIndex
 	return list
 }
-
-// Converter is a Destination that can convert the manifests that it receives.
-type Converter interface {
-	Destination
-	// Written returns the digest under which a manifest or index was written: d itself, or the
-	// digest of the document in Docker's format. It can change until Commit returns.
-	Written(d digest.Digest) digest.Digest
-}
-
-// Written returns the digest of a manifest or index in each output of a destination.
-func Written(dest Destination, d digest.Digest) []digest.Digest {
-	switch dest := dest.(type) {
-	case *Several:
-		var all []digest.Digest
-		for _, o := range dest.outputs {
-			all = append(all, Written(o.Destination, d)...)
-		}
-		return all
-	case Converter:
-		return []digest.Digest{dest.Written(d)}
-	}
-	return []digest.Digest{d}
-}

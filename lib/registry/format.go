@@ -76,10 +76,10 @@ func (p *Push) toDocker() error {
 	return nil
 }
 
-// Written implements oci.Converter.
-func (p *Push) Written(d digest.Digest) digest.Digest {
+// Written implements oci.Destination.
+func (p *Push) Written(d digest.Digest) []digest.Digest {
 	if now, converted := p.docker[d]; converted {
-		return now
+		d = now
 	}
-	return d
+	return []digest.Digest{d}
 }

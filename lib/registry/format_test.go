@@ -66,7 +66,7 @@ func TestPushInDockersFormat(t *testing.T) {
 				if _, ok := errors.AsType[*FormatError](err); ok == test.convert {
 					t.Errorf("got %T", err)
 				}
-				if p.Written(img.built.Manifest.Descriptor.Digest) != img.built.Manifest.Descriptor.Digest || len(c.warns) > 0 {
+				if p.Written(img.built.Manifest.Descriptor.Digest)[0] != img.built.Manifest.Descriptor.Digest || len(c.warns) > 0 {
 					t.Errorf("it is converted, and says %q", c.warns)
 				}
 				return
@@ -79,7 +79,7 @@ func TestPushInDockersFormat(t *testing.T) {
 					t.Errorf("tag %s is %s, want %s", tag, got, want[0].Data)
 				}
 			}
-			if got := p.Written(img.built.Manifest.Descriptor.Digest); got != want[0].Descriptor.Digest {
+			if got := p.Written(img.built.Manifest.Descriptor.Digest)[0]; got != want[0].Descriptor.Digest {
 				t.Errorf("converted to %q", got)
 			}
 			if test.readable && !strings.HasSuffix(at[0].Ref, want[0].Descriptor.Digest.String()) {
@@ -114,7 +114,7 @@ func TestPushRefusedInBothFormats(t *testing.T) {
 	p.Convert = true
 	img := newImage(t, random(t, 10))
 	contains(t, img.write(p, nil), "answer 1: the tag is immutable")
-	if d := img.built.Manifest.Descriptor.Digest; len(c.warns) > 0 || p.Written(d) != d || n != 2 {
+	if d := img.built.Manifest.Descriptor.Digest; len(c.warns) > 0 || p.Written(d)[0] != d || n != 2 {
 		t.Errorf("%d requests; it says %q", n, c.warns)
 	}
 }

@@ -45,7 +45,7 @@ type Push struct {
 	docker map[digest.Digest]digest.Digest
 }
 
-var _ oci.Converter = (*Push)(nil)
+var _ oci.Destination = (*Push)(nil)
 
 var (
 	errFinished    = errors.New("the push is already finished")

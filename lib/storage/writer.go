@@ -291,6 +291,9 @@ func (w *Writer) commit() error {
 	return nil
 }
 
+// Written implements oci.Destination.
+func (*Writer) Written(d digest.Digest) []digest.Digest { return []digest.Digest{d} }
+
 // Discard implements oci.Destination. It removes the new layers, unless another image already uses
 // them.
 func (w *Writer) Discard() error {

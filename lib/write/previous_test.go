@@ -248,4 +248,5 @@ func (d *meeting) Blob(desc v1.Descriptor, _ oci.Hint, write func(io.Writer) err
 func (d *meeting) NewBlob(int64, bool) (oci.BlobWriter, error) { return nil, nil }
 func (d *meeting) Finish([]byte) ([]oci.Finished, error)       { return nil, nil }
 func (d *meeting) Commit() error                               { return nil }
+func (d *meeting) Written(m digest.Digest) []digest.Digest     { return []digest.Digest{m} }
 func (d *meeting) Discard() error                              { return nil }

@@ -249,7 +249,7 @@ func Run(ctx context.Context, in format.Source, opt Options) (pending *Pending, 
 
 // written adds to the report the digests under which the outputs have stored the manifest.
 func (w *writer) written() {
-	w.report.Manifests = oci.Written(w.dest, w.manifest)
+	w.report.Manifests = w.dest.Written(w.manifest)
 	w.report.Manifest = w.report.Manifests[0].String()
 }
 
