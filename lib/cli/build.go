@@ -97,12 +97,12 @@ type building struct {
 	pack   pack.Options
 	write  write.Options
 
-	measured *measurement
-	plan     pendingPlan
-	set      *source.Set
-	previous *image.Image // nil if there is none
-	last     *lastImage
-	verified *verify.Report // set after a successful --verify
+	measured   *measurement
+	plan       pendingPlan
+	set        *source.Set
+	reusedFrom *image.Image   // the previous image, whose blobs can be reused; nil if there is none
+	patched    *image.Image   // the previous image, whose layers can be kept; nil without --max-stale
+	verified   *verify.Report // set after a successful --verify
 }
 
 // close closes everything that was opened for reading.
@@ -110,10 +110,8 @@ func (b *building) close() {
 	if b.set != nil {
 		_ = b.set.Close()
 	}
-	if b.previous != nil {
-		_ = b.previous.Close()
-	}
-	b.last.close()
+	closeImage(b.reusedFrom)
+	closeImage(b.patched)
 }
 
 // check validates the flags that need no files or images.
@@ -147,7 +145,7 @@ func (c *buildCommand) open(ctx context.Context, env *Env, b *building) (err err
 	if b.pack, err = c.packFlags.options(ctx, env, b.images, c.place(), &b.plan); err != nil {
 		return err
 	}
-	if b.last, err = c.lastImage(ctx, env, b.images, c.place(), &b.pack); err != nil {
+	if b.patched, err = c.openPatched(ctx, env, b.images, c.place(), &b.pack); err != nil {
 		return err
 	}
 	b.pack.KeepXattrs = c.KeepXattrs
@@ -172,7 +170,7 @@ func (c *buildCommand) open(ctx context.Context, env *Env, b *building) (err err
 	if b.part != nil {
 		b.write.Create, b.write.Ref, b.write.Also = b.part.create, "", nil
 	}
-	b.write.Previous, b.previous, err = previousLayers(ctx, env, b.images, c.Previous, c.place(), b.write.Compression.Algorithm)
+	b.write.Reusable, b.reusedFrom, err = reusableLayers(ctx, env, b.images, c.Previous, c.place(), b.write.Compression.Algorithm)
 	if err != nil {
 		return err
 	}
@@ -191,7 +189,7 @@ func (c *buildCommand) open(ctx context.Context, env *Env, b *building) (err err
 	if b.scan, err = c.scanFlags.options(env, b.set.Root, slices.Concat(outputs, c.metricsFile(), c.planFile())); err != nil {
 		return err
 	}
-	b.write.OpenPrevious, b.write.TrustPrevious = c.openPrevious(b.images, b.last), c.TrustPrevious
+	b.write.OpenPrevious, b.write.TrustPrevious = c.openPrevious(b.images, b.patched), c.TrustPrevious
 	b.assign.Root, b.write.Inputs = b.set.Root, inputs(b.set)
 	passLayers(b.assign.Repos, b.set)
 	b.write.Scanned = c.Assign == "" && c.Pack == "" // no other program can have changed the stream
@@ -241,7 +239,7 @@ func (c *buildCommand) build(ctx context.Context, env *Env, part *indexPart) err
 	if err := c.writeOthers(ctx, env, &b, &done); err != nil {
 		return fmt.Errorf("the image %s is complete, but an error occurred afterwards: %w", done.Written.Manifest, err)
 	}
-	made := c.written(c.Insecure, done.Written, b.previous)
+	made := c.written(c.Insecure, done.Written, b.reusedFrom)
 	made.Part = part != nil
 	done.Summary(env.console(), b.measured.Run, made)
 	b.measured.write(ctx, env)

@@ -115,7 +115,7 @@ func (c *buildCommand) bill(ctx context.Context, b *building, done *report.Stage
 	doc.Subject.Digest = done.Written.Manifests[0]
 	doc.Created = done.Written.Created
 	packages, layers := done.Assigned.Packages, done.Written.In
-	if len(b.set.Kept) > 0 {
+	if len(b.set.BaseLayers) > 0 {
 		if packages, layers, err = c.withKept(ctx, b, layers); err != nil {
 			return nil, err
 		}
@@ -134,7 +134,7 @@ func (c *buildCommand) withKept(ctx context.Context, b *building, written map[st
 	assigning.Root = b.set.Root
 	passLayers(assigning.Repos, b.set)
 	where := &sbom.Placement{LayerOf: b.set.Tree.Layer, Digests: make([]digest.Digest, len(b.set.Image.Layers))}
-	for i, l := range b.set.Kept {
+	for i, l := range b.set.BaseLayers {
 		where.Digests[i] = l.Descriptor.Digest // only kept layers are in the new image
 	}
 	x := &examination{header: b.header, scan: b.scan, assign: assigning}

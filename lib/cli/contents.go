@@ -12,8 +12,8 @@ import (
 	"chunkah/lib/write"
 )
 
-// packContents is the source from which pack reads file contents.
-type packContents struct {
+// contentSource is the source from which pack reads file contents.
+type contentSource struct {
 	io.Closer
 	root    *rootfs.Root
 	scanned bool // scan has just checked that the files are regular
@@ -21,7 +21,7 @@ type packContents struct {
 }
 
 // NewReader implements pack.Contents.
-func (s packContents) NewReader() pack.Reader { return write.NewReader(s.root, s.scanned, s.again) }
+func (s contentSource) NewReader() pack.Reader { return write.NewReader(s.root, s.scanned, s.again) }
 
 // openPackContents returns a function with which the stage pack opens the source listed in a
 // header.
@@ -33,18 +33,18 @@ func (f *imageFlags) openPackContents(env *Env) func(context.Context, *format.He
 			return nil, fs.ErrNotExist
 		default:
 			root, err := rootfs.Open(h.Root)
-			return packContents{Closer: root, root: root}, err
+			return contentSource{Closer: root, root: root}, err
 		}
 		set, err := source.OpenHeader(ctx, h, source.Options{Image: f.imageOptions(env)})
 		if err != nil {
 			return nil, err
 		}
-		return packContents{Closer: set, root: set.Root}, nil
+		return contentSource{Closer: set, root: set.Root}, nil
 	}
 }
 
 // packContents returns the source that the build has already opened.
 func (b *building) packContents() pack.Contents {
-	again := b.last == nil // files of kept layers are not written
-	return packContents{Closer: io.NopCloser(nil), root: b.set.Root, scanned: b.write.Scanned, again: again}
+	again := b.patched == nil // if layers are kept, write does not read their files
+	return contentSource{Closer: io.NopCloser(nil), root: b.set.Root, scanned: b.write.Scanned, again: again}
 }

@@ -43,7 +43,7 @@ func (f *packFlags) options(ctx context.Context, env *Env, images image.Options,
 	if opt.MaxLayerSize, err = f.maxLayerSize(); err != nil {
 		return opt, err
 	}
-	opt.Previous, err = f.previous(ctx, env, images, output)
+	opt.PreviousLayout, err = f.previousLayout(ctx, env, images, output)
 	return opt, err
 }
 
@@ -109,11 +109,11 @@ func (c *packCommand) run(ctx context.Context, env *Env) error {
 	if err != nil {
 		return err
 	}
-	last, err := c.lastImage(ctx, env, images, nil, &opt)
+	patched, err := c.openPatched(ctx, env, images, nil, &opt)
 	if err != nil {
 		return err
 	}
-	defer last.close()
+	defer closeImage(patched)
 	opt.KeepXattrs = c.KeepXattrs
 	if opt.Threads, err = c.threads(); err != nil {
 		return err

@@ -50,7 +50,7 @@ func (f *packFlags) maxStale(output *image.Location) (int64, error) {
 	if f.FreshTimes {
 		return 0, usagef("--max-stale and --fresh-times cannot be used together, because patch layers need the contents of files")
 	}
-	src, err := previousImage(f.Previous, output)
+	src, err := previousLocation(f.Previous, output)
 	switch {
 	case err != nil || src != nil:
 	case f.Previous != previousAuto:
@@ -61,21 +61,14 @@ func (f *packFlags) maxStale(output *image.Location) (int64, error) {
 	return int64(n), err
 }
 
-// lastImage is the image of --previous for patch layers. It can be nil.
-type lastImage struct{ *image.Image }
-
-func (l *lastImage) close() {
-	if l != nil {
-		_ = l.Close() // it was only read
-	}
-}
-
-// lastImage opens the previous image and finds its files, if --max-stale needs them.
-func (f *packFlags) lastImage(ctx context.Context, env *Env, images image.Options, output *image.Location, opt *pack.Options) (*lastImage, error) {
+// openPatched opens the image of --previous and finds its files, if --max-stale needs them. The
+// image is nil if they are not needed or the image cannot be opened. Otherwise the caller must close
+// it.
+func (f *packFlags) openPatched(ctx context.Context, env *Env, images image.Options, output *image.Location, opt *pack.Options) (*image.Image, error) {
 	if opt.MaxStale == 0 {
 		return nil, nil
 	}
-	src, err := previousImage(f.Previous, output)
+	src, err := previousLocation(f.Previous, output)
 	if err != nil || src == nil {
 		return nil, err
 	}
@@ -92,20 +85,19 @@ func (f *packFlags) lastImage(ctx context.Context, env *Env, images image.Option
 		return nil, nil
 	}
 	setImageGC()
-	last := &lastImage{img}
-	if opt.Image, err = previous.Files(ctx, img, previous.Options{Image: images, Plan: f.Plan, Trust: f.TrustPrevious, Log: env.console()}); err != nil {
-		last.close()
+	if opt.PreviousImage, err = previous.Files(ctx, img, previous.Options{Image: images, Plan: f.Plan, Trust: f.TrustPrevious, Log: env.console()}); err != nil {
+		closeImage(img)
 		return nil, err
 	}
-	return last, nil
+	return img, nil
 }
 
-// openPrevious returns a function that opens the image whose layers a stream keeps. last is that
+// openPrevious returns a function that opens the image whose layers a stream keeps. patched is that
 // image if it is already open.
-func (f *outputFlags) openPrevious(images image.Options, last *lastImage) func(context.Context, string) (map[digest.Digest]write.Kept, io.Closer, error) {
-	return func(ctx context.Context, name string) (map[digest.Digest]write.Kept, io.Closer, error) {
-		if last != nil {
-			layers, err := f.keptLayers(last.Image)
+func (f *outputFlags) openPrevious(images image.Options, patched *image.Image) func(context.Context, string) (map[digest.Digest]write.StoredLayer, io.Closer, error) {
+	return func(ctx context.Context, name string) (map[digest.Digest]write.StoredLayer, io.Closer, error) {
+		if patched != nil {
+			layers, err := f.storedLayers(patched)
 			return layers, io.NopCloser(nil), err
 		}
 		src, err := transport.ParseSource(name)
@@ -118,7 +110,7 @@ func (f *outputFlags) openPrevious(images image.Options, last *lastImage) func(c
 		if err != nil {
 			return nil, nil, err
 		}
-		layers, err := f.keptLayers(img)
+		layers, err := f.storedLayers(img)
 		if err != nil {
 			return nil, nil, errors.Join(err, img.Close())
 		}
@@ -126,21 +118,21 @@ func (f *outputFlags) openPrevious(images image.Options, last *lastImage) func(c
 	}
 }
 
-// keptLayers returns the layers of an image by their diffIDs, if all outputs can contain them.
-func (f *outputFlags) keptLayers(img *image.Image) (map[digest.Digest]write.Kept, error) {
-	layers := make(map[digest.Digest]write.Kept)
+// storedLayers returns the layers of an image by their diffIDs, if all outputs can contain them.
+func (f *outputFlags) storedLayers(img *image.Image) (map[digest.Digest]write.StoredLayer, error) {
+	layers := make(map[digest.Digest]write.StoredLayer)
 	for _, l := range img.Layers {
 		if err := f.checkLayer(l.Descriptor); err != nil {
 			return nil, fmt.Errorf("keeping layers of the previous image: %w (oci-archive: allows them)", err)
 		}
-		layers[l.DiffID] = keptLayer(img, l)
+		layers[l.DiffID] = storedLayer(img, l)
 	}
 	return layers, nil
 }
 
-// keptLayer returns a layer of an image whose blob is copied.
-func keptLayer(img *image.Image, l image.Layer) write.Kept {
-	return write.Kept{
+// storedLayer returns a layer of an image whose blob is copied.
+func storedLayer(img *image.Image, l image.Layer) write.StoredLayer {
+	return write.StoredLayer{
 		Layer: oci.Layer{Descriptor: l.Descriptor, DiffID: l.DiffID, History: l.History},
 		Image: img.Source.InRegistry(),
 		Open:  func(ctx context.Context) (io.ReadCloser, error) { return img.Blob(ctx, l.Descriptor) },

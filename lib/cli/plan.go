@@ -42,17 +42,17 @@ func (f *planFlags) checkPlan(output *image.Location) error {
 	return checkOutputFile("--plan", f.Plan)
 }
 
-// previous reads the previous layout, or returns nil without --previous. output is the image to be
-// replaced, or nil for standard output.
+// previousLayout reads the previous layout, or returns nil without --previous. output is the image to
+// be replaced, or nil for standard output.
 //
 // The file must exist. If a misspelt name were treated as a first build, every client would
 // download the whole image again. A damaged layout is used as far as possible.
-func (f *planFlags) previous(ctx context.Context, env *Env, opt image.Options, output *image.Location) (*group.Previous, error) {
+func (f *planFlags) previousLayout(ctx context.Context, env *Env, opt image.Options, output *image.Location) (*group.Previous, error) {
 	switch f.Previous {
 	case "":
 		return nil, nil
 	case previousAuto:
-		return previousOutput(ctx, env, opt, output)
+		return layoutOfOutput(ctx, env, opt, output)
 	}
 	src, err := transport.ParseSource(f.Previous)
 	if err != nil {
@@ -71,9 +71,9 @@ func (f *planFlags) previous(ctx context.Context, env *Env, opt image.Options, o
 	return prev, nil
 }
 
-// previousOutput reads the layout of the image that the output replaces. It returns an empty layout
+// layoutOfOutput reads the layout of the image that the output replaces. It returns an empty layout
 // for a first build, and nil if the image contains no usable layout.
-func previousOutput(ctx context.Context, env *Env, opt image.Options, output *image.Location) (*group.Previous, error) {
+func layoutOfOutput(ctx context.Context, env *Env, opt image.Options, output *image.Location) (*group.Previous, error) {
 	if output == nil {
 		return nil, errNoPlace()
 	}

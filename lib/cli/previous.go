@@ -16,12 +16,12 @@ import (
 	"chunkah/lib/write"
 )
 
-// previousLayers opens the image that --previous refers to, and returns its layers with the same
+// reusableLayers opens the image that --previous refers to, and returns its layers with the same
 // compression, which the new image can reuse. A plan contains no layers. The image is nil if there
 // is no previous image or if it cannot be opened. Otherwise the caller must close it. Grouping
 // reports files that are not images.
-func previousLayers(ctx context.Context, env *Env, images image.Options, name string, output *image.Location, algorithm compress.Algorithm) (map[digest.Digest]write.Kept, *image.Image, error) {
-	src, err := previousImage(name, output)
+func reusableLayers(ctx context.Context, env *Env, images image.Options, name string, output *image.Location, algorithm compress.Algorithm) (map[digest.Digest]write.StoredLayer, *image.Image, error) {
+	src, err := previousLocation(name, output)
 	if src == nil || err != nil || algorithm == compress.None && src.DockerFormat {
 		return nil, nil, err // opening a docker archive can require decompressing it
 	}
@@ -40,18 +40,25 @@ func previousLayers(ctx context.Context, env *Env, images image.Options, name st
 	case algorithm == compress.None:
 		return nil, img, nil
 	}
-	layers := make(map[digest.Digest]write.Kept)
+	layers := make(map[digest.Digest]write.StoredLayer)
 	for _, l := range img.Layers {
 		if !strings.HasSuffix(l.Descriptor.MediaType, string(algorithm)) {
 			continue
 		}
-		layers[l.DiffID] = keptLayer(img, l)
+		layers[l.DiffID] = storedLayer(img, l)
 	}
 	return layers, img, nil
 }
 
-// previousImage returns the image that --previous refers to, or nil.
-func previousImage(name string, output *image.Location) (*image.Location, error) {
+// closeImage closes an image that was only read. The image can be nil.
+func closeImage(img *image.Image) {
+	if img != nil {
+		_ = img.Close()
+	}
+}
+
+// previousLocation returns the image that --previous refers to, or nil.
+func previousLocation(name string, output *image.Location) (*image.Location, error) {
 	switch name {
 	case "":
 		return nil, nil

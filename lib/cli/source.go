@@ -150,7 +150,7 @@ func checkPlatform(name string) error {
 // withSources completes the scan options for a set of sources. A device in a directory is usually
 // there by accident. In an image, it was added on purpose.
 func withSources(opt scan.Options, set *source.Set, h *format.Header) (scan.Options, error) {
-	opt.Components, opt.Whiteouts = set.Components, len(set.Kept) > 0
+	opt.Components, opt.Whiteouts = set.Components, len(set.BaseLayers) > 0
 	if opt.Special == scan.SpecialRefuse && set.Image != nil {
 		opt.Special = scan.SpecialKeep
 	}
@@ -177,7 +177,7 @@ func (c *writeCommand) openContents(images image.Options) func(context.Context, 
 
 // checkKept refuses to keep layers that the output format cannot contain, before anything is read.
 func (f *outputFlags) checkKept(set *source.Set) error {
-	for i, l := range set.Kept {
+	for i, l := range set.BaseLayers {
 		if err := f.checkLayer(l.Descriptor); err != nil {
 			return usagef("keeping layer %d: %w (oci-archive: allows it)", i, err)
 		}
@@ -217,8 +217,8 @@ func (f *imageFlags) openDatabases(env *Env, repos []assign.Repo) func(context.C
 // inputs converts a set to the inputs of write.
 func inputs(set *source.Set) *write.Inputs {
 	in := &write.Inputs{Root: set.Root, Config: set.Config, Closer: set}
-	for _, l := range set.Kept {
-		in.Kept = append(in.Kept, keptLayer(set.Image, l))
+	for _, l := range set.BaseLayers {
+		in.Base = append(in.Base, storedLayer(set.Image, l))
 	}
 	return in
 }

@@ -75,7 +75,7 @@ func (c *writeCommand) run(ctx context.Context, env *Env) error {
 		return err
 	}
 	var previous *image.Image
-	if opt.Previous, previous, err = previousLayers(ctx, env, images, c.Previous, c.place(), opt.Compression.Algorithm); err != nil {
+	if opt.Reusable, previous, err = reusableLayers(ctx, env, images, c.Previous, c.place(), opt.Compression.Algorithm); err != nil {
 		return err
 	}
 	if previous != nil {

@@ -34,12 +34,12 @@ func TestCompiledPythonStaysValid(t *testing.T) {
 			t.Errorf("%s: got %v, want %d", test.name, got, test.want)
 		}
 		again, report := next(t, Options{Open: src.open}, first, epoch(root(test.py), 9000))
-		if report.Kept != 1 || !slices.Equal(bodies(again), bodies(p)) {
+		if report.KeptTimes != 1 || !slices.Equal(bodies(again), bodies(p)) {
 			t.Errorf("%s: built again: %v", test.name, timesOf(again))
 		}
 		// If the source has another time, the compiled file is stale, which is a change.
-		if _, report := next(t, Options{Open: src.open}, first, root(1999)); report.Kept == 1 != (test.want == 5000) {
-			t.Errorf("%s: touched: %d kept", test.name, report.Kept)
+		if _, report := next(t, Options{Open: src.open}, first, root(1999)); report.KeptTimes == 1 != (test.want == 5000) {
+			t.Errorf("%s: touched: %d kept", test.name, report.KeptTimes)
 		}
 	}
 }
@@ -57,8 +57,8 @@ func TestCompiledPythonWithLinks(t *testing.T) {
 	if got := timesOf(p); got["/cache"] != 2000 || got["/x.py"] != 2000 || got["/z"] != 2000 {
 		t.Errorf("got %v", got)
 	}
-	if _, report := next(t, Options{Open: src.open}, first, root); report.Kept != 1 {
-		t.Errorf("%d kept", report.Kept)
+	if _, report := next(t, Options{Open: src.open}, first, root); report.KeptTimes != 1 {
+		t.Errorf("%d kept", report.KeptTimes)
 	}
 }
 
@@ -75,7 +75,7 @@ func TestCompiledPythonAfterAnEarlySourceDate(t *testing.T) {
 	src := &texts{of: map[string]string{"/__pycache__/x.cpython-313.pyc": "\xf3\x0d\r\n\x00\x00\x00\x00\xd0\x07\x00\x00"}}
 	_, first := run(t, Options{Open: src.open}, root(format.Header{SourceDate: 5, HasSourceDate: true})...)
 	p, report := next(t, Options{Open: src.open}, first, root(format.Header{}))
-	if got := timesOf(p); got["/x.py"] != 2000 || report.Kept != 0 {
-		t.Errorf("got %v, %d kept", got, report.Kept)
+	if got := timesOf(p); got["/x.py"] != 2000 || report.KeptTimes != 0 {
+		t.Errorf("got %v, %d kept", got, report.KeptTimes)
 	}
 }

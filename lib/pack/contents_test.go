@@ -150,7 +150,7 @@ func TestOpenTimes(t *testing.T) {
 // next packs a root as the next build would.
 func next(t *testing.T, opt Options, prev *Report, records []format.Record) (*packed, *Report) {
 	t.Helper()
-	opt.Previous = layoutOf(prev)
+	opt.PreviousLayout = layoutOf(prev)
 	return run(t, opt, records...)
 }
 
@@ -182,8 +182,8 @@ func TestTimesFollowContents(t *testing.T) {
 		before, first := run(t, Options{Open: was.open}, datedRoot()...)
 		now := &texts{of: test.texts}
 		p, report := next(t, Options{Open: now.open}, first, test.records)
-		if report.Kept != len(test.keep) || report.Unbounded != 2 {
-			t.Errorf("%s: %d of %d components kept their times", test.name, report.Kept, report.Unbounded)
+		if report.KeptTimes != len(test.keep) || report.Unbounded != 2 {
+			t.Errorf("%s: %d of %d components kept their times", test.name, report.KeptTimes, report.Unbounded)
 		}
 		for i, c := range p.components {
 			same := c.MtimeClamp == before.components[i].MtimeClamp
@@ -252,14 +252,14 @@ func TestTimesThatAreNotKept(t *testing.T) {
 		t.Errorf("with an earlier source date: %v", got)
 	}
 	p, report := next(t, Options{}, first, touchAll(datedRoot(), 77))
-	if got := timesOf(p); got["/a"] != 177 || got["/b"] != 377 || report.Kept != 0 {
+	if got := timesOf(p); got["/a"] != 177 || got["/b"] != 377 || report.KeptTimes != 0 {
 		t.Errorf("without a source: %v", got)
 	}
 	// A plan of an earlier version contains no times, and a damaged plan contains invalid times.
 	for _, times := range []map[string]group.Dated{nil, {"app": {Contents: first.Plan[0].Record.Contents[0], Time: 1 << 40}}} {
 		prev := layoutOf(first)
 		prev.Times = times
-		if p, report := run(t, Options{Open: src.open, Previous: prev}, touchAll(datedRoot(), 77)...); report.Kept != 0 || timesOf(p)["/a"] != 377 {
+		if p, report := run(t, Options{Open: src.open, PreviousLayout: prev}, touchAll(datedRoot(), 77)...); report.KeptTimes != 0 || timesOf(p)["/a"] != 377 {
 			t.Errorf("with the times %v: %v", times, timesOf(p))
 		}
 	}
@@ -297,7 +297,7 @@ func TestReadFaults(t *testing.T) {
 	_, first := run(t, Options{Open: (&texts{}).open}, datedRoot()...)
 	for err, gone := range map[error]bool{fs.ErrNotExist: true, fs.ErrPermission: true, errors.New("down"): false} {
 		open := func(context.Context, *format.Header) (Contents, error) { return nil, err }
-		_, report, got := try(Options{Open: open, Previous: layoutOf(first)}, datedRoot()...)
+		_, report, got := try(Options{Open: open, PreviousLayout: layoutOf(first)}, datedRoot()...)
 		if gone != (got == nil) || gone && !report.NoSource {
 			t.Errorf("%v: got %+v, %v", err, report, got)
 		}

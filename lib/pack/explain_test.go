@@ -88,7 +88,7 @@ func TestExplainPast(t *testing.T) {
 	_, report := run(t, Options{Explain: true}, clone(records)...)
 	grow(records, "/b")
 	records = append(records, sized("c", 3000, 7)...)
-	_, report = run(t, Options{Explain: true, Previous: layoutOf(report)}, clone(records)...)
+	_, report = run(t, Options{Explain: true, PreviousLayout: layoutOf(report)}, clone(records)...)
 	want := map[string]Past{"a": PastKept, "b": PastChanged, "c": PastNew}
 	for _, got := range report.Explanation.Layers {
 		if name := got.Components[0]; got.Was != want[name] {

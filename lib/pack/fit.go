@@ -60,10 +60,10 @@ type fitter struct {
 }
 
 func newFitter(t *tree, opt group.Options, most int64) *fitter {
-	return &fitter{cutter: newCutter(t, most), layer: previousLayers(opt.Previous)}
+	return &fitter{cutter: newCutter(t, most), layer: layersByComponent(opt.Previous)}
 }
 
-func previousLayers(prev *group.Previous) map[string]int {
+func layersByComponent(prev *group.Previous) map[string]int {
 	layer := make(map[string]int)
 	if prev == nil {
 		return layer

@@ -95,11 +95,11 @@ func TestIncompleteGivesTheSameRecords(t *testing.T) {
 			t.Errorf("%s: %d components without a bound", name, report.Unbounded)
 		}
 		// The next build keeps all times, and has the same records again.
-		opt.Previous = layoutOf(first)
+		opt.PreviousLayout = layoutOf(first)
 		for _, opt.Incomplete = range []bool{true, false} {
 			again, report := run(t, opt, touchAll(records, 0)...)
-			if report.Kept != report.Unbounded || !slicesEqual(want, completed(t, again, src)) {
-				t.Errorf("%s: %d of %d components kept their times; got\n%s\nwant\n%s", name, report.Kept, report.Unbounded, again.listing(), want.listing())
+			if report.KeptTimes != report.Unbounded || !slicesEqual(want, completed(t, again, src)) {
+				t.Errorf("%s: %d of %d components kept their times; got\n%s\nwant\n%s", name, report.KeptTimes, report.Unbounded, again.listing(), want.listing())
 			}
 		}
 	}
@@ -131,18 +131,18 @@ func TestReadsWhereItMatters(t *testing.T) {
 		read    string // in order
 		kept    int
 	}{
-		{"nothing changed", records, Options{Incomplete: true, Previous: layoutOf(first)}, "/__pycache__/x.cpython-313.pyc /__pycache__/y.cpython-313.pyc /a /b /c /l1 /x.py", 3},
-		{"one component changed", longer, Options{Incomplete: true, Previous: layoutOf(first)}, "/__pycache__/x.cpython-313.pyc /__pycache__/y.cpython-313.pyc /a /b /x.py", 2},
-		{"with a plan", longer, Options{Incomplete: true, Previous: layoutOf(first), Planned: func([]Planned) error { return nil }}, "/__pycache__/x.cpython-313.pyc /__pycache__/y.cpython-313.pyc /a /b /c /l1 /x.py", 2},
-		{"in a pipe", longer, Options{Previous: layoutOf(first)}, "/__pycache__/x.cpython-313.pyc /__pycache__/y.cpython-313.pyc /a /b /c /l1 /x.py", 2},
+		{"nothing changed", records, Options{Incomplete: true, PreviousLayout: layoutOf(first)}, "/__pycache__/x.cpython-313.pyc /__pycache__/y.cpython-313.pyc /a /b /c /l1 /x.py", 3},
+		{"one component changed", longer, Options{Incomplete: true, PreviousLayout: layoutOf(first)}, "/__pycache__/x.cpython-313.pyc /__pycache__/y.cpython-313.pyc /a /b /x.py", 2},
+		{"with a plan", longer, Options{Incomplete: true, PreviousLayout: layoutOf(first), Planned: func([]Planned) error { return nil }}, "/__pycache__/x.cpython-313.pyc /__pycache__/y.cpython-313.pyc /a /b /c /l1 /x.py", 2},
+		{"in a pipe", longer, Options{PreviousLayout: layoutOf(first)}, "/__pycache__/x.cpython-313.pyc /__pycache__/y.cpython-313.pyc /a /b /c /l1 /x.py", 2},
 		{"no last image", records, Options{Incomplete: true}, "", 0},
 		{"for patch layers", records, Options{Incomplete: true, MaxStale: 1}, "/__pycache__/x.cpython-313.pyc /__pycache__/y.cpython-313.pyc /a /b /c /l1 /p /x.py", 0},
 	} {
 		src := newCounted(of)
 		test.opt.Open, test.opt.Threads = src.open, 1
 		_, report := run(t, test.opt, test.records...)
-		if got := strings.Join(sortedNames(src.read), " "); got != test.read || report.Kept != test.kept {
-			t.Errorf("%s: read %s, want %s; %d components kept their times", test.name, got, test.read, report.Kept)
+		if got := strings.Join(sortedNames(src.read), " "); got != test.read || report.KeptTimes != test.kept {
+			t.Errorf("%s: read %s, want %s; %d components kept their times", test.name, got, test.read, report.KeptTimes)
 		}
 		for path, n := range src.read {
 			if n != 1 {

@@ -34,7 +34,7 @@ func TestLearn(t *testing.T) {
 		if image == 3 { // an update that explains the change
 			yearly.Updates = append(yearly.Updates, 1_640_000_000)
 		}
-		opt.Previous = layoutOf(report)
+		opt.PreviousLayout = layoutOf(report)
 		p, report = run(t, opt, clone(records)...)
 	}
 	l := p.of(t, rebuilt)
@@ -52,7 +52,7 @@ func TestLearn(t *testing.T) {
 		t.Errorf("the layer stays with %d ppm, and stayed with %d in the first image", l.StabilityPPM, first.StabilityPPM)
 	}
 
-	again, _ := run(t, Options{Max: 12, Previous: layoutOf(report)}, clone(records)...)
+	again, _ := run(t, Options{Max: 12, PreviousLayout: layoutOf(report)}, clone(records)...)
 	if again.listing() != p.listing() {
 		t.Error("an image that is built again differs")
 	}
@@ -100,7 +100,7 @@ func TestLearnWithPatchLayers(t *testing.T) {
 			recordOf(records, "retimed").Updates = []int64{1_750_000_000}
 			grow(records, "/retimed")
 		}
-		ordinary.Previous, patches.Previous, patches.Image = layoutOf(before), layoutOf(after), imageOf(p)
+		ordinary.PreviousLayout, patches.PreviousLayout, patches.PreviousImage = layoutOf(before), layoutOf(after), imageOf(p)
 		_, before = run(t, ordinary, records...)
 		p, after = run(t, patches, records...)
 		if after.Patch == nil || len(after.Patch.Kept) == 0 {
@@ -113,7 +113,7 @@ func TestLearnWithPatchLayers(t *testing.T) {
 			}
 		}
 
-		patches.Previous, patches.Image = layoutOf(after), imageOf(p)
+		patches.PreviousLayout, patches.PreviousImage = layoutOf(after), imageOf(p)
 		again, report := run(t, patches, records...)
 		if len(report.Patch.Kept) != len(p.layers) || withoutDiffIDs(again) != withoutDiffIDs(p) {
 			t.Fatalf("image %d: an image that is built again differs", image)

@@ -46,13 +46,13 @@ type Options struct {
 	// MaxLayerSize limits the size of a layer's tar, in bytes; 0 means no limit. Larger components
 	// are split. A single file that is larger gets its own layer.
 	MaxLayerSize int64
-	// Previous is the layout of the previous image, nil if there is none.
-	Previous *group.Previous
-	// MaxStale limits the stale bytes of the layers that are kept from Image, in parts per million
-	// of the root's bytes (package patch). 0 keeps no layers.
+	// PreviousLayout is the layout of the previous image, nil if there is none.
+	PreviousLayout *group.Previous
+	// MaxStale limits the stale bytes of the layers that are kept from PreviousImage, in parts per
+	// million of the root's bytes (package patch). 0 keeps no layers.
 	MaxStale int64
-	// Image is the previous image; nil if it does not exist or MaxStale is 0.
-	Image *Image
+	// PreviousImage is the previous image; nil if it does not exist or MaxStale is 0.
+	PreviousImage *Image
 	// Open opens the source in a header, to find out whether contents have changed. If Open is nil
 	// or fails with fs.ErrNotExist or fs.ErrPermission, contents are unknown: no component keeps
 	// the previous image's times, and files keep their own times.
@@ -92,9 +92,9 @@ type Report struct {
 	// Closed is the number of components that could not keep the previous image's times, because
 	// the user is not permitted to read one of their files.
 	Closed int
-	// Unbounded is the number of components without an mtime clamp. Kept is the number of those
-	// components that kept the previous image's times.
-	Unbounded, Kept int
+	// Unbounded is the number of components without an mtime clamp. KeptTimes is the number of
+	// those components that kept the previous image's times.
+	Unbounded, KeptTimes int
 	// Odd is the number of components whose newest file is dated before 1970 or after 2242. Their
 	// files keep their own times.
 	Odd int
@@ -189,18 +189,18 @@ func (t *tree) prepare(opt *Options) (*Report, error) {
 
 // plan sets the components' times and puts them into layers.
 func (t *tree) plan(opt Options, report *Report) (*contentsOfLayers, error) {
-	report.Kept = t.date(opt.Previous)
+	report.KeptTimes = t.date(opt.PreviousLayout)
 	if t.digests != nil && opt.dated() {
 		report.Closed = t.digests.closed
 	}
 	t.fingerprint()
-	t.learn(opt.Previous)
+	t.learn(opt.PreviousLayout)
 	if err := t.effort.err(); err != nil {
 		return nil, err
 	}
 	// The newest update is used as the current time. The source date and users' times specify how
 	// old files should look, not when packages were made.
-	groupOpt := group.Options{Max: opt.Max, Previous: opt.Previous}
+	groupOpt := group.Options{Max: opt.Max, Previous: opt.PreviousLayout}
 	out, err := t.patch(&groupOpt, &opt, report)
 	if err != nil {
 		return nil, err

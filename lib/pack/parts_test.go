@@ -151,7 +151,7 @@ func TestPartsAreComponents(t *testing.T) {
 	if len(seen) < 4 {
 		t.Errorf("%d parts", len(seen))
 	}
-	opt.Previous = layoutOf(report)
+	opt.PreviousLayout = layoutOf(report)
 	again, _ := run(t, opt, clone(records)...)
 	if got, want := again.listing(), p.listing(); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)

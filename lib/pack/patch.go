@@ -117,17 +117,17 @@ func (t *tree) patch(opt *group.Options, all *Options, report *Report) (*content
 	if all.MaxStale > 0 {
 		t.setDigests()
 	}
-	if all.MaxStale == 0 || all.Image == nil {
+	if all.MaxStale == 0 || all.PreviousImage == nil {
 		return whole()
 	}
-	layers := make([]patch.Layer, len(all.Image.Layers))
-	for i, l := range all.Image.Layers {
+	layers := make([]patch.Layer, len(all.PreviousImage.Layers))
+	for i, l := range all.PreviousImage.Layers {
 		layers[i] = l.Layer
 	}
 	p := patch.Make(t.files, layers, patch.Options{
 		Max: opt.Max, MaxStale: all.MaxStale, MaxLayerSize: all.MaxLayerSize, TimeFits: t.timeFits,
 	})
-	report.Patch = &Patch{Plan: p, MaxStale: all.MaxStale, Layers: all.Image.Layers}
+	report.Patch = &Patch{Plan: p, MaxStale: all.MaxStale, Layers: all.PreviousImage.Layers}
 	if len(p.Kept) == 0 {
 		return whole()
 	}
@@ -145,17 +145,17 @@ func (t *tree) patch(opt *group.Options, all *Options, report *Report) (*content
 	}
 	*opt = above
 	for _, i := range p.Kept {
-		l := all.Image.Layers[i]
+		l := all.PreviousImage.Layers[i]
 		l.bytes = p.Fates[i].Bytes
 		out.kept = append(out.kept, l)
 	}
-	out.setRewritten(p, all.Image.Layers)
+	out.setRewritten(p, all.PreviousImage.Layers)
 	t.refresh(out)
 	report.Patch.New = len(out.layers)
 	for _, c := range out.above.components {
 		report.Patch.NewBytes += c.size
 	}
-	t.header.Previous = all.Image.Name
+	t.header.Previous = all.PreviousImage.Name
 	return out, nil
 }
 

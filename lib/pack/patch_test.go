@@ -62,7 +62,7 @@ func TestPatch(t *testing.T) {
 			t.Errorf("layer %d has the entries %q, want %q", l.Index, l.Entries, entries)
 		}
 	}
-	opt.Image, opt.Previous = imageOf(first), &group.Previous{}
+	opt.PreviousImage, opt.PreviousLayout = imageOf(first), &group.Previous{}
 	for _, test := range []struct {
 		name    string
 		records []format.Record
@@ -94,7 +94,7 @@ func TestPatch(t *testing.T) {
 					}
 				}
 			}
-			if !slices.Equal(got, test.want) || p.header.Previous != opt.Image.Name || len(report.Patch.Kept) != len(first.layers) {
+			if !slices.Equal(got, test.want) || p.header.Previous != opt.PreviousImage.Name || len(report.Patch.Kept) != len(first.layers) {
 				t.Errorf("new layers have %q, want %q; %+v", got, test.want, report.Patch.Plan)
 			}
 		})
@@ -111,7 +111,7 @@ func TestPatchOfLimitedSize(t *testing.T) {
 	src := &texts{}
 	opt := Options{Open: src.open, MaxStale: 1_000_000, Max: 16, MaxLayerSize: 8 << 10}
 	first, _ := run(t, opt, records...)
-	opt.Image = imageOf(first)
+	opt.PreviousImage = imageOf(first)
 	again, report := run(t, opt, records...)
 	if report.Patch == nil || len(report.Patch.Kept) != len(first.layers) || len(again.layers) != len(first.layers) {
 		t.Fatalf("the same root: %+v", report.Patch)
@@ -147,11 +147,11 @@ func TestPatchOfDirectoryWithNewFile(t *testing.T) {
 			}
 		}
 		src := &texts{}
-		opt := Options{Open: src.open, MaxStale: 1_000_000, Max: 8, Previous: &group.Previous{}}
+		opt := Options{Open: src.open, MaxStale: 1_000_000, Max: 8, PreviousLayout: &group.Previous{}}
 		first, _ := run(t, opt, root(0o755, 1)...)
-		opt.Image = imageOf(first)
+		opt.PreviousImage = imageOf(first)
 		second, _ := run(t, opt, root(0o700, 2)...)
-		opt.Image = imageOf(second)
+		opt.PreviousImage = imageOf(second)
 		third, report := run(t, opt, root(0o700, 2)...)
 		if len(third.layers) != len(second.layers) {
 			t.Errorf("%v: %d layers, then %d of the same root: %+v", names, len(second.layers), len(third.layers), report.Patch.Plan)
@@ -164,9 +164,9 @@ func TestPatchRecordsRewrittenLayers(t *testing.T) {
 	src := &texts{of: map[string]string{}}
 	opt := Options{Open: src.open, MaxStale: 1, Max: 8}
 	first, _ := run(t, opt, patchedRoot()...)
-	opt.Image, opt.Previous = imageOf(first), &group.Previous{}
+	opt.PreviousImage, opt.PreviousLayout = imageOf(first), &group.Previous{}
 	var want []string
-	for _, l := range opt.Image.Layers {
+	for _, l := range opt.PreviousImage.Layers {
 		if slices.ContainsFunc(l.Files, func(f *format.File) bool { return f.Path == "/a/1" }) {
 			want = append(want, l.DiffID)
 		}

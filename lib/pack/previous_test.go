@@ -64,7 +64,7 @@ func TestPlanStaysWhenNothingChanges(t *testing.T) {
 			p, report := run(t, opt, clone(records)...)
 			want := p.listing()
 			for round := range 20 {
-				opt.Previous = layoutOf(report)
+				opt.PreviousLayout = layoutOf(report)
 				p, report = run(t, opt, clone(records)...)
 				if got := p.listing(); got != want {
 					t.Fatalf("%d components, %d bytes, round %d: got\n%s\nwant\n%s", n, most, round, got, want)
@@ -136,8 +136,8 @@ func TestOneComponentMovesFewLayers(t *testing.T) {
 				// The second plan can change more layers, because some data were missing in the
 				// first plan.
 				grow(records, "/c0200")
-				before, report = run(t, Options{Max: limit, Previous: layoutOf(report)}, clone(records)...)
-				after, _ = run(t, Options{Max: limit, Previous: layoutOf(report)}, tt.change(clone(records))...)
+				before, report = run(t, Options{Max: limit, PreviousLayout: layoutOf(report)}, clone(records)...)
+				after, _ = run(t, Options{Max: limit, PreviousLayout: layoutOf(report)}, tt.change(clone(records))...)
 				if n := moved(before, after); n > limit/8 {
 					t.Errorf("with the previous plan %d of %d layers hold something else", n, limit)
 				}
@@ -162,7 +162,7 @@ func TestLongFingerprints(t *testing.T) {
 	if other.of(t, "a").Fingerprints[0] == a {
 		t.Error("two fingerprints have the same hash")
 	}
-	_, again := run(t, Options{Previous: layoutOf(report)}, records(long)...)
+	_, again := run(t, Options{PreviousLayout: layoutOf(report)}, records(long)...)
 	if !reflect.DeepEqual(again.Plan, report.Plan) {
 		t.Errorf("got %+v, want %+v", again.Plan, report.Plan)
 	}
@@ -200,7 +200,7 @@ func TestPropertiesWithPrevious(t *testing.T) {
 		most := 1 + r.IntN(8)
 		_, report := run(t, Options{Max: most}, clone(records)...)
 		prev := oddLayout(r, report)
-		p, _ := run(t, Options{Max: most, Previous: prev, Explain: true}, clone(records)...)
+		p, _ := run(t, Options{Max: most, PreviousLayout: prev, Explain: true}, clone(records)...)
 		checkHeld(t, p, records)
 		checkLayers(t, p)
 		var names []string
@@ -223,14 +223,14 @@ func TestPreviousOrderIsIrrelevant(t *testing.T) {
 	_, report := run(t, Options{Max: 20}, clone(records)...)
 	prev := layoutOf(report)
 	grow(records, "/c0007")
-	want, _ := run(t, Options{Max: 20, Previous: prev}, clone(records)...)
+	want, _ := run(t, Options{Max: 20, PreviousLayout: prev}, clone(records)...)
 	r := rand.New(rand.NewPCG(4, 15))
 	for range 5 {
 		r.Shuffle(len(prev.Layers), func(i, j int) { prev.Layers[i], prev.Layers[j] = prev.Layers[j], prev.Layers[i] })
 		for _, l := range prev.Layers {
 			r.Shuffle(len(l), func(i, j int) { l[i], l[j] = l[j], l[i] })
 		}
-		if got, _ := run(t, Options{Max: 20, Previous: prev}, clone(records)...); got.sets() != want.sets() {
+		if got, _ := run(t, Options{Max: 20, PreviousLayout: prev}, clone(records)...); got.sets() != want.sets() {
 			t.Fatalf("got\n%s\nwant\n%s", got.sets(), want.sets())
 		}
 	}

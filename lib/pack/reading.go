@@ -99,7 +99,7 @@ func (r *reading) readFiles(ctx context.Context) error {
 }
 
 // dated reports whether the previous image records times that components can keep.
-func (o *Options) dated() bool { return o.Previous != nil && len(o.Previous.Times) > 0 }
+func (o *Options) dated() bool { return o.PreviousLayout != nil && len(o.PreviousLayout.Times) > 0 }
 
 // leftToWrite reports whether package write hashes a component's files.
 func (r *reading) leftToWrite(c *component) bool { return r.partial && !r.canKeepTimes(c) }
@@ -108,7 +108,7 @@ func (r *reading) leftToWrite(c *component) bool { return r.partial && !r.canKee
 // in which case it keeps its times. The component's attributes are known at this point, but the
 // contents of its files are not.
 func (r *reading) canKeepTimes(c *component) bool {
-	return r.opt.dated() && c.attributes.CanBe(r.opt.Previous.Times[c.record.Name].Contents)
+	return r.opt.dated() && c.attributes.CanBe(r.opt.PreviousLayout.Times[c.record.Name].Contents)
 }
 
 // unbounded reports whether a file's component has no mtime clamp.

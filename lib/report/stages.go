@@ -120,8 +120,8 @@ func Pack(log *console.Console, r *pack.Report) {
 	if r.Now > 0 {
 		log.Info("grouping uses the updates up to %s, the time of the newest update", time.Unix(r.Now, 0).UTC().Format(time.RFC3339))
 	}
-	if r.Kept > 0 {
-		log.Info("keeping the previous image's times for %d of %s without a package build time", r.Kept, console.Plural(r.Unbounded, "component"))
+	if r.KeptTimes > 0 {
+		log.Info("keeping the previous image's times for %d of %s without a package build time", r.KeptTimes, console.Plural(r.Unbounded, "component"))
 	}
 	if p := r.Patch; p != nil {
 		log.Info("keeping %d of %s of the previous image, with %s of stale files; %s of new files in %s", len(p.Kept), console.Plural(len(p.Layers), "layer"),

@@ -63,11 +63,11 @@ func (m *Image) lines() []string {
 		wrote,
 		fmt.Sprintf("%s of %s in %s: %s", console.Plural(m.Files, "file"), console.Plural(m.Components, "component"), console.Plural(m.Layers, "layer"), m.sizes()),
 	}
-	if m.KeptPrevious > 0 {
-		lines = append(lines, fmt.Sprintf("kept %s of the previous image", console.Plural(m.KeptPrevious, "layer")))
+	if m.KeptLayers > 0 {
+		lines = append(lines, fmt.Sprintf("kept %s of the previous image", console.Plural(m.KeptLayers, "layer")))
 	}
-	if m.Kept > 0 {
-		lines = append(lines, fmt.Sprintf("kept %s of the source below the new layers", console.Plural(m.Kept, "layer")))
+	if m.BaseLayers > 0 {
+		lines = append(lines, fmt.Sprintf("kept %s of the source below the new layers", console.Plural(m.BaseLayers, "layer")))
 	}
 	if m.Reused > 0 {
 		lines = append(lines, fmt.Sprintf("reused %d of %s (%s)", m.Reused, console.Plural(m.Layers, "layer"), console.Bytes(m.ReusedBytes)))
@@ -203,7 +203,7 @@ func (s *Stages) Summary(out *console.Console, run *metrics.Run, made *Image) {
 		slog.String("manifest", made.Manifest), slog.String("destination", made.Outputs[0].String()),
 		slog.Int("layers", made.Layers), slog.Int("components", made.Components),
 		slog.Int64("files", made.Files), slog.Int64("bytes", made.Bytes), slog.Int64("blob_bytes", made.BlobBytes),
-		slog.Int("reused_layers", made.Reused), slog.Int64("reused_bytes", made.ReusedBytes), slog.Int("kept_layers", made.Kept),
+		slog.Int("reused_layers", made.Reused), slog.Int64("reused_bytes", made.ReusedBytes), slog.Int("kept_layers", made.BaseLayers),
 		slog.Float64("seconds", total),
 	}
 	if others := made.Outputs[1:]; len(others) > 0 {

@@ -52,8 +52,8 @@ type Set struct {
 	Config *oci.Config
 	// Tree is the tree of the topmost image or root tar; nil if all sources are directories.
 	Tree *image.Tree
-	// Kept are the kept layers, from the bottom up.
-	Kept []image.Layer
+	// BaseLayers are the layers that --keep-base keeps, from the bottom up.
+	BaseLayers []image.Layer
 	// Image reads the blobs of the kept layers; nil if no source is an image.
 	Image *image.Image
 	// Removed lists files that are in the image's layers but are no longer visible, if requested.
@@ -199,7 +199,7 @@ func (s *Set) openImage(ctx context.Context, src image.Location, opt Options) er
 	}
 	s.Image = img
 	if keep > 0 {
-		s.Kept = img.Layers[:keep]
+		s.BaseLayers = img.Layers[:keep]
 		differs, err := newChanged(tree, keep)
 		if err != nil {
 			return err
@@ -230,7 +230,7 @@ func (s *Set) Header(h *format.Header) error {
 			return fmt.Errorf("source %q is not UTF-8, which the stream requires: rename it, or link to it", name)
 		}
 	}
-	h.Sources, h.KeepLayers = s.names, int64(len(s.Kept))
+	h.Sources, h.KeepLayers = s.names, int64(len(s.BaseLayers))
 	return nil
 }
 

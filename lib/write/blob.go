@@ -31,7 +31,7 @@ type blob struct {
 	// spool stores the compressed blob until the blob is written.
 	spool *spooledBlob
 	// previous is the layer of the previous image that supplies the blob, which is already proven.
-	previous *Kept
+	previous *StoredLayer
 	// from is the name of an image in a registry that already stores the blob. It is empty if no
 	// such image is known.
 	from string

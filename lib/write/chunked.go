@@ -85,7 +85,7 @@ func tablesOf(annotations map[string]string) digest.Digest {
 
 // isProven reports whether this user has already verified that the previous image's blob
 // decompresses to its layer and that the blob's tables are correct.
-func (w *writer) isProven(previous Kept, l *layerFiles) bool {
+func (w *writer) isProven(previous StoredLayer, l *layerFiles) bool {
 	d := previous.Descriptor
 	if l.chunked && !w.opt.Proofs.Has(tablesOf(chunked.Of(d.Annotations)), d.Digest, d.Size) {
 		return false

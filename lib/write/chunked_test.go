@@ -62,7 +62,7 @@ func TestChunkedLayers(t *testing.T) {
 	}
 }
 
-func readKept(t *testing.T, k Kept) []byte {
+func readKept(t *testing.T, k StoredLayer) []byte {
 	t.Helper()
 	in, err := k.Open(context.Background())
 	if err != nil {
@@ -120,7 +120,7 @@ func TestChunkedFromPrevious(t *testing.T) {
 	opt.Proofs, opt.Record = proofs.Open(record), true
 	run(t, opt, packed(t, root))
 	want := readImage(t, first)
-	previous := map[digest.Digest]Kept{}
+	previous := map[digest.Digest]StoredLayer{}
 	for _, k := range kept(want) {
 		previous[k.DiffID] = k
 	}
@@ -133,7 +133,7 @@ func TestChunkedFromPrevious(t *testing.T) {
 		for _, place := range []string{"archive", "layout/"} {
 			again := t.TempDir() + "/" + place
 			opt := chunkedTo(t, again)
-			opt.Previous = previous
+			opt.Reusable = previous
 			change(&opt)
 			report := run(t, opt, packed(t, root))
 			if report.Reused != report.Layers || len(report.Refused) > 0 {
@@ -145,7 +145,7 @@ func TestChunkedFromPrevious(t *testing.T) {
 		}
 	}
 	plain := chunkedTo(t, filepath.Join(t.TempDir(), "plain"))
-	plain.Chunked, plain.Previous = false, previous
+	plain.Chunked, plain.Reusable = false, previous
 	if report := run(t, plain, packed(t, root)); report.Reused != 1 || len(report.Refused) > 0 {
 		t.Errorf("plain zstd: %d layers are reused, want only the one that is not marked", report.Reused)
 	}
@@ -160,7 +160,7 @@ func TestChunkedTablesAreProven(t *testing.T) {
 	plain := chunkedTo(t, dir+"/plain")
 	plain.Chunked = false
 	run(t, plain, packed(t, root))
-	unmarked := map[digest.Digest]Kept{}
+	unmarked := map[digest.Digest]StoredLayer{}
 	for _, k := range kept(readImage(t, dir+"/plain")) {
 		unmarked[k.DiffID] = k
 	}
@@ -183,7 +183,7 @@ func TestChunkedTablesAreProven(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		forged := func(blob []byte, annotations map[string]string) Kept {
+		forged := func(blob []byte, annotations map[string]string) StoredLayer {
 			k := k
 			k.Descriptor.Digest, k.Descriptor.Size = digest.FromBytes(blob), int64(len(blob))
 			k.Descriptor.Annotations = maps.Clone(annotations)
@@ -191,7 +191,7 @@ func TestChunkedTablesAreProven(t *testing.T) {
 			return k
 		}
 		swapped := append(bytes.Clone(blob[:p.Start()]), other[ofOther.Start():]...)
-		for name, f := range map[string]Kept{
+		for name, f := range map[string]StoredLayer{
 			"no tables":               forged(readKept(t, unmarked[k.DiffID]), k.Descriptor.Annotations),
 			"tables of another layer": forged(swapped, k.Descriptor.Annotations),
 			"cut tables":              forged(blob[:len(blob)-1], k.Descriptor.Annotations),
@@ -199,7 +199,7 @@ func TestChunkedTablesAreProven(t *testing.T) {
 			for _, store := range []*cache.Cache{nil, newCache(t)} {
 				out := filepath.Join(t.TempDir(), "again")
 				opt := chunkedTo(t, out)
-				opt.Previous, opt.Cache = map[digest.Digest]Kept{k.DiffID: f}, store
+				opt.Reusable, opt.Cache = map[digest.Digest]StoredLayer{k.DiffID: f}, store
 				report := run(t, opt, packed(t, root))
 				if report.Reused != 0 || len(report.Refused) != 1 || !strings.Contains(report.Refused[0].Error(), "tables") {
 					t.Errorf("%s: %d are reused, refused are %v", name, report.Reused, report.Refused)
@@ -213,7 +213,7 @@ func TestChunkedTablesAreProven(t *testing.T) {
 		maps.Copy(lied, ofOther.Annotations())
 		// Wrong annotations for correct tables are replaced.
 		opt := chunkedTo(t, filepath.Join(t.TempDir(), "lied"))
-		opt.Previous = map[digest.Digest]Kept{k.DiffID: forged(blob, lied)}
+		opt.Reusable = map[digest.Digest]StoredLayer{k.DiffID: forged(blob, lied)}
 		if report := run(t, opt, packed(t, root)); report.Reused != 1 || report.Manifest != before.Manifest {
 			t.Errorf("annotations that lie: %d are reused, the manifest is %s", report.Reused, report.Manifest)
 		}

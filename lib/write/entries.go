@@ -75,7 +75,7 @@ func (w *writer) proveEntries(l *layerFiles, b *blob) error {
 // layers kept from the previous image. This matters in particular for zstd:chunked layers, because
 // clients that fetch chunks use the tables instead of the tar.
 func (w *writer) cleanKept(ctx context.Context) error {
-	for i := len(w.kept) - len(w.img.kept); i < len(w.kept); i++ {
+	for i := range w.kept {
 		d := &w.kept[i].Descriptor
 		clean := v1.Descriptor{MediaType: d.MediaType, Digest: d.Digest, Size: d.Size}
 		annotations, err := w.provenTables(ctx, w.kept[i])
@@ -99,7 +99,7 @@ func (w *writer) cleanKept(ctx context.Context) error {
 // provenTables returns the zstd:chunked annotations of a kept layer. If this user has not verified
 // the tables yet, the blob is read. If the tables are wrong, provenTables returns no annotations,
 // and clients fetch the layer as a whole.
-func (w *writer) provenTables(ctx context.Context, k Kept) (map[string]string, error) {
+func (w *writer) provenTables(ctx context.Context, k StoredLayer) (map[string]string, error) {
 	d := k.Descriptor
 	given := chunked.Of(d.Annotations)
 	if given == nil || w.opt.TrustPrevious || w.opt.Proofs.Has(tablesOf(given), d.Digest, d.Size) {
@@ -129,7 +129,7 @@ func (w *writer) provenTables(ctx context.Context, k Kept) (map[string]string, e
 }
 
 // checkTables compares the tables in a blob with the blob, and returns their annotations.
-func (w *writer) checkTables(ctx context.Context, blob io.ReaderAt, k Kept) (map[string]string, error) {
+func (w *writer) checkTables(ctx context.Context, blob io.ReaderAt, k StoredLayer) (map[string]string, error) {
 	size := k.Descriptor.Size
 	tables, err := chunked.Read(blob, size)
 	if err != nil {

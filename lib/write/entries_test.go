@@ -25,7 +25,7 @@ func TestTablesOfKeptLayersAreProven(t *testing.T) {
 	opt := chunkedTo(t, first)
 	opt.Proofs, opt.Record = proofs.Open(record), true
 	run(t, opt, packed(t, root))
-	var marked []Kept
+	var marked []StoredLayer
 	for _, k := range kept(readImage(t, first)) {
 		if chunked.Marked(k.Descriptor.Annotations) {
 			marked = append(marked, k)
@@ -74,8 +74,8 @@ func TestTablesOfKeptLayersAreProven(t *testing.T) {
 		out := filepath.Join(t.TempDir(), "out")
 		opt := chunkedTo(t, out)
 		opt.Proofs, opt.TrustPrevious = proofs.Open(c.record), c.trust
-		opt.OpenPrevious = func(context.Context, string) (map[digest.Digest]Kept, io.Closer, error) {
-			return map[digest.Digest]Kept{k.DiffID: kept}, io.NopCloser(nil), nil
+		opt.OpenPrevious = func(context.Context, string) (map[digest.Digest]StoredLayer, io.Closer, error) {
+			return map[digest.Digest]StoredLayer{k.DiffID: kept}, io.NopCloser(nil), nil
 		}
 		h := header("")
 		h.Previous = "oci:/first"

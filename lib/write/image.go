@@ -224,7 +224,7 @@ const maxPlan = 1 << 20
 // if the stream's record outdates the old one. If the plan is too large, comments leaves out the
 // times, then also what the previous images showed, and finally everything except the components'
 // names. lacks describes what was left out, and is empty if nothing was.
-func (img *image) comments(kept []Kept) (lines []string, lacks string, err error) {
+func (img *image) comments(kept []StoredLayer) (lines []string, lacks string, err error) {
 	records := make([]*format.Layer, 0, len(kept)+len(img.layers))
 	for i, k := range kept {
 		rec := img.kept[i].record

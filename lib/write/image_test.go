@@ -79,7 +79,7 @@ func TestCommentsOfKeptLayers(t *testing.T) {
 		names:                     names,
 	} {
 		img := &image{kept: []layerFiles{{record: now}}, layers: []layerFiles{{record: record(1, "c")}}}
-		kept := []Kept{{Layer: oci.Layer{History: v1.History{CreatedBy: plan.Author, Comment: was}}}}
+		kept := []StoredLayer{{Layer: oci.Layer{History: v1.History{CreatedBy: plan.Author, Comment: was}}}}
 		lines, lacks, err := img.comments(kept)
 		if err != nil || len(lines) != 2 || lines[0] != want {
 			t.Errorf("%.50q: %.100q, %v", was, lines, err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/opencontainers/go-digest"
@@ -25,14 +26,15 @@ type Inputs struct {
 	// Config is the config of the source image. It is nil if the source is not an image with a
 	// config.
 	Config *oci.Config
-	// Kept lists the unchanged layers below the stream's layers, from the bottom up.
-	Kept []Kept
+	// Base lists the layers of the source image that are kept below the stream's layers, from the
+	// bottom up (--keep-base).
+	Base []StoredLayer
 	// Closer closes the source. It is nil if nothing except the root must be closed.
 	Closer io.Closer
 }
 
-// Kept is a layer that is kept byte for byte from the source.
-type Kept struct {
+// StoredLayer is a layer of another image, whose blob can be copied byte for byte.
+type StoredLayer struct {
 	oci.Layer
 	// Image is the name of an image in a registry that already stores the blob. It is empty if no
 	// such image is known.
@@ -56,13 +58,13 @@ func (in *Inputs) Close() error {
 // whiteouts if no layers are kept. A root that is an empty directory is an error, because a mount
 // is probably missing.
 func (in *Inputs) check(img *image) error {
-	if n := img.header.KeepLayers; n != int64(len(in.Kept)) {
-		return fmt.Errorf("the stream keeps %d layers of its source, but the source has only %d", n, len(in.Kept))
+	if n := img.header.KeepLayers; n != int64(len(in.Base)) {
+		return fmt.Errorf("the stream keeps %d layers of its source, but the source has only %d", n, len(in.Base))
 	}
-	if n := len(in.Kept) + len(img.kept) + len(img.layers); n > MaxLayers {
-		return fmt.Errorf("%d layers on top of %d kept layers exceed the limit of %d: lower --max of chunkah-pack", len(img.layers), len(in.Kept), MaxLayers)
+	if n := len(in.Base) + len(img.kept) + len(img.layers); n > MaxLayers {
+		return fmt.Errorf("%d layers on top of %d kept layers exceed the limit of %d: lower --max of chunkah-pack", len(img.layers), len(in.Base), MaxLayers)
 	}
-	if len(in.Kept)+len(img.kept) > 0 {
+	if len(in.Base)+len(img.kept) > 0 {
 		return nil
 	}
 	if in.Root != nil && in.Config == nil && img.empty() {
@@ -105,7 +107,7 @@ func (o *Options) config(in *Inputs, report *Report) (*oci.Config, error) {
 	}
 	own := *config
 	var kept []digest.Digest
-	for _, k := range in.Kept {
+	for _, k := range in.Base {
 		kept = append(kept, k.DiffID)
 	}
 	if own.OfImage {
@@ -134,13 +136,16 @@ func (o *Options) config(in *Inputs, report *Report) (*oci.Config, error) {
 // layer returns the manifest's description of a kept layer. The blob is unchanged, but the media
 // type is replaced with the OCI media type, because clients refuse other media types in an OCI
 // manifest.
-func (k Kept) layer() oci.Layer {
+func (k StoredLayer) layer() oci.Layer {
 	l := k.Layer
 	if suffix, ok := strings.CutPrefix(l.Descriptor.MediaType, oci.MediaTypeDockerLayer); ok {
 		l.Descriptor.MediaType = v1.MediaTypeImageLayer + strings.Replace(suffix, ".", "+", 1)
 	}
 	return l
 }
+
+// copied returns the layers that are copied from other images. They are below the new layers.
+func (w *writer) copied() []StoredLayer { return slices.Concat(w.base, w.kept) }
 
 // writeKept writes the blobs of the kept layers. A layout hashes each blob that it already
 // contains, which takes most of the time of an update with few changes.
@@ -151,7 +156,7 @@ func (w *writer) writeKept(ctx context.Context) error {
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(max(1, atOnce))
-	for i, k := range w.kept {
+	for i, k := range w.copied() {
 		group.Go(func() error {
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
@@ -171,7 +176,7 @@ func (w *writer) writeKept(ctx context.Context) error {
 
 // copyBlob copies a blob from another image. The digest is checked here, or by an output that
 // hashes all bytes it receives.
-func (w *writer) copyBlob(ctx context.Context, out io.Writer, k Kept) error {
+func (w *writer) copyBlob(ctx context.Context, out io.Writer, k StoredLayer) error {
 	in, err := openBlob(ctx, k)
 	if err != nil {
 		return err
@@ -196,7 +201,7 @@ type foreignBlob struct {
 	err      error
 }
 
-func openBlob(ctx context.Context, k Kept) (*foreignBlob, error) {
+func openBlob(ctx context.Context, k StoredLayer) (*foreignBlob, error) {
 	in, err := k.Open(ctx)
 	if err != nil {
 		return nil, err

@@ -31,7 +31,7 @@ func TestKeptLayers(t *testing.T) {
 	config := &oci.Config{Labels: map[string]string{"from": "base"}}
 	opt.Open = func(ctx context.Context, _ *format.Header) (*Inputs, error) {
 		s, err := (&Options{}).open(ctx, header(top))
-		s.Config, s.Kept = config, kept(below)
+		s.Config, s.Base = config, kept(below)
 		return s, err
 	}
 	opt.Edit = func(c *oci.Config) error { return c.EditLabels([]string{"own=1"}) }
@@ -61,11 +61,11 @@ func TestKeptLayers(t *testing.T) {
 }
 
 // kept returns an image's layers as kept layers of a source.
-func kept(img *found) []Kept {
-	var list []Kept
+func kept(img *found) []StoredLayer {
+	var list []StoredLayer
 	for i, l := range img.manifest.Layers {
 		blob := img.blobs["blobs/sha256/"+l.Digest.Encoded()]
-		list = append(list, Kept{
+		list = append(list, StoredLayer{
 			Layer: oci.Layer{Descriptor: l, DiffID: img.config.RootFS.DiffIDs[i], History: img.config.History[i]},
 			Open:  func(context.Context) (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(blob)), nil },
 		})
@@ -93,7 +93,7 @@ func TestKeptMediaTypes(t *testing.T) {
 		}
 		out := filepath.Join(t.TempDir(), "out")
 		opt = to(out)
-		opt.Inputs = &Inputs{Kept: layers}
+		opt.Inputs = &Inputs{Base: layers}
 		run(t, opt, []format.Record{h, layerRecord(0), dir("/d")})
 		if got, want := readImage(t, out).manifest.Layers[0].MediaType, below.manifest.Layers[0].MediaType; got != want {
 			t.Errorf("%q becomes %q, not %q", mediaType, got, want)
@@ -112,23 +112,23 @@ func TestKeptLayersRefused(t *testing.T) {
 	whiteout := []format.Record{header("/"), layerRecord(0), &format.File{Path: "/a", Type: format.TypeWhiteout}}
 	for _, tc := range []struct {
 		name   string
-		kept   func([]Kept) []Kept
+		kept   func([]StoredLayer) []StoredLayer
 		stream []format.Record
 		want   string
 	}{
-		{"fewer layers", func([]Kept) []Kept { return nil }, stream, "the stream keeps 1 layers of its source, but the source has only 0"},
-		{"a whiteout over nothing", func([]Kept) []Kept { return nil }, whiteout, `"/a" is a whiteout, but there are no layers below`},
-		{"too many layers", func(k []Kept) []Kept { return slices.Repeat(k, MaxLayers) }, keeping(stream, MaxLayers), "exceed the limit of 500"},
+		{"fewer layers", func([]StoredLayer) []StoredLayer { return nil }, stream, "the stream keeps 1 layers of its source, but the source has only 0"},
+		{"a whiteout over nothing", func([]StoredLayer) []StoredLayer { return nil }, whiteout, `"/a" is a whiteout, but there are no layers below`},
+		{"too many layers", func(k []StoredLayer) []StoredLayer { return slices.Repeat(k, MaxLayers) }, keeping(stream, MaxLayers), "exceed the limit of 500"},
 		{"short blob", reading("x"), stream, "keeping layer 0, sha256:"},
 		{"another blob", reading(strings.Repeat("x", 1<<20)), stream, "content has the wrong digest"},
-		{"no blob", func(k []Kept) []Kept {
+		{"no blob", func(k []StoredLayer) []StoredLayer {
 			k[0].Open = func(context.Context) (io.ReadCloser, error) { return nil, os.ErrNotExist }
 			return k
 		}, stream, "keeping layer 0, sha256:"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			opt := to(filepath.Join(t.TempDir(), "out"))
-			opt.Inputs = &Inputs{Kept: tc.kept(kept(below))}
+			opt.Inputs = &Inputs{Base: tc.kept(kept(below))}
 			fails(t, opt, tc.stream, tc.want)
 		})
 	}
@@ -149,7 +149,7 @@ func TestKeptLayerCancelled(t *testing.T) {
 		})), nil
 	}
 	opt := to(filepath.Join(t.TempDir(), "out"))
-	opt.Inputs = &Inputs{Kept: layers}
+	opt.Inputs = &Inputs{Base: layers}
 	h := header("")
 	h.Sources = []string{"oci:/base"}
 	in := source(keeping([]format.Record{h, layerRecord(0), dir("/d")}, 1))
@@ -171,8 +171,8 @@ func keeping(stream []format.Record, n int64) []format.Record {
 }
 
 // reading replaces the content of the first kept layer.
-func reading(content string) func([]Kept) []Kept {
-	return func(k []Kept) []Kept {
+func reading(content string) func([]StoredLayer) []StoredLayer {
+	return func(k []StoredLayer) []StoredLayer {
 		k[0].Open = func(context.Context) (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(content)), nil }
 		return k
 	}

@@ -18,7 +18,7 @@ import (
 
 // keptPrevious finds the layers that the stream keeps from the previous image. The caller closes
 // the returned image.
-func (o *Options) keptPrevious(ctx context.Context, img *image) ([]Kept, io.Closer, error) {
+func (o *Options) keptPrevious(ctx context.Context, img *image) ([]StoredLayer, io.Closer, error) {
 	none := io.NopCloser(nil)
 	if len(img.kept) == 0 {
 		return nil, none, nil
@@ -31,7 +31,7 @@ func (o *Options) keptPrevious(ctx context.Context, img *image) ([]Kept, io.Clos
 	if err != nil {
 		return nil, none, fmt.Errorf("opening the previous image: %w", err)
 	}
-	var kept []Kept
+	var kept []StoredLayer
 	for _, l := range img.kept {
 		k, found := layers[digest.Digest(l.record.DiffID)]
 		if !found {
@@ -51,7 +51,7 @@ func outdates(rec *format.Layer, h v1.History) bool {
 }
 
 // countKept counts a layer that is kept from the previous image.
-func (w *writer) countKept(l *layerFiles, k Kept) {
+func (w *writer) countKept(l *layerFiles, k StoredLayer) {
 	w.report.Layers++
 	w.report.Bytes, w.report.BlobBytes = w.report.Bytes+layer.Size(l.files), w.report.BlobBytes+k.Descriptor.Size
 	for _, name := range l.record.Components {
@@ -92,7 +92,7 @@ func (l *layerFiles) forget() {
 func (w *writer) files() func(io.Writer) error {
 	layers := make([]layerFiles, 0, len(w.img.kept)+len(w.img.layers))
 	layers = append(append(layers, w.img.kept...), w.img.layers...)
-	if w.report.Kept > 0 {
+	if w.report.BaseLayers > 0 {
 		return nil
 	}
 	for _, l := range layers {

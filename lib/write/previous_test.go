@@ -32,7 +32,7 @@ func TestPreviousLayersAreTaken(t *testing.T) {
 	run(t, opt, packed(t, root))
 	img := readImage(t, first)
 
-	previous := map[digest.Digest]Kept{}
+	previous := map[digest.Digest]StoredLayer{}
 	for i, k := range kept(img) {
 		if i > 0 { // the first layer is new
 			previous[k.DiffID] = k
@@ -42,7 +42,7 @@ func TestPreviousLayersAreTaken(t *testing.T) {
 		again := t.TempDir() + "/" + name
 		opt := to(again)
 		opt.SpoolDir = t.TempDir()
-		opt.Compression, opt.Previous = compress.Settings{Algorithm: compress.Gzip}, previous
+		opt.Compression, opt.Reusable = compress.Settings{Algorithm: compress.Gzip}, previous
 		report := run(t, opt, packed(t, root))
 		if report.Reused != len(previous) || report.ReusedBytes == 0 {
 			t.Errorf("%s: %d layers and %d bytes are reused, not %d layers", name, report.Reused, report.ReusedBytes, len(previous))
@@ -69,7 +69,7 @@ func TestPreviousLayersAreProven(t *testing.T) {
 		reads := func(in func() io.Reader) func(context.Context) (io.ReadCloser, error) {
 			return func(context.Context) (io.ReadCloser, error) { return io.NopCloser(in()), nil }
 		}
-		slices.SortFunc(list, func(a, b Kept) int { return cmp.Compare(a.Descriptor.Size, b.Descriptor.Size) })
+		slices.SortFunc(list, func(a, b StoredLayer) int { return cmp.Compare(a.Descriptor.Size, b.Descriptor.Size) })
 		victim, other := list[0], list[1]
 		forged := other
 		forged.DiffID = victim.DiffID
@@ -83,7 +83,7 @@ func TestPreviousLayersAreProven(t *testing.T) {
 		endless.Open = reads(func() io.Reader { f, _ := os.Open("/dev/zero"); return f })
 		short := victim
 		short.Open = reads(func() io.Reader { return strings.NewReader("") })
-		for name, k := range map[string]Kept{
+		for name, k := range map[string]StoredLayer{
 			"does not decompress to the layer": forged, "of the previous image": damaged, "no such blob": shut, "compresses to at most": longer,
 			"does not match its digest": endless, "is 0 bytes": short,
 		} {
@@ -91,7 +91,7 @@ func TestPreviousLayersAreProven(t *testing.T) {
 				out := filepath.Join(t.TempDir(), "again")
 				opt := to(out)
 				opt.SpoolDir, opt.Compression, opt.Cache = t.TempDir(), settings, store
-				opt.Previous = map[digest.Digest]Kept{victim.DiffID: k}
+				opt.Reusable = map[digest.Digest]StoredLayer{victim.DiffID: k}
 				report := run(t, opt, packed(t, root))
 				if got := readImage(t, out); !bytes.Equal(got.blobs["index.json"], want.blobs["index.json"]) {
 					t.Errorf("%s: the image differs", name)
@@ -115,7 +115,7 @@ func TestProvenLayersAreNotRead(t *testing.T) {
 	run(t, opt, packed(t, root))
 	list := kept(readImage(t, first))
 	reads := 0
-	previous := map[digest.Digest]Kept{}
+	previous := map[digest.Digest]StoredLayer{}
 	for _, k := range list {
 		open := k.Open
 		k.Open = func(ctx context.Context) (io.ReadCloser, error) {
@@ -129,7 +129,7 @@ func TestProvenLayersAreNotRead(t *testing.T) {
 		opt := to(layout)
 		opt.Create = func() (oci.Destination, error) { return oci.OpenLayout(layout, "", oci.Options{}) }
 		opt.SpoolDir, opt.Compression = t.TempDir(), compress.Settings{Algorithm: compress.Gzip}
-		opt.Previous, opt.Proofs, opt.Record = previous, proofs.Open(record), true
+		opt.Reusable, opt.Proofs, opt.Record = previous, proofs.Open(record), true
 		report := run(t, opt, packed(t, root))
 		if report.Reused != len(list) || reads != want {
 			t.Errorf("build %d: %d layers of %d are reused, %d were read", i, report.Reused, len(list), reads)
@@ -139,10 +139,10 @@ func TestProvenLayersAreNotRead(t *testing.T) {
 	forged, longer := list[1], list[0]
 	forged.DiffID = list[0].DiffID
 	longer.Descriptor.Size++
-	for name, k := range map[string]Kept{"another layer": forged, "another size": longer} {
+	for name, k := range map[string]StoredLayer{"another layer": forged, "another size": longer} {
 		opt := to(filepath.Join(t.TempDir(), "out"))
 		opt.SpoolDir, opt.Compression = t.TempDir(), compress.Settings{Algorithm: compress.Gzip}
-		opt.Previous, opt.Proofs = map[digest.Digest]Kept{k.DiffID: k}, proofs.Open(record)
+		opt.Reusable, opt.Proofs = map[digest.Digest]StoredLayer{k.DiffID: k}, proofs.Open(record)
 		if report := run(t, opt, packed(t, root)); report.Reused != 0 || len(report.Refused) != 1 {
 			t.Errorf("%s: %d are reused, refused are %v", name, report.Reused, report.Refused)
 		}
@@ -176,7 +176,7 @@ func TestProvenLayerThatCannotBeOpened(t *testing.T) {
 	for _, output := range []string{"archive", "layout/"} {
 		opt := to(filepath.Join(t.TempDir(), output))
 		opt.SpoolDir, opt.Compression, opt.Proofs = t.TempDir(), settings, proofs.Open(record)
-		opt.Previous = map[digest.Digest]Kept{gone.DiffID: gone}
+		opt.Reusable = map[digest.Digest]StoredLayer{gone.DiffID: gone}
 		report := run(t, opt, packed(t, root))
 		if report.Reused != 0 || len(report.Refused) != 1 || report.Manifest != first.Manifest {
 			t.Errorf("%s: %d are reused, refused are %v, the manifest is %s", output, report.Reused, report.Refused, report.Manifest)

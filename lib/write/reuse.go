@@ -37,7 +37,7 @@ func (w *writer) reuse(ctx context.Context, l *layerFiles, b *blob) (found bool,
 }
 
 // seeks reports whether to look for layers among the blobs of earlier builds.
-func (w *writer) seeks() bool { return w.compressed() && (w.warm || len(w.opt.Previous) > 0) }
+func (w *writer) seeks() bool { return w.compressed() && (w.warm || len(w.opt.Reusable) > 0) }
 
 // errUnproven means that a blob does not decompress to the layer with its diffID.
 var errUnproven = errors.New("does not decompress to the layer with this diffID")
@@ -101,7 +101,7 @@ func (w *writer) fromCache(ctx context.Context, l *layerFiles, b *blob) (found b
 // read once, and stored like a blob compressed in this run. If a blob cannot be read, the layer is
 // compressed again.
 func (w *writer) fromPrevious(ctx context.Context, l *layerFiles, b *blob) (found bool, err error) {
-	previous, ok := w.opt.Previous[b.diffID]
+	previous, ok := w.opt.Reusable[b.diffID]
 	if !ok {
 		return false, nil
 	}
@@ -137,7 +137,7 @@ func (w *writer) fromPrevious(ctx context.Context, l *layerFiles, b *blob) (foun
 
 // opens makes sure that a local blob can be opened, because at this point the layer can still be
 // compressed instead. A blob in a registry is requested only when it is written.
-func opens(ctx context.Context, previous Kept) error {
+func opens(ctx context.Context, previous StoredLayer) error {
 	if previous.Image != "" {
 		return nil
 	}
@@ -159,7 +159,7 @@ type blobFile interface {
 }
 
 // copyProven copies a blob from the previous image that is proven to be the layer.
-func (w *writer) copyProven(ctx context.Context, out blobFile, previous Kept, l *layerFiles, b *blob) error {
+func (w *writer) copyProven(ctx context.Context, out blobFile, previous StoredLayer, l *layerFiles, b *blob) error {
 	if most := w.maxSize(l); previous.Descriptor.Size > most {
 		return &previousError{fmt.Errorf("has %d bytes, but the layer compresses to at most %d", previous.Descriptor.Size, most)}
 	}

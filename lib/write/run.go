@@ -180,7 +180,7 @@ func (w *writer) placeParallel(ctx context.Context, most int, order []int, resul
 // so that no core has to wait at the end of the build until another core has copied a spool. A blob
 // that can come from the cache or the previous image is copied as a whole instead.
 func (w *writer) startEntry(ctx context.Context, l *layerFiles) error {
-	if w.access != oci.RandomAccess || !w.compressed() || w.opt.Cache != nil || len(w.opt.Previous) > 0 {
+	if w.access != oci.RandomAccess || !w.compressed() || w.opt.Cache != nil || len(w.opt.Reusable) > 0 {
 		return nil
 	}
 	entry, err := w.dest.NewBlob(w.maxSize(l), true)
@@ -197,8 +197,7 @@ func (w *writer) describe(blobs []*blob) (*oci.Image, error) {
 			return nil, err
 		}
 	}
-	previous := w.kept[len(w.kept)-len(w.img.kept):]
-	comments, lacks, err := w.img.comments(previous)
+	comments, lacks, err := w.img.comments(w.kept)
 	if err != nil {
 		return nil, err
 	}
@@ -208,17 +207,17 @@ func (w *writer) describe(blobs []*blob) (*oci.Image, error) {
 		w.report.Created, w.report.CreatedFrom = *w.opt.Created, "--created"
 	}
 	image := &oci.Image{Config: w.config, Created: &w.report.Created, Ref: w.opt.Ref, Also: w.opt.Also, Docker: w.opt.Docker}
-	w.report.KeptPrevious = len(w.img.kept)
-	w.report.Kept, w.report.In = len(w.kept)-w.report.KeptPrevious, make(map[string][]digest.Digest)
-	for _, k := range w.kept[:w.report.Kept] {
+	w.report.BaseLayers, w.report.KeptLayers = len(w.base), len(w.kept)
+	w.report.In = make(map[string][]digest.Digest)
+	for _, k := range w.base {
 		image.Layers = append(image.Layers, k.layer())
 	}
-	for i, k := range previous {
+	for i, k := range w.kept {
 		k.History.Comment = comments[i]
 		image.Layers = append(image.Layers, k.layer())
 		w.countKept(&w.img.kept[i], k)
 	}
-	comments = comments[len(previous):]
+	comments = comments[len(w.kept):]
 	for i, b := range blobs {
 		w.count(&w.img.layers[i], b)
 		image.Layers = append(image.Layers, w.layer(&w.img.layers[i], b, v1.History{

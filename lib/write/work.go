@@ -22,7 +22,7 @@ func (w *writer) countExpected() {
 	for _, l := range w.img.layers {
 		w.opt.Work.Expect(times * l.size)
 	}
-	for _, k := range w.kept {
+	for _, k := range w.copied() {
 		w.opt.Work.Expect(k.Descriptor.Size)
 	}
 }

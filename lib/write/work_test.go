@@ -41,12 +41,12 @@ func TestWorkIsKnown(t *testing.T) {
 		opt := to(first)
 		opt.Compression.Algorithm = algorithm
 		run(t, opt, packed(t, root))
-		previous := map[digest.Digest]Kept{}
+		previous := map[digest.Digest]StoredLayer{}
 		for _, k := range kept(readImage(t, first))[1:] {
 			previous[k.DiffID] = k
 		}
 		for _, place := range []string{"archive", "layout/", "network", "stream", "several"} {
-			for _, layers := range []map[digest.Digest]Kept{nil, previous} {
+			for _, layers := range []map[digest.Digest]StoredLayer{nil, previous} {
 				measured := metrics.Start("test")
 				work := measured.Stage("write").Work()
 				opt := to(t.TempDir() + "/" + place)
@@ -71,7 +71,7 @@ func TestWorkIsKnown(t *testing.T) {
 						return oci.NewSeveral([]oci.Output{{Destination: a}, {Destination: b}}), err
 					}
 				}
-				opt.Compression.Algorithm, opt.Previous, opt.Work, opt.SpoolDir = algorithm, layers, work, t.TempDir()
+				opt.Compression.Algorithm, opt.Reusable, opt.Work, opt.SpoolDir = algorithm, layers, work, t.TempDir()
 				run(t, opt, packed(t, root))
 				end := measured.Status()
 				totals[end.Expected] = true

@@ -14,7 +14,6 @@ import (
 	"io"
 	"os"
 	"runtime"
-	"slices"
 	"sync"
 	"time"
 
@@ -39,7 +38,7 @@ type Options struct {
 	Open func(ctx context.Context, h *format.Header) (*Inputs, error)
 	// OpenPrevious opens the image that a header's Previous names, and returns the image's layers
 	// by diffID. If OpenPrevious is nil, no layers of a previous image can be kept.
-	OpenPrevious func(ctx context.Context, name string) (map[digest.Digest]Kept, io.Closer, error)
+	OpenPrevious func(ctx context.Context, name string) (map[digest.Digest]StoredLayer, io.Closer, error)
 	// Scanned means that this run has scanned Inputs.Root. In that case, regular files are opened
 	// without another check. As long as the tree does not change, nothing else is read.
 	Scanned bool
@@ -75,10 +74,10 @@ type Options struct {
 	SpoolDir string
 	// Cache stores compressed layers from one build to the next. It is nil if there is no cache.
 	Cache *cache.Cache
-	// Previous contains layers of an earlier image, which can be reused if they have the same
+	// Reusable contains layers of an earlier image, which can be reused if they have the same
 	// diffID and Compression. The diffIDs in the earlier image can be wrong, so each layer is first
 	// read and decompressed.
-	Previous map[digest.Digest]Kept
+	Reusable map[digest.Digest]StoredLayer
 	// Proofs lists blobs that this user has already verified to decompress to their layers, and the
 	// verified entries of layers. This run adds the layers with entry digests, whose entries it
 	// verifies. Proofs can be nil.
@@ -155,9 +154,9 @@ type Report struct {
 	PlanLacks string
 	// LeftOut lists the paths of the output itself, which are not in the image.
 	LeftOut []string
-	// Kept is the number of layers kept from the source. KeptPrevious is the number of layers kept
-	// from the previous image.
-	Kept, KeptPrevious int
+	// BaseLayers is the number of layers kept from the source image (--keep-base). KeptLayers is
+	// the number of layers kept from the previous image (--max-stale).
+	BaseLayers, KeptLayers int
 	// WriteFiles writes the files of the image (format/SPEC.md, section 13). It is nil if the
 	// stream does not contain all files.
 	WriteFiles func(io.Writer) error
@@ -235,7 +234,7 @@ func Run(ctx context.Context, in format.Source, opt Options) (pending *Pending, 
 		return nil, err
 	}
 	w := &writer{
-		opt: opt, root: inputs.Root, kept: slices.Concat(inputs.Kept, kept), config: config, img: img, report: report,
+		opt: opt, root: inputs.Root, base: inputs.Base, kept: kept, config: config, img: img, report: report,
 		dest: dest, access: dest.Traits().Access,
 	}
 	if err := w.write(ctx); err != nil {
@@ -309,7 +308,8 @@ func read(ctx context.Context, in format.Source) (*image, error) {
 type writer struct {
 	opt    Options
 	root   *rootfs.Root
-	kept   []Kept
+	base   []StoredLayer // below all others
+	kept   []StoredLayer // of img.kept
 	config *oci.Config
 	img    *image
 	dest   oci.Destination
