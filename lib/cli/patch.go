@@ -62,8 +62,8 @@ func (f *packFlags) maxStale(output *image.Location) (int64, error) {
 }
 
 // openPatched opens the image of --previous and finds its files, if --max-stale needs them. The
-// image is nil if they are not needed or the image cannot be opened. Otherwise the caller must close
-// it.
+// image is nil if they are not needed or the image cannot be opened. Otherwise the caller must
+// close it.
 func (f *packFlags) openPatched(ctx context.Context, env *Env, images image.Options, output *image.Location, opt *pack.Options) (*image.Image, error) {
 	if opt.MaxStale == 0 {
 		return nil, nil

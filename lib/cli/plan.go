@@ -42,8 +42,8 @@ func (f *planFlags) checkPlan(output *image.Location) error {
 	return checkOutputFile("--plan", f.Plan)
 }
 
-// previousLayout reads the previous layout, or returns nil without --previous. output is the image to
-// be replaced, or nil for standard output.
+// previousLayout reads the previous layout, or returns nil without --previous. output is the image
+// to be replaced, or nil for standard output.
 //
 // The file must exist. If a misspelt name were treated as a first build, every client would
 // download the whole image again. A damaged layout is used as far as possible.

@@ -64,10 +64,11 @@ func (w *writer) reserve(order []int) error {
 	return nil
 }
 
-// digest makes the first pass over layer i. It finds the layer's blob among the blobs of earlier
-// builds, or makes the blob. If this pass also stores or writes the blob, it is the only pass over
-// the contents.
-func (w *writer) digest(ctx context.Context, pool *compress.Pool, i int) (*blob, error) {
+// firstPass finds the blob of layer i among the blobs of earlier builds, or makes it, and computes
+// its digests. It stores the blob as soon as possible: in the space that is reserved in an archive,
+// in a file of the output, in the cache or in a spool. Only if nothing can store the blob, for
+// example if the output of uncompressed layers is a pipe, secondPass reads the layer's files again.
+func (w *writer) firstPass(ctx context.Context, pool *compress.Pool, i int) (*blob, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
@@ -90,24 +91,24 @@ func (w *writer) makeBlob(ctx context.Context, pool *compress.Pool, i int, b *bl
 	switch {
 	case w.entries != nil: // write to the space that is reserved in the archive
 		b.entry = w.entries[i]
-		return w.digestInto(ctx, pool, b.entry, l, b)
-	case !w.compressed() && w.access != oci.BlobFiles: // not written yet, because place reads the files again
-		return w.digestOnly(ctx, l, b)
+		return w.writeAndHash(ctx, pool, b.entry, l, b)
+	case !w.compressed() && w.access != oci.BlobFiles: // not written yet, because secondPass reads the files again
+		return w.hashOnly(ctx, l, b)
 	case w.compressed() && w.opt.Cache != nil:
-		return w.digestToCache(ctx, pool, l, b)
+		return w.writeToCache(ctx, pool, l, b)
 	case w.access == oci.BlobFiles:
-		return w.digestInPlace(ctx, pool, l, b)
+		return w.writeToOutput(ctx, pool, l, b)
 	}
 	b.spool = l.spool
-	return w.digestInto(ctx, pool, b.spool, l, b)
+	return w.writeAndHash(ctx, pool, b.spool, l, b)
 }
 
 func (w *writer) compressed() bool { return w.opt.Compression.Algorithm != compress.None }
 
-// digestInto digests the blob while writing it to out.
-func (w *writer) digestInto(ctx context.Context, pool *compress.Pool, out io.Writer, l *layerFiles, b *blob) error {
+// writeAndHash writes the blob to out and computes its digests.
+func (w *writer) writeAndHash(ctx context.Context, pool *compress.Pool, out io.Writer, l *layerFiles, b *blob) error {
 	blob := &tee{sum: sha256.New(), w: out}
-	if err := w.tar(ctx, pool, blob, l, b); err != nil {
+	if err := w.writeLayer(ctx, pool, blob, l, b); err != nil {
 		return err
 	}
 	b.digest, b.size = digest.NewDigest(digest.SHA256, blob.sum), blob.size
@@ -117,21 +118,21 @@ func (w *writer) digestInto(ctx context.Context, pool *compress.Pool, out io.Wri
 	return nil
 }
 
-// digestInPlace writes the blob to its own file in the output.
-func (w *writer) digestInPlace(ctx context.Context, pool *compress.Pool, l *layerFiles, b *blob) error {
+// writeToOutput writes the blob to its own file in the output.
+func (w *writer) writeToOutput(ctx context.Context, pool *compress.Pool, l *layerFiles, b *blob) error {
 	out, err := w.dest.NewBlob(0, true)
 	if err != nil {
 		return err
 	}
-	if err := w.digestInto(ctx, pool, out, l, b); err != nil {
+	if err := w.writeAndHash(ctx, pool, out, l, b); err != nil {
 		return errors.Join(err, out.Discard())
 	}
 	return out.Commit(b.digest, b.size)
 }
 
-// digestOnly keeps only the layer's digest. The second pass reads the layer's files again and must
+// hashOnly keeps only the layer's digest. secondPass reads the layer's files again and must
 // get the same digest.
-func (w *writer) digestOnly(ctx context.Context, l *layerFiles, b *blob) error {
+func (w *writer) hashOnly(ctx context.Context, l *layerFiles, b *blob) error {
 	c := w.newContents()
 	defer c.close()
 	sum := sha256.New()
@@ -145,10 +146,10 @@ func (w *writer) digestOnly(ctx context.Context, l *layerFiles, b *blob) error {
 	return nil
 }
 
-// digestToCache writes the compressed blob to the cache.
-func (w *writer) digestToCache(ctx context.Context, pool *compress.Pool, l *layerFiles, b *blob) error {
+// writeToCache writes the compressed blob to the cache.
+func (w *writer) writeToCache(ctx context.Context, pool *compress.Pool, l *layerFiles, b *blob) error {
 	return w.toCache(l, b, func(out *cache.Writer) (digest.Digest, error) {
-		err := w.digestInto(ctx, pool, out, l, b)
+		err := w.writeAndHash(ctx, pool, out, l, b)
 		return b.digest, err
 	})
 }
@@ -178,21 +179,21 @@ func cached(b *cache.Blob) *spooledBlob {
 	return &spooledBlob{dir: filepath.Dir(b.Name()), file: b.File}
 }
 
-// tar writes a layer to out, compressed according to the options. It sets b.diffID if the diffID
-// differs from the blob's digest.
-func (w *writer) tar(ctx context.Context, pool *compress.Pool, out io.Writer, l *layerFiles, b *blob) error {
+// writeLayer writes a layer to out, compressed according to the options. It sets b.diffID if the
+// diffID differs from the blob's digest.
+func (w *writer) writeLayer(ctx context.Context, pool *compress.Pool, out io.Writer, l *layerFiles, b *blob) error {
 	c := w.newContents()
 	defer c.close()
 	completer := contentid.Complete(l.record)
-	err := w.tarOf(ctx, pool, out, l, b, l.compared(completer.Content(c)))
+	err := w.writeLayerFrom(ctx, pool, out, l, b, l.compared(completer.Content(c)))
 	if err == nil {
 		completer.Done()
 	}
 	return err
 }
 
-// tarOf is like tar, but reads the files' contents from c.
-func (w *writer) tarOf(ctx context.Context, pool *compress.Pool, out io.Writer, l *layerFiles, b *blob, c layer.Content) error {
+// writeLayerFrom is like writeLayer, but reads the files' contents from c.
+func (w *writer) writeLayerFrom(ctx context.Context, pool *compress.Pool, out io.Writer, l *layerFiles, b *blob, c layer.Content) error {
 	if !w.compressed() {
 		return w.writeTar(ctx, w.counted(out), l, c)
 	}
@@ -225,9 +226,9 @@ func (w *writer) writeTar(ctx context.Context, out io.Writer, l *layerFiles, c l
 	return buffered.Flush()
 }
 
-// place makes the second pass over layer i. It writes the blob to the output, or completes the blob
-// that the first pass wrote to the output.
-func (w *writer) place(ctx context.Context, i int, b *blob) error {
+// secondPass completes the blob of layer i in the output. If firstPass did not write it there,
+// secondPass copies the stored blob, or makes the blob again from the layer's files.
+func (w *writer) secondPass(ctx context.Context, i int, b *blob) error {
 	defer b.close()
 	entry := b.entry
 	if entry == nil && b.spool != nil {

@@ -21,7 +21,7 @@ func (w *writer) reuse(ctx context.Context, l *layerFiles, b *blob) (found bool,
 	if !w.seeks() {
 		return false, nil
 	}
-	if err := w.digestOnly(ctx, l, b); err != nil {
+	if err := w.hashOnly(ctx, l, b); err != nil {
 		return false, err
 	}
 	if w.warm {

@@ -51,7 +51,7 @@ func (w *writer) run(ctx context.Context) error {
 	for range min(w.opt.Threads, len(order)) {
 		workers.Go(func() {
 			for i := range jobs {
-				b, err := w.digest(ctx, pool, i)
+				b, err := w.firstPass(ctx, pool, i)
 				if err != nil {
 					cancel(err)
 					return
@@ -135,7 +135,7 @@ func (w *writer) assemble(ctx context.Context, order []int, results []chan *blob
 	return err
 }
 
-// placeAll writes the blobs to the output.
+// placeAll makes the second pass over all layers.
 func (w *writer) placeAll(ctx context.Context, order []int, results []chan *blob) ([]*blob, error) {
 	if n := w.dest.Traits().Parallel; n > 0 {
 		return w.placeParallel(ctx, n, order, results)
@@ -150,7 +150,7 @@ func (w *writer) placeAll(ctx context.Context, order []int, results []chan *blob
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)
 		}
-		if err := w.place(ctx, i, blobs[i]); err != nil {
+		if err := w.secondPass(ctx, i, blobs[i]); err != nil {
 			return nil, err
 		}
 	}
@@ -171,7 +171,7 @@ func (w *writer) placeParallel(ctx context.Context, most int, order []int, resul
 			}
 			return nil, context.Cause(ctx)
 		}
-		group.Go(func() error { return w.place(ctx, i, blobs[i]) })
+		group.Go(func() error { return w.secondPass(ctx, i, blobs[i]) })
 	}
 	return blobs, group.Wait()
 }
