@@ -111,14 +111,14 @@ func describe(l image.Layer) Layer {
 	if rec == nil {
 		return d
 	}
-	d.Own, d.Components, d.Fingerprints, d.Stability = true, rec.Components, rec.Fingerprints, Stability(l)
+	d.Own, d.Components, d.Fingerprints, d.Stability = true, rec.Components, rec.Fingerprints, stabilityOf(l)
 	d.Rewritten = patch.RewrittenIn(rec)
 	return d
 }
 
-// Stability returns the chance that a layer stays unchanged for a week, in parts per million, from
-// its history or annotations. It is Unknown for layers from other tools.
-func Stability(l image.Layer) int64 {
+// stabilityOf returns the chance that a layer stays unchanged for a week, in parts per million,
+// from its history or annotations. It is Unknown for layers from other tools.
+func stabilityOf(l image.Layer) int64 {
 	rec, whole := plan.FromHistory(l.History)
 	if rec == nil {
 		return Unknown
@@ -138,7 +138,7 @@ func Stability(l image.Layer) int64 {
 func Chain(layers []image.Layer) []chain.Layer {
 	var known []chain.Layer
 	for _, l := range layers {
-		stability := Stability(l)
+		stability := stabilityOf(l)
 		if stability == Unknown {
 			break
 		}

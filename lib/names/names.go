@@ -40,8 +40,8 @@ func Directory(path string) error {
 	return refuseLayout(path)
 }
 
-// Destination parses the name of a destination.
-func Destination(name string) (image.Location, error) {
+// destination parses the name of a destination.
+func destination(name string) (image.Location, error) {
 	if err := refuseOutputName(name); err != nil {
 		return image.Location{}, err
 	}

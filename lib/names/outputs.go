@@ -22,7 +22,7 @@ type Output struct {
 func Outputs(destinations, tags []string) ([]Output, error) {
 	var outputs []Output
 	for _, name := range destinations {
-		target, err := Destination(name)
+		target, err := destination(name)
 		if err != nil {
 			return nil, err
 		}

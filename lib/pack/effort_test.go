@@ -30,7 +30,7 @@ func planOf(t *testing.T, opt Options, list []format.Record) (took int64, err er
 	if err != nil {
 		t.Fatal(err)
 	}
-	opt.Max = DefaultMax
+	opt.Max = defaultMax
 	report, err := tree.prepare(&opt)
 	if err == nil {
 		_, err = tree.plan(opt, report)

@@ -20,9 +20,9 @@ import (
 	"chunkah/lib/interrupt"
 )
 
-// DefaultMax is the default number of layers. Every engine supports it, and users can add more
+// defaultMax is the default number of layers. Every engine supports it, and users can add more
 // layers on top.
-const DefaultMax = 64
+const defaultMax = 64
 
 // These are the limits of --max. See ManyLayers and MostLayers.
 const (
@@ -118,13 +118,13 @@ type Planned struct {
 	Bytes int64
 }
 
-// ErrNoComponents means that no record in the stream has a component.
-var ErrNoComponents = errors.New("no file has a component: run chunkah-assign, or your own assigner, before chunkah-pack")
+// errNoComponents means that no record in the stream has a component.
+var errNoComponents = errors.New("no file has a component: run chunkah-assign, or your own assigner, before chunkah-pack")
 
 // Run reads a stream of tagged files and writes a stream of layers.
 func Run(ctx context.Context, in format.Source, out format.Sink, opt Options) (*Report, error) {
 	if opt.Max == 0 {
-		opt.Max = DefaultMax
+		opt.Max = defaultMax
 	}
 	if opt.Max < MinMax || opt.Max > MaxMax {
 		return nil, fmt.Errorf("packing into %d layers: must be %d to %d", opt.Max, MinMax, MaxMax)

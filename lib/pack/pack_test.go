@@ -261,7 +261,7 @@ func TestRefused(t *testing.T) {
 			}
 		})
 	}
-	if _, _, err := try(Options{}, file("/a")); !errors.Is(err, ErrNoComponents) {
+	if _, _, err := try(Options{}, file("/a")); !errors.Is(err, errNoComponents) {
 		t.Errorf("got %v", err)
 	}
 	for _, most := range []int{-1, 501} {

@@ -60,7 +60,7 @@ func (t *tree) finishReading() error {
 		return errors.New("the stream contains no files")
 	}
 	if !t.tagged() {
-		return ErrNoComponents
+		return errNoComponents
 	}
 	if err := t.assemble(); err != nil {
 		return err

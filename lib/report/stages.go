@@ -21,7 +21,7 @@ func Scan(log *console.Console, r *scan.Report) {
 		log.Warn("skipping %s: %s", console.Plural(c.N, "file"), c.Name)
 	}
 	Costly(log, r)
-	Walk(log, r)
+	walked(log, r)
 }
 
 // Unmapped warns about files whose owners are not mapped in the user namespace.
@@ -32,8 +32,8 @@ func Unmapped(log *console.Console, r *scan.Report) {
 	}
 }
 
-// Walk reports the scan without the excluded files.
-func Walk(log *console.Console, r *scan.Report) {
+// walked reports the scan without the excluded files.
+func walked(log *console.Console, r *scan.Report) {
 	for _, n := range r.Notes {
 		log.Warn("skipping %s %q", n.What, n.Path)
 	}
@@ -133,8 +133,8 @@ func Pack(log *console.Console, r *pack.Report) {
 	log.Info("%s in %s, %s", console.Plural(r.Components, "component"), console.Plural(r.Layers, "layer"), console.Bytes(r.Bytes))
 }
 
-// Write reports what writing an image left out, and the problems that it found.
-func Write(log *console.Console, r *write.Report) {
+// wrote reports what writing an image left out, and the problems that it found.
+func wrote(log *console.Console, r *write.Report) {
 	for _, p := range r.LeftOut {
 		log.Warn("skipping the output %q", p)
 	}
@@ -166,9 +166,9 @@ func Write(log *console.Console, r *write.Report) {
 	}
 }
 
-// Written reports the problems that Write also reports, and the written image.
+// Written reports the problems that wrote also reports, and the written image.
 func Written(log *console.Console, made *Image) {
-	Write(log, made.Report)
+	wrote(log, made.Report)
 	for _, line := range made.lines() {
 		log.Info("%s", line)
 	}

@@ -170,14 +170,14 @@ type Stages struct {
 
 // Print prints the reports, without the contents of the summary.
 func (s *Stages) Print(log *console.Console) {
-	Walk(log, s.Scanned)
+	walked(log, s.Scanned)
 	if s.Assigned != nil {
 		Assign(log, s.Assigned)
 	}
 	if s.Packed != nil {
 		Pack(log, s.Packed)
 	}
-	Write(log, s.Written)
+	wrote(log, s.Written)
 }
 
 // Summary prints the result of a build, with the skipped files and the time of each stage.

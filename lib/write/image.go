@@ -48,9 +48,9 @@ type layerFiles struct {
 	digests *comparing
 }
 
-// MaxLayers is the largest number of layers of an image. containers-storage refuses more
+// maxLayers is the largest number of layers of an image. containers-storage refuses more
 // (measured).
-const MaxLayers = 500
+const maxLayers = 500
 
 // check checks that records are consistent with each other, which the stream's reader cannot check,
 // and refuses files that no layer can contain.

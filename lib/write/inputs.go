@@ -61,8 +61,8 @@ func (in *Inputs) check(img *image) error {
 	if n := img.header.KeepLayers; n != int64(len(in.Base)) {
 		return fmt.Errorf("the stream keeps %d layers of its source, but the source has only %d", n, len(in.Base))
 	}
-	if n := len(in.Base) + len(img.kept) + len(img.layers); n > MaxLayers {
-		return fmt.Errorf("%d layers on top of %d kept layers exceed the limit of %d: lower --max of chunkah-pack", len(img.layers), len(in.Base), MaxLayers)
+	if n := len(in.Base) + len(img.kept) + len(img.layers); n > maxLayers {
+		return fmt.Errorf("%d layers on top of %d kept layers exceed the limit of %d: lower --max of chunkah-pack", len(img.layers), len(in.Base), maxLayers)
 	}
 	if len(in.Base)+len(img.kept) > 0 {
 		return nil

@@ -118,7 +118,7 @@ func TestKeptLayersRefused(t *testing.T) {
 	}{
 		{"fewer layers", func([]StoredLayer) []StoredLayer { return nil }, stream, "the stream keeps 1 layers of its source, but the source has only 0"},
 		{"a whiteout over nothing", func([]StoredLayer) []StoredLayer { return nil }, whiteout, `"/a" is a whiteout, but there are no layers below`},
-		{"too many layers", func(k []StoredLayer) []StoredLayer { return slices.Repeat(k, MaxLayers) }, keeping(stream, MaxLayers), "exceed the limit of 500"},
+		{"too many layers", func(k []StoredLayer) []StoredLayer { return slices.Repeat(k, maxLayers) }, keeping(stream, maxLayers), "exceed the limit of 500"},
 		{"short blob", reading("x"), stream, "keeping layer 0, sha256:"},
 		{"another blob", reading(strings.Repeat("x", 1<<20)), stream, "content has the wrong digest"},
 		{"no blob", func(k []StoredLayer) []StoredLayer {

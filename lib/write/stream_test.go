@@ -42,7 +42,7 @@ func TestStreamsRefused(t *testing.T) {
 	linked := func(f *format.File) { f.Hardlink = 3 }
 	symlink := func(f *format.File) { f.Type, f.Target = format.TypeSymlink, "x" }
 	many := []format.Record{header("")}
-	for i := range int64(MaxLayers + 1) {
+	for i := range int64(maxLayers + 1) {
 		many = append(many, layerRecord(i), dir(fmt.Sprint("/", i)))
 	}
 	l0, l1, l2 := layerRecord(0), layerRecord(1), layerRecord(2)

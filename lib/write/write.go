@@ -281,8 +281,8 @@ func read(ctx context.Context, in format.Source) (*image, error) {
 		case *format.Component:
 			img.components++
 		case *format.Layer:
-			if len(img.layers)+len(img.kept) == MaxLayers {
-				return nil, fmt.Errorf("the stream has more than %d layers", MaxLayers)
+			if len(img.layers)+len(img.kept) == maxLayers {
+				return nil, fmt.Errorf("the stream has more than %d layers", maxLayers)
 			}
 			if rec.DiffID == "" {
 				img.layers = append(img.layers, layerFiles{record: rec})

@@ -12,9 +12,9 @@ import (
 
 const repoName = "bigfiles"
 
-// Least is the smallest size, in bytes, of a file with its own component. A smaller layer is not
+// least is the smallest size, in bytes, of a file with its own component. A smaller layer is not
 // worth a request to a registry.
-const Least = 1 << 20
+const least = 1 << 20
 
 // Repo is the bigfiles repo.
 type Repo struct{}
@@ -27,7 +27,7 @@ func (Repo) Load(_ context.Context, t *assign.Tree) (*assign.Result, error) {
 	return &assign.Result{Fallback: func(ctx context.Context) (*assign.Result, error) {
 		r := &assign.Result{}
 		for i, f := range t.Files {
-			if f.Type != format.TypeFile || f.Size < Least || t.Claimed(i) || t.Links(i)[0] != i {
+			if f.Type != format.TypeFile || f.Size < least || t.Claimed(i) || t.Links(i)[0] != i {
 				continue
 			}
 			name := repoName + format.Text(f.Path)

@@ -44,8 +44,8 @@ func want(t *testing.T, got []string, want ...string) {
 func TestThreshold(t *testing.T) {
 	dir := &format.File{Path: "/opt", Type: format.TypeDir}
 	link := &format.File{Path: "/opt/link", Type: format.TypeSymlink, Target: "big"}
-	got := tags(t, []assign.Repo{Repo{}}, dir, file("/opt/big", Least, 0), file("/opt/huge", 1<<40, 0), link,
-		file("/opt/small", Least-1, 0), file("/opt/unknown", format.SizeUnknown, 0))
+	got := tags(t, []assign.Repo{Repo{}}, dir, file("/opt/big", least, 0), file("/opt/huge", 1<<40, 0), link,
+		file("/opt/small", least-1, 0), file("/opt/unknown", format.SizeUnknown, 0))
 	want(t, got, "/opt ", "/opt/big bigfiles/opt/big", "/opt/huge bigfiles/opt/huge", "/opt/link chunkah/unclaimed",
 		"/opt/small chunkah/unclaimed", "/opt/unknown chunkah/unclaimed")
 }
@@ -84,18 +84,18 @@ func TestPackagesGoFirst(t *testing.T) {
 
 // Files whose names are the same text are one component, because nothing else distinguishes them.
 func TestOddNames(t *testing.T) {
-	got := tags(t, []assign.Repo{Repo{}}, file("/a\nb", Least, 0), file("/x\xfe", Least, 0), file("/x\xff", Least, 0))
+	got := tags(t, []assign.Repo{Repo{}}, file("/a\nb", least, 0), file("/x\xfe", least, 0), file("/x\xff", least, 0))
 	want(t, got, "/a\nb bigfiles/a\nb", "/x\xfe bigfiles/x\uFFFD", "/x\xff bigfiles/x\uFFFD")
 }
 
 // A path can be longer than a component's name.
 func TestLongNames(t *testing.T) {
 	long := strings.Repeat("/"+strings.Repeat("n", 255), 255)
-	got := tags(t, []assign.Repo{Repo{}}, file(long, Least, 0))
+	got := tags(t, []assign.Repo{Repo{}}, file(long, least, 0))
 	if !strings.HasSuffix(got[0], " bigfiles"+long) {
 		t.Errorf("got %.100q", got)
 	}
-	got = tags(t, []assign.Repo{Repo{}}, file("/usr"+long+long, Least, 0))
+	got = tags(t, []assign.Repo{Repo{}}, file("/usr"+long+long, least, 0))
 	if !strings.HasSuffix(got[0], " chunkah/unclaimed") {
 		t.Errorf("got %.100q", got)
 	}

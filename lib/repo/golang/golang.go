@@ -5,7 +5,7 @@
 // in any directory. A program without a module (a GOPATH build) is named after its main package's
 // path. Go's own tools are all "go/cmd". A program built from single files is named after itself.
 //
-// The repo reads executable regular ELF files of at least Least bytes. It claims them as a
+// The repo reads executable regular ELF files of at least 64 KiB. It claims them as a
 // fallback, so a package that lists the file takes precedence over build information. Programs
 // without readable build information are not claimed. They cause no warning, because most programs
 // are not written in Go.
@@ -25,9 +25,9 @@ import (
 
 const (
 	repoName = "go"
-	// Least is the smallest size of a program that is read, in bytes. No program that contains Go's
+	// least is the smallest size of a program that is read, in bytes. No program that contains Go's
 	// runtime is smaller.
-	Least = 64 << 10
+	least = 64 << 10
 	// maxRead is the largest number of bytes read from one program. Build information is usually
 	// found after a few hundred bytes. In a program without build information, all writable data
 	// are searched.
@@ -50,7 +50,7 @@ func (Repo) Load(_ context.Context, t *assign.Tree) (*assign.Result, error) {
 }
 
 // isCandidate reports whether a file can be a program.
-func isCandidate(f *format.File) bool { return f.Mode&0o111 != 0 && f.Size >= Least }
+func isCandidate(f *format.File) bool { return f.Mode&0o111 != 0 && f.Size >= least }
 
 // packages returns the modules that a program was built from, with the main module first, and the
 // time of the main module's commit.

@@ -46,8 +46,8 @@ func TestPrograms(t *testing.T) {
 	program, loose := build(t, "example.com/tools/v2"), build(t, "")
 	r := placestest.New(t).Exec("/usr/bin/a", program).Exec("/usr/local/bin/b", program).Exec("/usr/bin/loose", loose).
 		Exec("/usr/bin/owned", program).File("/usr/bin/not-executable", string(program)).
-		Exec("/usr/bin/cut", program[:len(program)/2]).Exec("/usr/bin/script", bytes.Repeat([]byte("#!/bin/sh\n"), Least/10)).
-		Exec("/usr/bin/small", program[:Least-1]).Link("/usr/lib/a", "/usr/bin/a").Own("rpm/owned", "/usr/bin/owned")
+		Exec("/usr/bin/cut", program[:len(program)/2]).Exec("/usr/bin/script", bytes.Repeat([]byte("#!/bin/sh\n"), least/10)).
+		Exec("/usr/bin/small", program[:least-1]).Link("/usr/lib/a", "/usr/bin/a").Own("rpm/owned", "/usr/bin/owned")
 	a := r.Assign(Repo{})
 	a.WantWarnings()
 	a.Want(
@@ -151,7 +151,7 @@ func TestNothingHere(t *testing.T) {
 
 // TestVanished reads a root in which the program of a record is missing.
 func TestVanished(t *testing.T) {
-	r := placestest.New(t).Exec("/usr/bin/x", make([]byte, Least))
+	r := placestest.New(t).Exec("/usr/bin/x", make([]byte, least))
 	tree := r.Tree()
 	result, err := Repo{}.Load(t.Context(), tree)
 	if err != nil || result == nil {

@@ -16,12 +16,12 @@ import (
 )
 
 const (
-	// MaxLine is the largest size of a line, in bytes. Longer lines are faulty, because paths and
+	// maxLine is the largest size of a line, in bytes. Longer lines are faulty, because paths and
 	// dependency lists are much shorter.
-	MaxLine = 256 << 10
-	// MaxFile is the largest size of an uncompressed file, in bytes. It is several times the size
+	maxLine = 256 << 10
+	// maxFile is the largest size of an uncompressed file, in bytes. It is several times the size
 	// of a database that lists every available package.
-	MaxFile = 256 << 20
+	maxFile = 256 << 20
 	// maxTotal is the largest total size of all files that one Lines reads, in bytes. A million
 	// listed files need a fifth of it.
 	maxTotal = 512 << 20
@@ -46,7 +46,7 @@ type Lines struct {
 
 // NewLines returns a Lines that has no file to read yet.
 func NewLines() *Lines {
-	return &Lines{buf: bufio.NewReaderSize(nil, MaxLine), total: maxTotal}
+	return &Lines{buf: bufio.NewReaderSize(nil, maxLine), total: maxTotal}
 }
 
 // Reset starts to read another file, of at most limit bytes.
@@ -64,7 +64,7 @@ func (l *Lines) Next() bool {
 	l.fault = ""
 	line, err := l.read()
 	for errors.Is(err, bufio.ErrBufferFull) {
-		l.fault = fmt.Sprintf("is longer than %d bytes", MaxLine)
+		l.fault = fmt.Sprintf("is longer than %d bytes", maxLine)
 		line, err = l.read()
 	}
 	switch {
@@ -121,7 +121,7 @@ func (l *Lines) Err() error { return l.err }
 // it was read. Errors name the path.
 func (l *Lines) Read(ctx context.Context, root *rootfs.Root, path string, parse func(*Lines) error) error {
 	return l.file(ctx, root, path, func(r io.Reader) error {
-		l.Reset(r, MaxFile)
+		l.Reset(r, maxFile)
 		return l.finish(parse)
 	})
 }
@@ -133,7 +133,7 @@ func (l *Lines) ReadGzip(ctx context.Context, root *rootfs.Root, path string, pa
 		if err != nil {
 			return err
 		}
-		l.Reset(z, MaxFile)
+		l.Reset(z, maxFile)
 		if err := l.finish(parse); err != nil {
 			return err
 		}
@@ -149,7 +149,7 @@ func (l *Lines) ReadZstd(ctx context.Context, root *rootfs.Root, path string, pa
 			return err
 		}
 		defer z.Close()
-		l.Reset(z, MaxFile)
+		l.Reset(z, maxFile)
 		return l.finish(parse)
 	})
 }
@@ -171,8 +171,8 @@ func (l *Lines) file(ctx context.Context, root *rootfs.Root, path string, read f
 	if err != nil {
 		return err
 	}
-	if before.Size > MaxFile {
-		return fmt.Errorf("reading %q: the file is %d bytes, above the limit of %d", path, before.Size, MaxFile)
+	if before.Size > maxFile {
+		return fmt.Errorf("reading %q: the file is %d bytes, above the limit of %d", path, before.Size, maxFile)
 	}
 	if err := read(interrupt.Reader(ctx, f)); err != nil {
 		if ctx.Err() != nil {

@@ -36,7 +36,7 @@ func readAll(l *Lines, r io.Reader, limit int64) string {
 
 func TestLines(t *testing.T) {
 	l := NewLines()
-	long := strings.Repeat("x", MaxLine)
+	long := strings.Repeat("x", maxLine)
 	for text, want := range map[string]string{
 		"":                       "ended=true err=<nil>",
 		"a\nb\n":                 "1:a\n2:b\nended=true err=<nil>",
@@ -47,9 +47,9 @@ func TestLines(t *testing.T) {
 		long + "\nc\n":           "1:(is longer than 262144 bytes)\n2:c\nended=true err=<nil>",
 		long + long + "y\nc":     "1:(is longer than 262144 bytes)\n2:c\nended=false err=<nil>",
 		long:                     "1:(is longer than 262144 bytes)\nended=false err=<nil>",
-		"a\n" + long[:MaxLine-1]: "1:a\n2:xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\nended=false err=<nil>",
+		"a\n" + long[:maxLine-1]: "1:a\n2:xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\nended=false err=<nil>",
 	} {
-		if got := readAll(l, strings.NewReader(text), MaxFile); got != want {
+		if got := readAll(l, strings.NewReader(text), maxFile); got != want {
 			t.Errorf("%.40q: got %q, want %q", text, got, want)
 		}
 	}
@@ -76,20 +76,20 @@ func TestEndlessLine(t *testing.T) {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	src := &endless{}
-	if got := readAll(l, src, MaxFile); !strings.HasSuffix(got, "err=has more than 268435456 bytes") {
+	if got := readAll(l, src, maxFile); !strings.HasSuffix(got, "err=has more than 268435456 bytes") {
 		t.Errorf("got %q", got)
 	}
 	for range 2 {
-		readAll(l, src, MaxFile)
+		readAll(l, src, maxFile)
 	}
-	if got := readAll(l, src, MaxFile); !strings.HasSuffix(got, "err=the database has more than 536870912 bytes") {
+	if got := readAll(l, src, maxFile); !strings.HasSuffix(got, "err=the database has more than 536870912 bytes") {
 		t.Errorf("got %q", got)
 	}
 	runtime.ReadMemStats(&after)
 	if grown := after.TotalAlloc - before.TotalAlloc; grown > 1<<20 {
 		t.Errorf("took %d bytes", grown)
 	}
-	if src.read > maxTotal+4*MaxLine {
+	if src.read > maxTotal+4*maxLine {
 		t.Errorf("read %d bytes", src.read)
 	}
 }
@@ -163,14 +163,14 @@ func TestRead(t *testing.T) {
 }
 
 func FuzzLines(f *testing.F) {
-	for _, seed := range []string{"", "a\r\nb", "a\x00\n\n", strings.Repeat("x", MaxLine) + "\ny"} {
+	for _, seed := range []string{"", "a\r\nb", "a\x00\n\n", strings.Repeat("x", maxLine) + "\ny"} {
 		f.Add([]byte(seed))
 	}
 	l := NewLines()
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		bound.Input(t, len(raw))
 		l.total = maxTotal
-		l.Reset(bytes.NewReader(raw), MaxFile)
+		l.Reset(bytes.NewReader(raw), maxFile)
 		lines := bytes.Split(raw, []byte("\n"))
 		if len(lines[len(lines)-1]) == 0 {
 			lines = lines[:len(lines)-1]
