@@ -12,8 +12,8 @@ import (
 	"chunkah/lib/oci"
 )
 
-// A cache affects only the speed of a build. The image is the same without a cache, and with a
-// cold, a warm and a damaged cache, in an archive and in a directory.
+// A cache affects only the speed of a build. The image is the same without a cache and with a cold,
+// warm or damaged cache, in an archive and in a directory.
 func TestCacheGivesTheSameImage(t *testing.T) {
 	root := sample(t)
 	dir := filepath.Join(t.TempDir(), "cache")

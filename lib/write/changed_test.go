@@ -22,14 +22,15 @@ import (
 	"chunkah/lib/rootfs"
 )
 
-// hooked is a destination that calls before ahead of each blob, between the two passes.
+// hooked is a destination that calls the function before() ahead of each blob, between the two
+// passes.
 type hooked struct {
 	oci.Destination
 	before func(v1.Descriptor)
 	during func() // in the middle of a blob
 }
 
-// Traits returns traits that make package write read all layers twice.
+// Traits returns traits for which the writer reads all layers twice.
 func (h *hooked) Traits() oci.Traits {
 	t := h.Destination.Traits()
 	t.Access = oci.AppendOnly
@@ -219,7 +220,8 @@ func once(t *testing.T, path string, change func(path string) error) func(v1.Des
 }
 
 // tick waits until the clock of the file system, which moves every few milliseconds, is later than
-// the last change of a file. It compares the time of a probe file.
+// the last change of a file. To find out, it writes a probe file and compares the times of the two
+// files.
 func tick(path, probe string) error {
 	for {
 		var file, now unix.Stat_t
@@ -279,7 +281,7 @@ func TestEmptyReplaced(t *testing.T) {
 }
 
 // A change while the file is read is detected. A file whose record has a stamp is checked only
-// after reading, and only in the last of two readings.
+// after it is read, and only the second time if it is read twice.
 func TestChangedWhileRead(t *testing.T) {
 	for _, name := range []string{"grown", "shrunk", "emptied", "touched", "chmoded", "edited"} {
 		t.Run(name, func(t *testing.T) {

@@ -94,7 +94,7 @@ func (w *writer) isProven(previous StoredLayer, l *layerFiles) bool {
 }
 
 // proveChunked checks that a blob decompresses to the layer and that the blob's tables are correct,
-// and sets the annotations. The blob's digest was already compared.
+// and sets the annotations. The blob's digest has already been checked.
 func (w *writer) proveChunked(ctx context.Context, in io.ReaderAt, is digest.Digest, size int64, l *layerFiles, b *blob) error {
 	tables, err := chunked.Read(in, size)
 	if err == nil {

@@ -115,8 +115,9 @@ func (c *contents) writeWhole(w io.Writer, f *format.File) (int64, error) {
 	return int64(n), err
 }
 
-// check makes sure that a file was read completely and did not change. It returns the error from
-// reading unless that error has another cause: the file is not regular.
+// check makes sure that a file was read completely and did not change. If reading failed, it
+// returns that error. But if the file is not regular, it reports this instead, because that caused
+// the error.
 func (c *contents) check(f *format.File, read int64, failed error) error {
 	if c.again && f.Stamp != "" && read == f.Size && failed == nil {
 		return nil // the next reading checks the stamp
@@ -143,8 +144,8 @@ func sizeChanged(f *format.File, st rootfs.Stat) error {
 	return fmt.Errorf("reading %q: got %d bytes, expected %d as in the stream: %w", f.Path, st.Size, f.Size, errChanged)
 }
 
-// copy copies size bytes, or the whole file if it is shorter. It need not detect that a file grew,
-// because the file's metadata then differ.
+// copy copies size bytes, or the whole file if it is shorter. It need not detect that a file has
+// grown, because this also changes the file's metadata.
 func (c *contents) copy(ctx context.Context, w io.Writer, in *rootfs.File, size int64) (n int64, err error) {
 	buf := c.buffer()
 	for n < size {

@@ -168,9 +168,9 @@ func (c *checker) below(index int64, f *format.File) error {
 	return nil
 }
 
-// unique makes sure that only directories are in several layers. Within a layer, the order ensures
-// this. Two layers can contain the same file only in a directory that both contain, so only a few
-// names must be kept in memory.
+// unique makes sure that no path is in several layers unless it is a directory. Within a layer, the
+// order of files rules out duplicates. Two layers can contain the same file only in a directory
+// that both contain, so only a few names must be kept in memory.
 func (c *checker) unique(l layerFiles) error {
 	index, parent, shared := l.record.Index, "", false
 	for _, f := range l.files {
@@ -221,9 +221,9 @@ const maxPlan = 1 << 20
 
 // comments returns each layer's history comment, from the bottom up. Together the comments are the
 // plan, which the next build reads. A layer that is kept from the previous image gets a new comment
-// if the stream's record outdates the old one. If the plan is too large, comments leaves out the
-// times, then also what the previous images showed, and finally everything except the components'
-// names. lacks describes what was left out, and is empty if nothing was.
+// if the stream's record outdates the old one. If the plan is too large, the times are left out. If
+// it is still too large, what the previous images showed is left out too, and finally everything
+// except the components' names. lacks describes what was left out, and is empty if nothing was.
 func (img *image) comments(kept []StoredLayer) (lines []string, lacks string, err error) {
 	records := make([]*format.Layer, 0, len(kept)+len(img.layers))
 	for i, k := range kept {

@@ -18,8 +18,7 @@ import (
 	"chunkah/lib/rootfs"
 )
 
-// Inputs is the opened source that the stream describes, which write reads in addition to the
-// stream.
+// Inputs is the opened source that the stream describes. Run reads it in addition to the stream.
 type Inputs struct {
 	// Root is the tree from which contents are read. It is nil if the stream names no root.
 	Root *rootfs.Root

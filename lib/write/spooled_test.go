@@ -11,7 +11,8 @@ import (
 	"chunkah/lib/oci"
 )
 
-// A blob is the same wherever writing changes from the spool to the archive, and no file remains.
+// A blob is the same no matter when writing switches from the spool to the archive, and no file
+// remains.
 func TestSpooledBlob(t *testing.T) {
 	pieces := []string{"one ", "two ", "three"}
 	want := strings.Join(pieces, "")
