@@ -85,7 +85,7 @@ func TestAttach(t *testing.T) {
 		}
 	}
 
-	// Each image of an index gets a document.
+	// Each image in an index gets a document.
 	run("build", "--rootfs", root, "--arch", "arm64", "--config-str", "{}", "-o", "docker://"+host+"/app:arm")
 	both := "docker://" + host + "/app:both"
 	run("index", "-o", both, image, "docker://"+host+"/app:arm")

@@ -26,7 +26,7 @@ type terminal struct {
 	over bool // all processes have closed the terminal
 }
 
-// onTerminal starts a command on a terminal with a number of columns.
+// onTerminal starts a command on a terminal with the given number of columns.
 func onTerminal(t *testing.T, cmd *exec.Cmd, columns int) *terminal {
 	t.Helper()
 	tty, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: 24, Cols: uint16(columns)})

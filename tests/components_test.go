@@ -22,8 +22,8 @@ file /srv/model size=2000000 xattr:user.component=model mtime=1600000000
 file /etc/app.conf text=app mtime=1600000000
 `
 
-// diffIDOf returns the diffID of the layer with only one component, and fails if there is no such
-// layer.
+// diffIDOf returns the diffID of the layer that contains only the given component. The test fails
+// if there is no such layer.
 func diffIDOf(t *testing.T, archive, component string) string {
 	t.Helper()
 	img := clients.ReadImage(t, archive)

@@ -64,7 +64,7 @@ func TestDockerArchiveInDocker(t *testing.T) {
 	for _, driver := range []string{"overlay2", "vfs"} {
 		t.Run(driver, func(t *testing.T) {
 			d := clients.NewDockerOn(t, driver)
-			// gzip comes first: a daemon does not unpack a diffID that it already has.
+			// gzip comes first: a daemon does not unpack a layer whose diffID it already has.
 			for _, compression := range []string{"gzip", "none"} {
 				archive := dockerArchive(t, root, "app:"+compression, "--compress", compression)
 				if got := d.LoadArchive(archive); got != "app:"+compression {
@@ -149,7 +149,7 @@ func TestDockerArchiveInOthers(t *testing.T) {
 	})
 }
 
-// umociUnpack unpacks an image of a layout and returns the tree.
+// umociUnpack unpacks an image from a layout and returns the tree.
 func umociUnpack(t *testing.T, image string) string {
 	t.Helper()
 	bundle := filepath.Join(t.TempDir(), "bundle")

@@ -66,7 +66,8 @@ func TestFromStorage(t *testing.T) {
 	}
 }
 
-// chunkah reads an image that buildah committed in the same form in which buildah exports it.
+// If buildah has committed an image, chunkah reads the same image from the storage as from the
+// archive that podman saves.
 func TestFromBuildah(t *testing.T) {
 	t.Parallel()
 	e := clients.NewEngine(t)

@@ -15,8 +15,8 @@ import (
 	"chunkah/tests/mkroot"
 )
 
-// Another process can replace the target itself, or its directory with a temporary name, by a
-// symlink. Nothing at the symlink's target changes, whether the command succeeds or fails.
+// Another process can put a symlink in place of the target, or of the directory that still has a
+// temporary name. Nothing at the symlink's target changes, whether the command succeeds or fails.
 func TestExtractTargetIsReplaced(t *testing.T) {
 	t.Parallel()
 	clients.Need(t, "root")

@@ -61,7 +61,7 @@ func TestExtract(t *testing.T) {
 	for _, acl := range [][]string{{"-m", "u:33:rw,g:44:r", root + "/usr/bin/ping"}, {"-d", "-m", "u:33:rwx", root + "/setgid"}} {
 		clients.Run(t, exec.Command("setfacl", acl...))
 	}
-	opt := treediff.Options{} // chunkah sets mtimes: umoci and diff compare those of the image
+	opt := treediff.Options{} // chunkah sets its own mtimes, so only umoci's tree and the image have the same mtimes
 	archive := build(t, root, "--keep-special-files", "--compress", "gzip", "--max", "6")
 	dir := t.TempDir()
 	clients.SkopeoCopy(t, "oci-archive:"+archive, "docker-archive:"+dir+"/docker.tar:localhost/app:1")

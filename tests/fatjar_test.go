@@ -32,8 +32,8 @@ Spring-Boot-Classpath-Index: BOOT-INF/classpath.idx
 Spring-Boot-Layers-Index: BOOT-INF/layers.idx
 `
 
-// fatJar writes an archive like Spring Boot's Maven plugin. It contains the loader's classes, a
-// class that depends on seed, and uncompressed libraries.
+// fatJar writes an archive like those that Spring Boot's Maven plugin makes. It contains the
+// loader's classes, a class that depends on seed, and uncompressed libraries.
 func fatJar(name, libraries, seed string) (err error) {
 	file, err := os.Create(name)
 	if err != nil {

@@ -37,7 +37,7 @@ type faultMode struct {
 
 func faultModes() []faultMode {
 	transfers := []string{"read", "pread64", "write", "pwrite64", "copy_file_range"}
-	// These calls never end with EINTR on any file system, and SQLite relies on it.
+	// These calls never end with EINTR on any file system, and SQLite relies on that.
 	neverInterrupted := func(call string) bool { return call == "fstat" }
 	return []faultMode{
 		{"EIO", inject.Fault{Errno: syscall.EIO}, dataCalls(), false, some},
@@ -83,10 +83,11 @@ func TestFaultsOfCalls(t *testing.T) {
 	})
 }
 
-// ends returns the numbers of the first and the last of n calls, or of all calls.
+// ends returns the numbers of the first and last of n calls, or of all n calls with
+// CHUNKAH_FAULTS=all.
 func ends(n int) []int { return someOf(n, 1, n) }
 
-// some also returns the number of the call in the middle, or of all calls.
+// some is like ends, but it also returns the number of the call in the middle.
 func some(n int) []int { return someOf(n, 1, n/2, n) }
 
 func someOf(n int, from ...int) (at []int) {
@@ -143,8 +144,8 @@ func (p faultPlace) hasToFail(c inject.Call) bool {
 	case c.Name == "getdents64" || c.Name == "mkdirat": // looking for leftovers, or a directory that exists
 		return strings.HasPrefix(c.Path, p.root)
 	}
-	// A command does not fail if it cannot write the metrics, one of the three files with temporary
-	// names.
+	// A command does not fail if it cannot write the metrics. They are one of the three files that
+	// first have temporary names.
 	return c.Name != "renameat" && c.Name != "write"
 }
 

@@ -12,7 +12,8 @@ import (
 	"chunkah/tests/inject"
 )
 
-// faultSignals are the signals that end a command, with its message.
+// faultSignals returns the signals that end a command, each with the message that the command
+// prints.
 func faultSignals() []faultSignal {
 	return []faultSignal{{syscall.SIGINT, "interrupted"}, {syscall.SIGTERM, "terminated"}, {syscall.SIGHUP, "hung up"}}
 }

@@ -249,8 +249,9 @@ func (r faultResult) finished(as faultResult) bool {
 // nothing is the checksum of empty data.
 var nothing = fmt.Sprintf("%x", sha256.Sum256(nil))
 
-// failed checks that the job failed as expected. It must have the given status and a message with
-// one of the words, and leave existing files unchanged and no unfinished files.
+// failed checks that the job failed as expected. It must exit with the given status and a message
+// that contains one of the words. Existing files must be unchanged, and no unfinished files may
+// remain.
 func (p faultPlace) failed(t *testing.T, j faultJob, r, whole faultResult, before map[string]string, status int, words ...string) {
 	t.Helper()
 	if r.Status.Signaled() || r.Status.ExitStatus() != status {

@@ -26,7 +26,7 @@ func from(t *testing.T, args ...string) string {
 	return archive
 }
 
-// owned is the root small with additional files that only root can create.
+// owned describes the same root as small, with additional files that only root can create.
 const owned = small + `
 file /owned uid=1234 gid=3000000 mode=6755 text=x
 file /usr/bin/ping mode=0755 text=x xattr:security.capability="\x01\x00\x00\x02\x00\x20\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
@@ -85,7 +85,8 @@ func TestFromInAPipe(t *testing.T) {
 	}
 }
 
-// Reading an image requires neither root privileges nor capabilities, for any owner of its files.
+// Reading an image requires neither root privileges nor capabilities, regardless of the owners of
+// its files.
 func TestFromAsAnyUser(t *testing.T) {
 	clients.Need(t, "root", "setpriv")
 	archive := build(t, mkroot.Make(t, owned), "--keep-special-files", "--compress", "gzip")

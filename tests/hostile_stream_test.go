@@ -27,7 +27,7 @@ type hostileStream struct {
 	name   string
 	header string // fields without the braces
 	// records are the file records. For write, they are put into one layer, unless they contain
-	// layer records, which only write reads.
+	// layer records. Only the write stage reads those.
 	records string
 	want    string // part of each stage's message
 	// takes lists stages that do not check for this fault. These stages pass the record on to a
@@ -131,7 +131,8 @@ var hostileStreams = []hostileStream{
 	{"a process among sources", `"sources":["dir:@/root","dir:/proc/self"]`, directory("/root") + directory("/root/etc") + regular("/root/etc/passwd"), `"/root/etc/passwd"`, "assign pack"},
 }
 
-// hostileLayers contains streams that only write reads.
+// hostileLayers contains streams for the write stage, which is the only one that reads layer
+// records.
 var hostileLayers = []hostileStream{
 	{"file in no layer", hostileRoot, directory("/d") + `{"layer":{}}`, `file "/d" is not in a layer`, ""},
 	{"no layer at all", hostileRoot, "", "no layers", ""},

@@ -78,7 +78,8 @@ func TestHostileText(t *testing.T) {
 	}
 }
 
-// makeHostileText makes the directory's root, other and special, images, plan and map.
+// makeHostileText fills the directory with roots (root, other, special), images, a plan and a map,
+// all of which contain the text.
 func makeHostileText(t *testing.T, dir, text string) {
 	t.Helper()
 	q := strconv.Quote

@@ -38,8 +38,8 @@ func learnedIn(t *testing.T, archive string) map[string]uint32 {
 
 // In a chain of images with patch layers, most components are only in kept layers. Each image still
 // records the same data about each component as without --max-stale: how often the component
-// changes unexpectedly, even if the only change is the removal of a file, and that the component
-// has stopped changing.
+// changes unexpectedly, and that it has stopped changing. The removal of a file also counts as a
+// change.
 func TestLearningWithPatchLayers(t *testing.T) {
 	clients.Need(t, "setfattr")
 	t.Parallel()

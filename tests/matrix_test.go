@@ -45,8 +45,8 @@ var outputs = []output{
 }
 
 // run makes an output with a bash script and returns the archive. The script can call two functions
-// that write the archive to standard output. The arguments of build are options for chunkah build,
-// and the arguments of stages are options for each of the four commands.
+// that write the archive to standard output: build, whose arguments are options for chunkah build,
+// and stages, whose arguments are the options for each of the four commands.
 func (m machine) run(t *testing.T, o output, script string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -56,7 +56,7 @@ func (m machine) run(t *testing.T, o output, script string) string {
 	}
 	defer out.Close()
 	// By default an image is for the machine's architecture. There are fewer layers than
-	// components, so that grouping has to calculate.
+	// components, so that components have to be grouped.
 	functions := `set -eo pipefail
 build() { chunkah build ` + strings.NewReplacer(fromRoot, "--rootfs "+fromRoot, fromImage, "--from "+fromImage).Replace(o.source) +
 		` --keep-special-files --max 10 ` + o.pack + ` ` + o.write + ` --arch amd64 "$@"; }
@@ -110,7 +110,7 @@ var settings = []struct{ name, script string }{
 	{"warm cache", `build --cache cache -T 8 >cold; build --cache cache -T 1; cmp cold out`},
 }
 
-// An image has the same digest on each machine, with each setting, and with each way to make it.
+// An image has the same digest on each machine and with each setting, no matter how it is made.
 func TestLaw3Matrix(t *testing.T) {
 	t.Parallel()
 	pins := readPins(t)

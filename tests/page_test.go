@@ -139,8 +139,8 @@ func TestPageInABrowser(t *testing.T) {
 	}
 }
 
-// contrast is the lowest contrast of text and background of all elements with their own text and a
-// plain background (WCAG 2.1, relative luminance).
+// contrast evaluates to "enough", or else to the lowest contrast between text and background among
+// the elements that have their own text and a plain background (WCAG 2.1, relative luminance).
 const contrast = `(() => {
   const parse = c => c.match(/[\d.]+/g).map(Number);
   const light = ([r, g, b]) => { const f = x => (x /= 255) <= 0.04045 ? x / 12.92 : ((x + 0.055) / 1.055) ** 2.4; return 0.2126 * f(r) + 0.7152 * f(g) + 0.0722 * f(b); };
@@ -157,7 +157,7 @@ const contrast = `(() => {
   return least >= 4.5 ? "enough" : least + " at " + which;
 })()`
 
-// The page is readable in light and dark mode, in every colour of the map.
+// The page is readable in light and dark mode, and so are cells of every colour in the map.
 func TestPageInLightAndDark(t *testing.T) {
 	clients.Need(t, "chromium")
 	p := browser.Open(t, pageOf(t, hostile)+"#search=ssl&open=all")
@@ -291,8 +291,8 @@ func TestSeriesPageInABrowser(t *testing.T) {
 // label evaluates to the name of the cell that has the focus.
 const label = "document.activeElement.getAttribute('aria-label').split(',')[0]"
 
-// An image made by another tool contains no stability, so its map is coloured by layer. Wasted
-// bytes are counted.
+// An image made by another tool contains no stability values, so its map is coloured by layer.
+// Wasted bytes are counted.
 func TestForeignPageInABrowser(t *testing.T) {
 	clients.Need(t, "chromium")
 	img := &mkimage.Image{}

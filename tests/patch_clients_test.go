@@ -103,7 +103,7 @@ func TestPatchLayersKeepPythonValid(t *testing.T) {
 		if got := loadedCompiled(t, tree, want...); !slices.Equal(got, want) {
 			t.Errorf("valid are %q, want %q", got, want)
 		}
-		// Python compiles a source with a different time again.
+		// If the time of a source file has changed, Python compiles the file again.
 		if err := os.Chtimes(filepath.Join(tree, "app/same.py"), time.Unix(1, 0), time.Unix(1, 0)); err != nil {
 			t.Fatal(err)
 		}

@@ -59,7 +59,7 @@ func TestReasonsForRewrittenLayers(t *testing.T) {
 	if got, want := digests(again), digests(now); got != want {
 		t.Errorf("the same root again gives %s, want %s", got, want)
 	}
-	// The plan contains the stale bytes of the layer that is rewritten.
+	// The plan contains the number of stale bytes in the layer that is rewritten.
 	res := start(t, exec.Command("chunkah", "build", "--explain", "--config-str", "{}", "--max", "8", "--rootfs", root, "--previous", was, "--max-stale", "10%", "-o", "oci-archive:"+filepath.Join(t.TempDir(), "x")))
 	if want := `(?m)^ +\d +901\.6 kB +400\.9 kB  rewritten because its stale bytes exceeded the limit$`; !regexp.MustCompile(want).MatchString(res.stdout) {
 		t.Errorf("no %s: status %d\n%s%s", want, res.code, res.stdout, res.stderr)

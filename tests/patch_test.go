@@ -101,7 +101,7 @@ func patched(t *testing.T, root, previous string, args ...string) string {
 	return build(t, root, append([]string{"--config-str", "{}", "--keep-special-files", "--previous", previous, "--max-stale", "20%"}, args...)...)
 }
 
-// sameTree checks that an image contains the files of a root, as clients unpack it.
+// sameTree checks that an image contains the files of a root, also after a client has unpacked it.
 func sameTree(t *testing.T, root, archive string) {
 	t.Helper()
 	clients.Run(t, exec.Command("chunkah", "diff", "--ignore-mtime", root, "oci-archive:"+archive))
@@ -186,7 +186,7 @@ func sameMount(t *testing.T, root, mounted string, mode os.FileMode) {
 	treediff.Equal(t, root, mounted, treediff.Options{SkipPath: dockerPaths})
 }
 
-// dockerPaths are added to a container by docker.
+// dockerPaths reports whether docker adds the path to each container.
 func dockerPaths(path string) bool {
 	return slices.Contains([]string{"/dev", "/proc", "/sys", "/.dockerenv", "/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/etc/mtab"}, path)
 }

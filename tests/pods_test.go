@@ -66,8 +66,8 @@ func loginFile(host string) string {
 	return fmt.Sprintf(`{"auths":{%q:{"username":%q,"password":%q}}}`, host, clients.RegistryUser, clients.RegistryPassword)
 }
 
-// podPage runs the containers of a job and a task with podman as a pod would. They have their user,
-// variables, volumes and secrets, no capabilities, and a read-only root.
+// podPage runs the containers of a job and a task with podman, as a pod would run them: with their
+// user, variables, volumes and secrets, without capabilities, and with a read-only root.
 func podPage(p *document) {
 	root := p.smallRoot()
 	e := p.engine()
@@ -154,7 +154,7 @@ func loginDir(p *document, name string) string {
 	return dir
 }
 
-// gitlabPage runs the script of a job like a runner's Docker executor. The executor looks for a
+// gitlabPage runs the script of a job as a runner's Docker executor does. The executor looks for a
 // shell in the image, and sends the shell one script on standard input.
 func gitlabPage(p *document) {
 	root := p.smallRoot()

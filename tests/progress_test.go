@@ -92,8 +92,8 @@ func drawn(text string) []string {
 
 const buildWaiting = "chunkah build --rootfs root --config-str '{}' -o out --assign '" + waiting + "'"
 
-// On a terminal, a build draws its progress in the full width and removes it before the summary.
-// Other messages remain visible.
+// On a terminal, a build draws its progress across the full width and removes it before the
+// summary. Other messages remain visible.
 func TestProgress(t *testing.T) {
 	t.Parallel()
 	for _, columns := range []int{120, 40, 12} {

@@ -41,8 +41,8 @@ func rechunk(t *testing.T, source, dest string, args ...string) string {
 	return m[1]
 }
 
-// everyWay copies an image from each transport to each transport. It checks that the image stays
-// the same, also with skopeo.
+// everyWay copies an image from each transport to each transport. It checks, in part with skopeo,
+// that the image stays the same.
 func everyWay(t *testing.T, source, compress string) {
 	t.Helper()
 	dir, host := t.TempDir(), clients.NewRegistry(t, clients.RegistryOptions{})

@@ -98,8 +98,9 @@ func appRoot(t *testing.T) string {
 // now returns the time at which test number i builds its root.
 func now(i int) time.Time { return time.Unix(1_750_000_000+int64(i)*86_400, 0) }
 
-// A rebuilt root with the same contents results in the same layers, for any current time, source
-// date and file times. A changed byte in one file changes only the layer of that file.
+// A rebuilt root with the same contents results in the same layers, regardless of the current time,
+// the source date and the times of files. A changed byte in one file changes only the layer of that
+// file.
 func TestRebuildKeepsLayers(t *testing.T) {
 	clients.Need(t, "setfattr")
 	for _, test := range []struct {
@@ -198,8 +199,8 @@ func TestRebuildFromCopies(t *testing.T) {
 	})
 }
 
-// A rebuilt root of packages changes only the layer of their database. Users' files in the root
-// change no layer.
+// If a root of packages is rebuilt, only the layer with the package database changes, even if users
+// have added files to the root.
 func TestRebuildOfPackages(t *testing.T) {
 	root := copyRoot(t, rpmRoot(t))
 	if err := os.MkdirAll(root+"/usr/local", 0o755); err != nil {
@@ -221,8 +222,8 @@ func TestRebuildOfPackages(t *testing.T) {
 	}
 }
 
-// A Debian that is rebuilt a week later, with another source date, other times and other bytes of
-// the same size in a cache, changes only the layer of that cache.
+// If a Debian system is rebuilt a week later, with another source date, other times, and a cache
+// with other bytes but the same size, only the layer of that cache changes.
 func TestRebuildOfDebian(t *testing.T) {
 	root := copyRoot(t, debianRoot(t))
 	args := []string{"--skip-special-files"}

@@ -18,9 +18,9 @@ import (
 // rootlessID is the user ID with which rootless runs commands.
 const rootlessID = 4321
 
-// rootless creates a user with a home directory and subordinate IDs, and runs a shell script. In
-// the script, the function as runs a command as this user, $CHUNKAH is chunkah, and $DIR is dir,
-// which the user can read. dir must be a directory from clients.ShortDir.
+// rootless creates a user with a home directory and subordinate IDs, and runs a shell script. The
+// script can call a function named "as", which runs a command as this user. $CHUNKAH is the path of
+// chunkah, and $DIR is dir, which the user can read. dir must be a directory from clients.ShortDir.
 func rootless(t *testing.T, dir, script string) result {
 	t.Helper()
 	clients.Need(t, "root", "podman", "setpriv", "newuidmap", "unshare")
@@ -58,7 +58,7 @@ as() { setpriv --reuid=$ID --regid=$ID --clear-groups "$@"; }
 	return start(t, cmd)
 }
 
-// endPause ends the process with which podman keeps the namespaces of a user.
+// endPause ends the process that podman runs to keep a user's namespaces alive.
 func endPause(t *testing.T, file string) {
 	t.Helper()
 	text, err := os.ReadFile(file)

@@ -16,7 +16,7 @@ import (
 // A result is the outcome of a command.
 type result struct {
 	stdout, stderr string
-	code           int // the exit status, -1 if a signal ended it
+	code           int // the exit status, or -1 if a signal ended the command
 }
 
 // start runs a command until it ends, successfully or not.

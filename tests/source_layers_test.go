@@ -47,12 +47,12 @@ func tenLayers() [][]mk.Entry {
 			mk.File("bin/sh", "shell").But(meta(0o4755, 1, 2)).Xattr("user.a", "1").Xattr("user.b", "two\n="),
 			mk.Dir("bin").But(at(1_400_000_000, 0)),
 		},
-		{ // 6: hard links, chains of them, and of symlinks
+		{ // 6: hard links, chains of hard links, and a hard link to a symlink
 			mk.Dir("hard"), mk.File("hard/a", "hard").But(meta(0o640, 3, 4)), mk.Link("hard/b", "hard/a").But(meta(0o640, 3, 4)),
 			mk.Link("hard/c", "./hard/b").But(meta(0o640, 3, 4)), mk.Link("hard/d", "/hard/c").But(meta(0o640, 3, 4)),
 			mk.Symlink("hard/s", "a"), mk.Link("hard/t", "hard/s"), mk.Dir("was"), mk.File("was/1", "1"), mk.Link("was/2", "was/1"), mk.Link("was/3", "was/2"),
 		},
-		{ // 7: names of inodes are deleted and replaced
+		{ // 7: some names of an inode are deleted or replaced
 			mk.Dir("was"), mk.File("was/.wh.1", ""), mk.File("was/2", "another"),
 			mk.Dir("again"), mk.File("again/.wh.x", ""), mk.File("again/x", "x"),
 		},

@@ -209,9 +209,8 @@ func TestToStorageKept(t *testing.T) {
 	}
 }
 
-// podman 5 uses an image that chunkah has written like an image that podman loaded itself. The
-// storage is clean, even after chunkah and podman have written to it in turn and chunkah was
-// killed.
+// podman 5 treats an image written by chunkah like one that podman has loaded itself. The storage
+// is clean, even after chunkah and podman have written to it in turn and chunkah was killed.
 func TestToStorageOfPodman5(t *testing.T) {
 	t.Parallel()
 	root := debianRoot(t)

@@ -53,4 +53,4 @@ func (r *runner) holds(condition string) bool {
 	return false
 }
 
-// steps runs steps, of an action with its inputs or of a job.
+// steps runs the steps of a job, or of an action with its inputs.

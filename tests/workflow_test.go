@@ -106,8 +106,8 @@ func (r *runner) own(path string) {
 	}
 }
 
-// releaseServer serves a release of chunkah, laid out as by make dist, and returns the address to
-// use instead of https://github.com.
+// releaseServer serves a release of chunkah with the files that make dist produces, and returns the
+// address to use instead of https://github.com.
 func releaseServer(t *testing.T, version string) string {
 	t.Helper()
 	bin, err := exec.LookPath("chunkah")
@@ -289,7 +289,7 @@ func (r *runner) cosign() {
 	r.paths = append(r.paths, dir)
 }
 
-// shell runs the commands of a step. Rootless buildah needs more setup than a user account (such as
+// shell runs the commands of a step. Rootless buildah needs more than a user account (for example,
 // subordinate IDs), so steps that run buildah run as root.
 func (r *runner) shell(s workflowStep) {
 	r.p.t.Helper()

@@ -115,9 +115,8 @@ func (c *contents) writeWhole(w io.Writer, f *format.File) (int64, error) {
 	return int64(n), err
 }
 
-// check makes sure that a file was read completely and did not change. If reading failed, it
-// returns that error. But if the file is not regular, it reports this instead, because that caused
-// the error.
+// check makes sure that a file was read completely and did not change. If the file is not regular,
+// it reports this instead of the error from reading.
 func (c *contents) check(f *format.File, read int64, failed error) error {
 	if c.again && f.Stamp != "" && read == f.Size && failed == nil {
 		return nil // the next reading checks the stamp

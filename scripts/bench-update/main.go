@@ -6,7 +6,7 @@
 //
 //   - the blobs that are not in the old image, as tars and with gzip. podman and containerd
 //     download these.
-//   - all layers from the lowest layer that differs upwards, with gzip. docker's graph drivers
+//   - the lowest layer that differs and all layers above it, with gzip. docker's graph drivers
 //     download these.
 //   - the same layers as tars. podman and all other clients need this amount of disk space.
 //

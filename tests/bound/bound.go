@@ -19,8 +19,8 @@ const (
 // test.
 func Input(t testing.TB, size int) { Memory(t, anyInput+eachByte*size) }
 
-// Memory limits the allocations until the end of the test to most bytes, including memory that is
-// freed again.
+// Memory limits the allocations until the end of the test to the given number of bytes, including
+// memory that is freed again.
 func Memory(t testing.TB, most int) {
 	before := allocated()
 	t.Cleanup(func() {

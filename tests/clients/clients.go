@@ -71,8 +71,8 @@ func SkopeoCopy(t testing.TB, from, to string) {
 	Run(t, exec.Command("skopeo", "--insecure-policy", "copy", "--quiet", from, to))
 }
 
-// UmociUnpack unpacks the image of an OCI archive with umoci and returns the tree. skopeo is called
-// without compression, and umoci without creating a bundle, for which it would read all files
+// UmociUnpack unpacks the image of an OCI archive with umoci and returns the tree. skopeo does not
+// compress the layers, and umoci does not create a bundle, because it would have to read all files
 // again. Compression and the bundle would each take longer than the unpacking itself.
 func UmociUnpack(t testing.TB, archive string) string {
 	t.Helper()

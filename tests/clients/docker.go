@@ -23,7 +23,7 @@ const daemonStart = 60 * time.Second
 // ends.
 func NewDocker(t testing.TB) *Docker { return NewDockerOn(t, "overlay2") }
 
-// NewDockerOn is NewDocker with a storage driver.
+// NewDockerOn is like NewDocker, but with the given storage driver.
 func NewDockerOn(t testing.TB, driver string) *Docker {
 	t.Helper()
 	Need(t, "root", "dockerd", "runc", "skopeo")
@@ -69,7 +69,7 @@ func serve(t testing.TB, cmd *exec.Cmd, answers func() bool) {
 	}
 }
 
-// Command returns a command of the client that belongs to the daemon.
+// Command returns a docker command that connects to the daemon.
 func (d *Docker) Command(args ...string) *exec.Cmd {
 	client := "docker"
 	if _, err := os.Stat("/usr/bin/docker"); err == nil {
@@ -127,9 +127,9 @@ func (d *Docker) Mount(image string) string {
 	d.t.Helper()
 	id := strings.TrimSpace(d.Docker("create", "--network", "none", image, "/none"))
 	upper := strings.TrimSpace(d.Docker("inspect", "--format", "{{.GraphDriver.Data.UpperDir}}", id))
-	// The file lower in the container's directory lists the lower directories by their short names.
-	// The first is the container's own directory, with its hostname and hosts files. The others are
-	// the image's layers.
+	// The file named "lower" in the container's directory lists the lower directories by their
+	// short names. The first is the container's own directory, with its hostname and hosts files.
+	// The others are the image's layers.
 	lower, err := os.ReadFile(filepath.Join(filepath.Dir(upper), "lower"))
 	if err != nil {
 		d.t.Fatal(err)

@@ -39,7 +39,7 @@ events_logger = "file"
 // seconds.
 func NewEngine(t testing.TB) *Engine { return NewEngineOn(t, "overlay") }
 
-// NewEngineOn is NewEngine with a storage driver.
+// NewEngineOn is like NewEngine, but with the given storage driver.
 func NewEngineOn(t testing.TB, driver string) *Engine {
 	t.Helper()
 	Need(t, "root", "podman", "runc")

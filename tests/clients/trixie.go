@@ -127,7 +127,7 @@ func (e *Trixie) TryPull(ref string) (string, error) {
 	return string(out), err
 }
 
-// Pull is TryPull for an image that podman can pull.
+// Pull is like TryPull, but the test fails if podman cannot pull the image.
 func (e *Trixie) Pull(ref string) string {
 	e.t.Helper()
 	out, err := e.TryPull(ref)

@@ -21,9 +21,9 @@ import (
 const (
 	top = "../.."
 
-	proseWidth   = 120 // columns of a line of a document
-	cellWidth    = 240 // characters of a table's cell
-	commentWidth = 100 // columns of a line comment in Go; a tab counts as four
+	proseWidth   = 120 // columns in a line of a document
+	cellWidth    = 240 // characters in a table cell
+	commentWidth = 100 // columns in a line comment in Go; a tab counts as four
 )
 
 // A passage is text without markup, together with the source line of each part.

@@ -94,8 +94,8 @@ type tracer struct {
 
 // thread is one thread between two stops.
 type thread struct {
-	// undo contains the original registers of a changed call, or nil if no call is changed. end is
-	// the result of the call, unless it is 0.
+	// undo contains the original registers of a changed call, or nil if no call is changed. If end
+	// is not 0, it is the error that the call returns.
 	undo *unix.PtraceRegs
 	end  syscall.Errno
 }

@@ -112,7 +112,7 @@ func grow(name string) error {
 	return errors.Join(err, f.Close())
 }
 
-// pause waits for a short time, and in one of forty cases for as long as a build takes.
+// pause waits for a short time, and in one out of forty cases for as long as a build takes.
 func pause() {
 	most := 200 * time.Microsecond
 	if rand.IntN(40) == 0 {
@@ -122,8 +122,8 @@ func pause() {
 }
 
 // While another process makes a file grow and shrink and replaces it with a directory, a symlink, a
-// FIFO or another file, 10,000 times, each build either names the path or makes an image with the
-// file as it was at one moment.
+// FIFO or another file, 10,000 times, each build either fails and names the path, or makes an image
+// with the file as it was at one moment.
 func TestRacingProcess(t *testing.T) {
 	if testing.Short() {
 		t.Skip("10,000 rounds")
@@ -172,8 +172,7 @@ func TestRacingProcess(t *testing.T) {
 // named matches f in a message.
 var named = regexp.MustCompile(`"/f(/x)?"|\n +/f \(FIFO\)`)
 
-// racedBuild does the same as chunkah build. The number of the turn selects the way to write the
-// archive.
+// racedBuild does the same as chunkah build. turn selects how the archive is written.
 func racedBuild(t *testing.T, dir, archive string, turn int) error {
 	t.Helper()
 	root, err := rootfs.Open(dir)

@@ -161,7 +161,7 @@ func readEntry(full, path string, opt Options) (*entry, error) {
 	return e, nil
 }
 
-// compare describes the differences of two files with the same path.
+// compare describes the differences between two files with the same path.
 func compare(l, r *entry, opt Options) (diffs []string, err error) {
 	differ := func(what string, left, right any) {
 		if left != right {
