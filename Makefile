@@ -4,15 +4,15 @@
 export CGO_ENABLED = 0
 GO          = go
 GOTESTFLAGS =
-# Everything is built with -trimpath, also by the tests, linters and tools that run the go command.
-# So each package is compiled once, and the build cache works in any directory.
+# Everything is built with -trimpath, including what the tests, linters and tools build with the go
+# command. So each package is compiled once, and the build cache works in any directory.
 export GOFLAGS := $(filter-out -trimpath,$(shell $(GO) env GOFLAGS)) -trimpath
 # Tests in parallel: one more than there are cores, because they also wait for disks and daemons.
 PARALLEL    = $$(($$(nproc) + 1))
 PREFIX      = /usr/local
 BIN         = bin
 FUZZTIME    = 10s
-# make test fuzzes these packages: the stream and images. Other packages take long to build.
+# make test fuzzes these packages: the stream and images. Other packages take a long time to build.
 FUZZED      = ./format ./lib/image ./lib/layer ./lib/oci ./lib/pack ./lib/plan ./lib/repo/pkgdb ./lib/verify
 # With cgo, the storage library needs the headers of btrfs, for a driver that the tests do not use.
 CGOTAGS     = exclude_graphdriver_btrfs
@@ -70,7 +70,7 @@ test-deps: ## install the container clients that the tests run (on Debian, as ro
 
 test: ## run all tests, and a thousand inputs for some fuzz targets; lists missing clients
 	@scripts/test-deps --missing
-	$(GO) vet ./... # all analyzers; go test has only some of them, and would check again
+	$(GO) vet ./... # all analyzers; go test has only some of them, and would run them again
 	CHUNKAH_TEST_STRICT=$(STRICT) $(GO) test -vet=off $(GOTESTFLAGS) -parallel $(PARALLEL) -count=1 -timeout 60m ./...
 	FUZZTIME=1000x FUZZCODE=chunkah/... scripts/fuzz $(FUZZED)
 
