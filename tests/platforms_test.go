@@ -15,8 +15,8 @@ import (
 	"chunkah/tests/clients"
 )
 
-// attested makes a layout with the images of an index and an attestation for each image, like
-// buildx.
+// attested makes a layout with the images of an index and an attestation for each image, as buildx
+// does.
 func attested(t *testing.T, j *joined) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "attested")

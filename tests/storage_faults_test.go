@@ -146,7 +146,7 @@ func exited(cmd *exec.Cmd) bool {
 	return err == nil && info.Signo != 0
 }
 
-// After an error while layers are written, the layers that were added are removed, and no other
+// If an error occurs while layers are written, the layers that were added are removed, but no other
 // layers.
 func TestToStorageFails(t *testing.T) {
 	clients.Need(t, "root", "podman")

@@ -13,8 +13,8 @@ import (
 	"chunkah/tests/clients"
 )
 
-// Parallel builds share the layers that they add. Builds that fail or are killed or interrupted
-// remove no layer of the other builds, and leave nothing behind.
+// Parallel builds share the layers that they add. Builds that fail, are killed or are interrupted
+// do not remove layers of the other builds, and leave nothing behind.
 func TestToStorageInParallel(t *testing.T) {
 	clients.Need(t, "root", "podman")
 	e := clients.NewEngine(t)

@@ -46,10 +46,10 @@ func (c *comparing) WriteFile(ctx context.Context, w io.Writer, f *format.File) 
 	return n, err
 }
 
-// proveEntries records in the proofs that a layer that was just written has these entries, and that
-// the blob contains this layer, so that the next build need not read the blob. If the digest of the
-// entries is wrong, proveEntries leaves it out. The digest can be wrong because of a faulty stage,
-// or because a file changed between two readings.
+// proveEntries adds the entries of a layer that was just written to the proofs. It also records
+// that the blob contains this layer, so that the next build need not read the blob. If the digest
+// of the entries is wrong, proveEntries leaves it out. The digest can be wrong because of a faulty
+// stage, or because a file changed between two readings.
 func (w *writer) proveEntries(l *layerFiles, b *blob) error {
 	if l.record.Entries != "" {
 		got, err := plan.EntriesOf(l.files)
@@ -71,9 +71,9 @@ func (w *writer) proveEntries(l *layerFiles, b *blob) error {
 	return nil
 }
 
-// cleanKept removes everything that this program did not write or verify from the descriptors of
-// layers kept from the previous image. This matters in particular for zstd:chunked layers, because
-// clients that fetch chunks use the tables instead of the tar.
+// cleanKept cleans the descriptors of layers kept from the previous image. It removes everything
+// that this program has neither written nor verified. This matters in particular for zstd:chunked
+// layers, because clients that fetch chunks use the tables instead of the tar.
 func (w *writer) cleanKept(ctx context.Context) error {
 	for i := range w.kept {
 		d := &w.kept[i].Descriptor
