@@ -61,7 +61,7 @@ func pycOf(time int) string {
 	return fmt.Sprintf(`file /srv/a.pyc text="\xf3\x0d\x0d\x0a\x00\x00\x00\x00%c\x00\x00\x00code"`, 'a'+time)
 }
 
-// openRPM creates an rpm database and leaves it as if it were still open, with its write-ahead log.
+// openRPM creates an rpm database without closing it, so that its write-ahead log remains.
 func openRPM(t *testing.T, root string) {
 	t.Helper()
 	clients.Run(t, exec.Command("rpm", "--root", root, "--dbpath", "/usr/lib/sysimage/rpm", "--initdb"))

@@ -146,8 +146,7 @@ func exited(cmd *exec.Cmd) bool {
 	return err == nil && info.Signo != 0
 }
 
-// If an error occurs while layers are written, the layers that were added are removed, but no other
-// layers.
+// If an error occurs while layers are written, only the layers that were added are removed.
 func TestToStorageFails(t *testing.T) {
 	clients.Need(t, "root", "podman")
 	e, root := clients.NewEngine(t), copyRoot(t, smallRoot(t))

@@ -46,7 +46,7 @@ func (c *comparing) WriteFile(ctx context.Context, w io.Writer, f *format.File) 
 	return n, err
 }
 
-// proveEntries adds the entries of a layer that was just written to the proofs. It also records
+// proveEntries adds to the proofs the entries of a layer that was just written. It also records
 // that the blob contains this layer, so that the next build need not read the blob. If the digest
 // of the entries is wrong, proveEntries leaves it out. The digest can be wrong because of a faulty
 // stage, or because a file changed between two readings.

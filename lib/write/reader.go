@@ -16,8 +16,8 @@ import (
 type Reader struct{ *contents }
 
 // NewReader returns a reader. scanned means that this run has just verified that the files are
-// regular files. again means that Run reads all these files again later in this run, and detects
-// any changes since the scan then. In that case, this reader does not check files whose records
+// regular files. again means that Run reads all these files again later in this run, and then
+// detects all changes since the scan. In that case, this reader does not check files whose records
 // have stamps.
 func NewReader(root *rootfs.Root, scanned, again bool) Reader {
 	return Reader{&contents{root: root, seen: scanned, again: again}}

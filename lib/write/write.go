@@ -78,9 +78,9 @@ type Options struct {
 	// diffID and Compression. The diffIDs in the earlier image can be wrong, so each layer is first
 	// read and decompressed.
 	Reusable map[digest.Digest]StoredLayer
-	// Proofs lists the blobs that decompress to their layers, as this user has already verified,
-	// and the verified entries of layers. If a layer has a digest of its entries, this run verifies
-	// the entries and adds the layer. Proofs can be nil.
+	// Proofs lists the blobs for which this user has already verified that they decompress to their
+	// layers, and the verified entries of layers. If a layer has a digest of its entries, this run
+	// verifies the entries and adds the layer. Proofs can be nil.
 	Proofs *proofs.Proofs
 	// Record adds all compressed blobs of this run to Proofs, because later runs can reuse them.
 	Record bool
