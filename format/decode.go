@@ -68,6 +68,55 @@ func (s *fields) once(n int, name string) bool {
 	return true
 }
 
+// The next methods read a field that has this number and name. They set its variable if the field
+// has a value.
+
+func (s *fields) text(n int, name string, to *string, most int) {
+	if s.once(n, name) {
+		*to = string(s.d.text(most))
+	}
+}
+
+func (s *fields) bytes(n int, name string, to *[]byte, most int) {
+	if s.once(n, name) {
+		*to = s.d.bytes(most)
+	}
+}
+
+// integer also reports whether the field has a value.
+func (s *fields) integer(n int, name string, to *int64) bool {
+	if !s.once(n, name) {
+		return false
+	}
+	*to = s.d.integer()
+	return true
+}
+
+func (s *fields) digest(n int, name string, to *string) {
+	if s.once(n, name) {
+		*to = decodeDigest(s.d)
+	}
+}
+
+func (s *fields) texts(n int, name string, to *[]string, in *interner) {
+	if s.once(n, name) {
+		*to = decodeTexts(s.d, in)
+	}
+}
+
+func (s *fields) integers(n int, name string, to *[]int64) {
+	if s.once(n, name) {
+		*to = decodeInts(s.d)
+	}
+}
+
+// readNumber reads a number from 0 to most.
+func readNumber[T ~int32 | ~int64 | ~uint16 | ~uint32](s *fields, n int, name string, to *T, most int64) {
+	if s.once(n, name) {
+		*to = T(bounded(s.d, most))
+	}
+}
+
 func (s *fields) has(n int) bool { return s.set&(1<<n) != 0 }
 
 func (s *fields) unknown(key []byte) {
@@ -117,41 +166,23 @@ func decodeHeader(d decoder, in *interner) *Header {
 		}
 		switch string(key) {
 		case nameVersion:
-			if s.once(0, nameVersion) {
-				h.Version = d.integer()
-			}
+			s.integer(0, nameVersion, &h.Version)
 		case nameStage:
-			if s.once(1, nameStage) {
-				h.Stage = string(d.text(MaxText))
-			}
+			s.text(1, nameStage, &h.Stage, MaxText)
 		case nameRoot:
-			if s.once(2, nameRoot) {
-				h.Root = string(d.text(3 * MaxPath))
-			}
+			s.text(2, nameRoot, &h.Root, 3*MaxPath)
 		case nameRootRaw:
-			if s.once(3, nameRootRaw) {
-				rootRaw = d.bytes(MaxPath)
-			}
+			s.bytes(3, nameRootRaw, &rootRaw, MaxPath)
 		case nameSources:
-			if s.once(6, nameSources) {
-				h.Sources = decodeTexts(d, in)
-			}
+			s.texts(6, nameSources, &h.Sources, in)
 		case nameKeepLayers:
-			if s.once(7, nameKeepLayers) {
-				h.KeepLayers = bounded(d, MaxList)
-			}
+			readNumber(&s, 7, nameKeepLayers, &h.KeepLayers, MaxList)
 		case namePrevious:
-			if s.once(8, namePrevious) {
-				h.Previous = string(d.text(MaxText))
-			}
+			s.text(8, namePrevious, &h.Previous, MaxText)
 		case nameSourceDate:
-			if s.once(4, nameSourceDate) {
-				h.SourceDate, h.HasSourceDate = d.integer(), true
-			}
+			h.HasSourceDate = s.integer(4, nameSourceDate, &h.SourceDate)
 		case nameNewestMtime:
-			if s.once(5, nameNewestMtime) {
-				h.NewestMtime, h.HasNewestMtime = d.integer(), true
-			}
+			h.HasNewestMtime = s.integer(5, nameNewestMtime, &h.NewestMtime)
 		default:
 			// For a stream of a later version, an unknown version is a clearer error than an
 			// unknown field.
@@ -180,25 +211,15 @@ func decodeComponent(d decoder) *Component {
 		}
 		switch string(key) {
 		case nameName:
-			if s.once(0, nameName) {
-				c.Name = string(d.text(MaxText))
-			}
+			s.text(0, nameName, &c.Name, MaxText)
 		case nameUpdates:
-			if s.once(1, nameUpdates) {
-				c.Updates = decodeInts(d)
-			}
+			s.integers(1, nameUpdates, &c.Updates)
 		case nameIntervalDays:
-			if s.once(2, nameIntervalDays) {
-				c.IntervalDays = bounded(d, MaxInt)
-			}
+			readNumber(&s, 2, nameIntervalDays, &c.IntervalDays, MaxInt)
 		case nameMtimeClamp:
-			if s.once(3, nameMtimeClamp) {
-				c.MtimeClamp, c.HasMtimeClamp = d.integer(), true
-			}
+			c.HasMtimeClamp = s.integer(3, nameMtimeClamp, &c.MtimeClamp)
 		case nameFingerprint:
-			if s.once(4, nameFingerprint) {
-				c.Fingerprint = string(d.text(MaxText))
-			}
+			s.text(4, nameFingerprint, &c.Fingerprint, MaxText)
 		default:
 			s.unknown(key)
 		}
@@ -219,53 +240,29 @@ func decodeLayer(d decoder, in *interner) *Layer {
 		}
 		switch string(key) {
 		case nameIndex:
-			if s.once(0, nameIndex) {
-				l.Index = bounded(d, MaxInt)
-			}
+			readNumber(&s, 0, nameIndex, &l.Index, MaxInt)
 		case nameComponents:
-			if s.once(1, nameComponents) {
-				l.Components = decodeTexts(d, in)
-			}
+			s.texts(1, nameComponents, &l.Components, in)
 		case nameFingerprints:
-			if s.once(2, nameFingerprints) {
-				l.Fingerprints = decodeTexts(d, in)
-			}
+			s.texts(2, nameFingerprints, &l.Fingerprints, in)
 		case nameStabilityPPM:
-			if s.once(3, nameStabilityPPM) {
-				l.StabilityPPM = bounded(d, 1_000_000)
-			}
+			readNumber(&s, 3, nameStabilityPPM, &l.StabilityPPM, 1_000_000)
 		case nameTimes:
-			if s.once(4, nameTimes) {
-				l.Times = decodeInts(d)
-			}
+			s.integers(4, nameTimes, &l.Times)
 		case nameContents:
-			if s.once(5, nameContents) {
-				l.Contents = decodeTexts(d, in)
-			}
+			s.texts(5, nameContents, &l.Contents, in)
 		case nameDiffID:
-			if s.once(6, nameDiffID) {
-				l.DiffID = decodeDigest(d)
-			}
+			s.digest(6, nameDiffID, &l.DiffID)
 		case nameEntries:
-			if s.once(7, nameEntries) {
-				l.Entries = decodeDigest(d)
-			}
+			s.digest(7, nameEntries, &l.Entries)
 		case nameUpdated:
-			if s.once(8, nameUpdated) {
-				l.Updated = decodeInts(d)
-			}
+			s.integers(8, nameUpdated, &l.Updated)
 		case nameSurprises:
-			if s.once(9, nameSurprises) {
-				l.Surprises = decodeInts(d)
-			}
+			s.integers(9, nameSurprises, &l.Surprises)
 		case nameRewritten:
-			if s.once(10, nameRewritten) {
-				l.Rewritten = decodeTexts(d, in)
-			}
+			s.texts(10, nameRewritten, &l.Rewritten, in)
 		case nameReasons:
-			if s.once(11, nameReasons) {
-				l.Reasons = decodeTexts(d, in)
-			}
+			s.texts(11, nameReasons, &l.Reasons, in)
 		default:
 			s.unknown(key)
 		}

@@ -12,13 +12,9 @@ func decodeFile(d decoder, in *interner) *File {
 		}
 		switch string(key) {
 		case namePath:
-			if s.once(0, namePath) {
-				f.Path = string(d.text(3 * MaxPath))
-			}
+			s.text(0, namePath, &f.Path, 3*MaxPath)
 		case namePathRaw:
-			if s.once(1, namePathRaw) {
-				pathRaw = d.bytes(MaxPath)
-			}
+			s.bytes(1, namePathRaw, &pathRaw, MaxPath)
 		case nameType:
 			if s.once(2, nameType) {
 				text := d.text(MaxText)
@@ -27,65 +23,39 @@ func decodeFile(d decoder, in *interner) *File {
 				}
 			}
 		case nameMode:
-			if s.once(3, nameMode) {
-				f.Mode = uint16(bounded(d, 0o7777))
-			}
+			readNumber(&s, 3, nameMode, &f.Mode, 0o7777)
 		case nameUID:
-			if s.once(4, nameUID) {
-				f.UID = uint32(bounded(d, maxID))
-			}
+			readNumber(&s, 4, nameUID, &f.UID, maxID)
 		case nameGID:
-			if s.once(5, nameGID) {
-				f.GID = uint32(bounded(d, maxID))
-			}
+			readNumber(&s, 5, nameGID, &f.GID, maxID)
 		case nameSize:
-			if s.once(6, nameSize) {
-				f.Size = bounded(d, MaxInt)
-			}
+			readNumber(&s, 6, nameSize, &f.Size, MaxInt)
 		case nameMtime:
-			if s.once(7, nameMtime) {
-				f.MTime = d.integer()
-			}
+			s.integer(7, nameMtime, &f.MTime)
 		case nameMtimeNsec:
-			if s.once(8, nameMtimeNsec) {
-				f.MTimeNsec = int32(bounded(d, 999_999_999))
-			}
+			readNumber(&s, 8, nameMtimeNsec, &f.MTimeNsec, 999_999_999)
 		case nameStamp:
-			if s.once(17, nameStamp) {
-				f.Stamp = string(d.text(MaxText))
-			}
+			s.text(17, nameStamp, &f.Stamp, MaxText)
 		case nameDigest:
 			if s.once(18, nameDigest) {
 				f.Digest, _ = ParseDigest(decodeDigest(d))
 			}
 		case nameTarget:
-			if s.once(9, nameTarget) {
-				f.Target = string(d.text(3 * MaxTarget))
-			}
+			s.text(9, nameTarget, &f.Target, 3*MaxTarget)
 		case nameTargetRaw:
-			if s.once(10, nameTargetRaw) {
-				targetRaw = d.bytes(MaxTarget)
-			}
+			s.bytes(10, nameTargetRaw, &targetRaw, MaxTarget)
 		case nameHardlink:
-			if s.once(11, nameHardlink) {
-				f.Hardlink = bounded(d, MaxInt)
-			}
+			readNumber(&s, 11, nameHardlink, &f.Hardlink, MaxInt)
 		case nameDevMajor:
-			if s.once(12, nameDevMajor) {
-				f.DevMajor = uint32(bounded(d, maxDevice))
-			}
+			readNumber(&s, 12, nameDevMajor, &f.DevMajor, maxDevice)
 		case nameDevMinor:
-			if s.once(13, nameDevMinor) {
-				f.DevMinor = uint32(bounded(d, maxDevice))
-			}
+			readNumber(&s, 13, nameDevMinor, &f.DevMinor, maxDevice)
 		case nameXattrs:
 			if s.once(14, nameXattrs) {
 				f.Xattrs = decodeXattrs(d, in)
 			}
 		case nameComponents:
-			if s.once(15, nameComponents) {
-				f.Components = decodeTexts(d, in)
-			}
+			s.texts(15, nameComponents, &f.Components, in)
 		case nameImplied:
 			if s.once(16, nameImplied) {
 				f.Implied = d.boolean()
