@@ -14,7 +14,6 @@ import (
 type UnclaimedTree struct {
 	Dir   string
 	Kind  string // for example "a conda environment without conda-meta"
-	Files int
 	Bytes int64
 }
 
@@ -86,7 +85,6 @@ func unclaimedTrees(t *Tree, left []int) []UnclaimedTree {
 			if i >= to {
 				break
 			}
-			list[at].Files++
 			list[at].Bytes += max(t.Files[i].Size, 0)
 		}
 	}

@@ -31,9 +31,8 @@ const (
 // must not be called concurrently.
 type Archive struct {
 	w      io.Writer
-	random *os.File // w, if it supports writes in any order; else nil
-	name   string   // for messages
-	opt    Options
+	random *os.File                // w, if it supports writes in any order; else nil
+	name   string                  // for messages
 	blobs  map[digest.Digest]int64 // sizes
 	err    error                   // the first error; errFinished after Commit
 	file   *os.File                // opened by this package; nil if the caller provided the writer
@@ -58,8 +57,8 @@ var _ Destination = (*Archive)(nil)
 // NewArchive writes an archive to w. The caller closes w. If w has a Name method, messages use that
 // name. After an error or Discard, w does not contain a valid archive: index.json and the end are
 // missing.
-func NewArchive(w io.Writer, opt Options) *Archive {
-	a := &Archive{w: w, random: anyOrder(w), name: "output", opt: opt, blobs: map[digest.Digest]int64{}}
+func NewArchive(w io.Writer) *Archive {
+	a := &Archive{w: w, random: anyOrder(w), name: "output", blobs: map[digest.Digest]int64{}}
 	if named, ok := w.(interface{ Name() string }); ok {
 		a.name = named.Name()
 	}
@@ -112,7 +111,7 @@ func createArchive(path string, opt Options) (*Archive, error) {
 		// permitted to set this mode, the file keeps the default mode.
 		_ = f.Chmod(old.Mode().Perm())
 	}
-	a := NewArchive(f, opt)
+	a := NewArchive(f)
 	a.name, a.file, a.path, a.isNew = path, f, target, old == nil
 	if old != nil {
 		a.files = append(a.files, old)
@@ -133,7 +132,7 @@ func openArchive(path, target string, old os.FileInfo, opt Options) (*Archive, e
 	if err != nil {
 		return nil, err
 	}
-	a := NewArchive(f, opt)
+	a := NewArchive(f)
 	a.name, a.file = path, f
 	return a, nil
 }

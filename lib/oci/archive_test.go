@@ -52,7 +52,7 @@ func readTar(t *testing.T, data []byte) (string, map[string]string) {
 func TestArchiveGolden(t *testing.T) {
 	var one, two bytes.Buffer
 	for _, w := range []*bytes.Buffer{&one, &two} {
-		if err := writeImage(t, NewArchive(w, Options{}), testImage(t)); err != nil {
+		if err := writeImage(t, NewArchive(w), testImage(t)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -71,7 +71,7 @@ func TestArchiveGolden(t *testing.T) {
 
 func TestArchiveBlobTwice(t *testing.T) {
 	var out bytes.Buffer
-	a := NewArchive(&out, Options{})
+	a := NewArchive(&out)
 	for range 2 {
 		if err := a.Blob(descriptor("one"), Hint{}, Data([]byte("one"))); err != nil {
 			t.Fatal(err)
@@ -83,7 +83,7 @@ func TestArchiveBlobTwice(t *testing.T) {
 	if list, _ := readTar(t, out.Bytes()); strings.Count(list, descriptor("one").Digest.Encoded()) != 1 {
 		t.Errorf("got\n%s", list)
 	}
-	a = NewArchive(&out, Options{})
+	a = NewArchive(&out)
 	if err := a.Blob(descriptor("one"), Hint{}, Data([]byte("one"))); err != nil {
 		t.Fatal(err)
 	}
@@ -278,7 +278,7 @@ func TestArchiveName(t *testing.T) {
 	if err := os.Symlink("/dev/full", link); err != nil {
 		t.Fatal(err)
 	}
-	if err := writeImage(t, NewArchive(named{f}, Options{}), testImage(t)); err == nil || !strings.Contains(err.Error(), `writing archive "/dev/stdout": `) {
+	if err := writeImage(t, NewArchive(named{f}), testImage(t)); err == nil || !strings.Contains(err.Error(), `writing archive "/dev/stdout": `) {
 		t.Errorf("a writer with a name: got error %v", err)
 	}
 	for _, path := range []string{link, fmt.Sprintf("/dev/fd/%d", f.Fd())} {

@@ -101,7 +101,7 @@ var opened = map[string]func(path string, opt Options) (Destination, error){
 		}
 		return OpenLayout(path, "", opt)
 	},
-	"stream": func(_ string, opt Options) (Destination, error) { return NewArchive(io.Discard, opt), nil },
+	"stream": func(_ string, opt Options) (Destination, error) { return NewArchive(io.Discard), nil },
 }
 
 func TestBlobErrors(t *testing.T) {

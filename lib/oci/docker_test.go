@@ -16,7 +16,7 @@ import (
 func TestDockerArchiveGolden(t *testing.T) {
 	var one, two bytes.Buffer
 	for _, w := range []*bytes.Buffer{&one, &two} {
-		if err := writeImage(t, NewDockerArchive(NewArchive(w, Options{})), testImage(t)); err != nil {
+		if err := writeImage(t, NewDockerArchive(NewArchive(w)), testImage(t)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -45,7 +45,7 @@ func TestDockerArchiveNames(t *testing.T) {
 		img := testImage(t)
 		img.Ref = ref
 		var out bytes.Buffer
-		if err := writeImage(t, NewDockerArchive(NewArchive(&out, Options{})), img); err != nil {
+		if err := writeImage(t, NewDockerArchive(NewArchive(&out)), img); err != nil {
 			t.Fatal(err)
 		}
 		_, files := readTar(t, out.Bytes())
@@ -114,7 +114,7 @@ func TestDockerArchiveRefused(t *testing.T) {
 // TestDockerArchiveBlobMissing checks that manifest.json lists only files that the archive
 // contains.
 func TestDockerArchiveBlobMissing(t *testing.T) {
-	a := NewDockerArchive(NewArchive(io.Discard, Options{}))
+	a := NewDockerArchive(NewArchive(io.Discard))
 	built := build(t, testImage(t))
 	if err := a.Blob(built.Manifest.Descriptor, Hint{}, Data(built.Manifest.Data)); err != nil {
 		t.Fatal(err)
@@ -129,7 +129,7 @@ func TestDockerArchiveBlobMissing(t *testing.T) {
 func TestDockerArchiveReserved(t *testing.T) {
 	img := testImage(t)
 	var inOrder bytes.Buffer
-	if err := writeImage(t, NewDockerArchive(NewArchive(&inOrder, Options{})), img); err != nil {
+	if err := writeImage(t, NewDockerArchive(NewArchive(&inOrder)), img); err != nil {
 		t.Fatal(err)
 	}
 	path := filepath.Join(t.TempDir(), "out")

@@ -90,7 +90,7 @@ func TestStreamEndsWithCommit(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer f.Close()
-		a := NewArchive(f, Options{})
+		a := NewArchive(f)
 		finishImage(t, a, testImage(t))
 		end := a.Discard
 		if commit {

@@ -19,7 +19,7 @@ func TestReservedEntriesAndBlobsMakeTheSameArchive(t *testing.T) {
 	index, manifest, config := smallIndex(t)
 
 	var inOrder bytes.Buffer
-	a := NewArchive(&inOrder, Options{})
+	a := NewArchive(&inOrder)
 	for _, b := range blobs {
 		put(t, a, b)
 	}
@@ -89,7 +89,7 @@ func TestReservedEntryHoldsItsSize(t *testing.T) {
 }
 
 func TestNoEntryWithoutAFile(t *testing.T) {
-	a := NewArchive(&bytes.Buffer{}, Options{})
+	a := NewArchive(&bytes.Buffer{})
 	for _, open := range []bool{false, true} {
 		if entry, err := a.NewBlob(1, open); entry != nil || err != nil || a.Traits().Access != AppendOnly {
 			t.Errorf("got %v and %v, want none", entry, err)
@@ -142,7 +142,7 @@ func TestOpenEntriesAndBlobsMakeTheSameArchive(t *testing.T) {
 		}
 	}
 	var inOrder bytes.Buffer
-	write(NewArchive(&inOrder, Options{}), func(int) bool { return true })
+	write(NewArchive(&inOrder), func(int) bool { return true })
 	for name, known := range map[string]func(int) bool{
 		"all open": func(int) bool { return false },
 		"by turns": func(i int) bool { return i%2 == 0 },

@@ -108,14 +108,13 @@ func Inspect(w io.Writer, in *inspect.Image) error {
 // Series collects the steps for a page that shows what clients download.
 type Series struct {
 	content *content
-	chosen  reuse.Client
 	names   []string
 	total   int64
 }
 
 // NewSeries returns a page without steps. The steps must be computed for the chosen client.
 func NewSeries(chosen reuse.Client) *Series {
-	s := &Series{content: newContent("reuse"), chosen: chosen}
+	s := &Series{content: newContent("reuse")}
 	s.content.Chosen = cmp.Or(string(chosen), "podman or containerd")
 	return s
 }

@@ -13,8 +13,6 @@ type Endpoint struct {
 	Ref registry.Ref
 	// Insecure allows plain HTTP and untrusted certificates.
 	Insecure bool
-	// Mirror is set for all endpoints except the image's own registry.
-	Mirror bool
 }
 
 // blockedError names the file that forbids a registry.
@@ -40,7 +38,7 @@ func (c *Config) Pull(ref registry.Ref) ([]Endpoint, error) {
 			return nil, err
 		}
 		if other := c.find(to); other == nil || !other.Blocked {
-			list = append(list, Endpoint{Ref: to, Insecure: m.Insecure, Mirror: true})
+			list = append(list, Endpoint{Ref: to, Insecure: m.Insecure})
 		}
 	}
 	own, err := t.rewrite(ref, t.Location)

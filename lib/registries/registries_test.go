@@ -44,15 +44,12 @@ func reference(t *testing.T, text string) registry.Ref {
 	return ref
 }
 
-// shown formats endpoints. ! marks an insecure endpoint, ~ a mirror.
+// shown formats endpoints. ! marks an insecure endpoint.
 func shown(list []Endpoint) (texts []string) {
 	for _, e := range list {
 		text := e.Ref.String()
 		if e.Insecure {
 			text += "!"
-		}
-		if e.Mirror {
-			text += "~"
 		}
 		texts = append(texts, text)
 	}
@@ -137,17 +134,17 @@ func TestPull(t *testing.T) {
 	c := config(t, example)
 	for in, want := range map[string][]string{
 		"other.example/app:1":            {"other.example/app:1"},
-		"example.com/foo/app:1":          {"mirror-0.example/mirror-for-foo/app:1~", "mirror-1.example/mirrors/foo/app:1!~", "internal.example.com/bar/app:1"},
-		"example.com/foo:1":              {"mirror-0.example/mirror-for-foo:1~", "mirror-1.example/mirrors/foo:1!~", "internal.example.com/bar:1"},
+		"example.com/foo/app:1":          {"mirror-0.example/mirror-for-foo/app:1", "mirror-1.example/mirrors/foo/app:1!", "internal.example.com/bar/app:1"},
+		"example.com/foo:1":              {"mirror-0.example/mirror-for-foo:1", "mirror-1.example/mirrors/foo:1!", "internal.example.com/bar:1"},
 		"example.com/food/app:1":         {"example.com/food/app:1"},
 		"example.com/app:1":              {"example.com/app:1"},
 		"registry.example/app:1":         {"registry.example/app:1"},
-		"registry.example/app@" + sum:    {"digests.example/app@" + sum + "~", "registry.example/app@" + sum},
-		"registry.example/app:1@" + sum:  {"digests.example/app:1@" + sum + "~", "registry.example/app:1@" + sum},
+		"registry.example/app@" + sum:    {"digests.example/app@" + sum, "registry.example/app@" + sum},
+		"registry.example/app:1@" + sum:  {"digests.example/app:1@" + sum, "registry.example/app:1@" + sum},
 		"registry.example/plain/app:1":   {"registry.example/plain/app:1!"},
-		"kinds.example/app:1":            {"tag.example:5000/x/app:1~", "all.example/app:1~", "kinds.example/app:1"},
-		"kinds.example/app@" + sum:       {"digest.example/app@" + sum + "~", "all.example/app@" + sum + "~", "kinds.example/app@" + sum},
-		"only-mirror.example/app:1":      {"mirror.example/app:1~"},
+		"kinds.example/app:1":            {"tag.example:5000/x/app:1", "all.example/app:1", "kinds.example/app:1"},
+		"kinds.example/app@" + sum:       {"digest.example/app@" + sum, "all.example/app@" + sum, "kinds.example/app@" + sum},
+		"only-mirror.example/app:1":      {"mirror.example/app:1"},
 		"a.wild.example/app:1":           {"a.wild.example/app:1!"},
 		"a.b.wild.example:443/app:1":     {"a.b.wild.example:443/app:1!"},
 		"wild.example/app:1":             {"wild.example/app:1"},

@@ -123,8 +123,7 @@ type share struct {
 	component               int32
 	changed, same           int64
 	changedFiles, sameFiles int64
-	old                     bool  // some of its paths were in the old image
-	times                   int64 // entries that differ only in time
+	old                     bool // some of its paths were in the old image
 	oldLayers               map[int]int64
 }
 
@@ -215,9 +214,6 @@ func (s *share) add(e *inspect.Entry, m match) {
 	s.same += e.Weight()
 	s.sameFiles++
 	s.oldLayers[m.layer] += e.Weight()
-	if m.times {
-		s.times++
-	}
 }
 
 // changedShares returns the changed components, sorted by the amount of changes with the largest

@@ -24,7 +24,6 @@ import (
 // file, its contents can be read again at their offset.
 type layerTar struct {
 	split *os.File
-	gzip  *gzip.Reader
 	lines *tarsplit.Reader
 	now   io.Reader // data of the current tar-split line
 	left  int64     // remaining bytes of that data
@@ -63,8 +62,8 @@ func openLayer(s Store, l layer) (*layerTar, error) {
 	return newLayerTar(split, unpacked, root), nil
 }
 
-func newLayerTar(split *os.File, unpacked *gzip.Reader, root *rootfs.Root) *layerTar {
-	return &layerTar{split: split, gzip: unpacked, lines: tarsplit.NewReader(unpacked), root: root, now: bytes.NewReader(nil), last: -1}
+func newLayerTar(split *os.File, unpacked io.Reader, root *rootfs.Root) *layerTar {
+	return &layerTar{split: split, lines: tarsplit.NewReader(unpacked), root: root, now: bytes.NewReader(nil), last: -1}
 }
 
 // Close closes all open files.

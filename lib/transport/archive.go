@@ -43,7 +43,7 @@ var DockerArchive = &image.Transport{
 // when the process ends. CreateArchive refuses a pipe if the image must be readable.
 func createArchive(ctx context.Context, to image.Location, opt image.CreateOptions) (*oci.Archive, error) {
 	if to.IsStdout() {
-		return oci.NewArchive(opt.Stdout, opt.Options), nil
+		return oci.NewArchive(opt.Stdout), nil
 	}
 	info, err := os.Stat(to.Path)
 	if err != nil || info.Mode()&os.ModeNamedPipe == 0 || opt.Readable {
@@ -53,5 +53,5 @@ func createArchive(ctx context.Context, to image.Location, opt image.CreateOptio
 	if err != nil {
 		return nil, fmt.Errorf("creating archive %q: %w", to.Path, err)
 	}
-	return oci.NewArchive(interrupt.NewStream(ctx, f), opt.Options), nil
+	return oci.NewArchive(interrupt.NewStream(ctx, f)), nil
 }

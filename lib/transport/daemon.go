@@ -82,7 +82,7 @@ func createDaemon(ctx context.Context, to image.Location, opt image.CreateOption
 	}
 	in, out := io.Pipe()
 	l := &load{w: out, done: make(chan error, 1)}
-	l.DockerArchive = oci.NewDockerArchive(oci.NewArchive(namedWriter{out, to.String()}, opt.Options))
+	l.DockerArchive = oci.NewDockerArchive(oci.NewArchive(namedWriter{out, to.String()}))
 	go func() {
 		err := client.Load(ctx, struct{ io.Reader }{in})
 		in.CloseWithError(err) // ends pending writes

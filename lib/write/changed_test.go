@@ -159,7 +159,7 @@ func (r *restless) Open(string) (io.ReaderAt, error) {
 // bytes are hashed.
 func TestBytesChangeWithoutATrace(t *testing.T) {
 	for name, opt := range map[string]Options{
-		"pipe":    {Create: func() (oci.Destination, error) { return oci.NewArchive(&bytes.Buffer{}, oci.Options{}), nil }},
+		"pipe":    {Create: func() (oci.Destination, error) { return oci.NewArchive(&bytes.Buffer{}), nil }},
 		"archive": to(filepath.Join(t.TempDir(), "out")),
 		"layout":  to(filepath.Join(t.TempDir(), "layout/")),
 	} {

@@ -90,7 +90,7 @@ func TestRedirectedOutput(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	opt := Options{Create: func() (oci.Destination, error) { return oci.NewArchive(f, oci.Options{}), nil }}
+	opt := Options{Create: func() (oci.Destination, error) { return oci.NewArchive(f), nil }}
 	report := run(t, opt, packed(t, root))
 	if !slices.Equal(report.LeftOut, []string{"/b/other", "/b/out"}) {
 		t.Errorf("left out %q", report.LeftOut)

@@ -184,7 +184,7 @@ func to(name string) Options {
 
 // toWriter returns options for an archive that is written to a stream.
 func toWriter(w io.Writer) Options {
-	return Options{Create: func() (oci.Destination, error) { return oci.NewArchive(w, oci.Options{}), nil }}
+	return Options{Create: func() (oci.Destination, error) { return oci.NewArchive(w), nil }}
 }
 
 // complete writes and commits an image.
