@@ -189,7 +189,7 @@ func (c *buildCommand) open(ctx context.Context, env *Env, b *building) (err err
 	if b.scan, err = c.scanFlags.options(env, b.set.Root, slices.Concat(outputs, c.metricsFile(), c.planFile())); err != nil {
 		return err
 	}
-	b.write.OpenPrevious, b.write.TrustPrevious = c.openPrevious(b.images, b.patched), c.TrustPrevious
+	b.write.OpenPrevious, b.write.TrustPrevious = c.openPrevious(b.images, b.patched, b.pack.PreviousImage), c.TrustPrevious
 	b.assign.Root, b.write.Inputs = b.set.Root, inputs(b.set)
 	passLayers(b.assign.Repos, b.set)
 	b.write.Scanned = c.Assign == "" && c.Pack == "" // no other program can have changed the stream

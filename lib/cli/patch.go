@@ -93,11 +93,12 @@ func (f *packFlags) openPatched(ctx context.Context, env *Env, images image.Opti
 }
 
 // openPrevious returns a function that opens the image whose layers a stream keeps. patched is that
-// image if it is already open.
-func (f *outputFlags) openPrevious(images image.Options, patched *image.Image) func(context.Context, string) (map[digest.Digest]write.StoredLayer, io.Closer, error) {
+// image if it is already open. packed is what pack knows about that image, or nil.
+func (f *outputFlags) openPrevious(images image.Options, patched *image.Image, packed *pack.Image) func(context.Context, string) (map[digest.Digest]write.StoredLayer, io.Closer, error) {
 	return func(ctx context.Context, name string) (map[digest.Digest]write.StoredLayer, io.Closer, error) {
 		if patched != nil {
 			layers, err := f.storedLayers(patched)
+			setVerified(layers, packed)
 			return layers, io.NopCloser(nil), err
 		}
 		src, err := transport.ParseSource(name)
@@ -115,6 +116,16 @@ func (f *outputFlags) openPrevious(images image.Options, patched *image.Image) f
 			return nil, nil, errors.Join(err, img.Close())
 		}
 		return layers, img, nil
+	}
+}
+
+// setVerified adds which blobs pack has hashed.
+func setVerified(layers map[digest.Digest]write.StoredLayer, packed *pack.Image) {
+	for _, l := range packed.Layers {
+		if stored, found := layers[digest.Digest(l.DiffID)]; found {
+			stored.Verified = l.Verified
+			layers[digest.Digest(l.DiffID)] = stored
+		}
 	}
 }
 

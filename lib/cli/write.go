@@ -93,7 +93,7 @@ func (c *writeCommand) run(ctx context.Context, env *Env) error {
 		defer root.Close()
 		opt.Inputs = &write.Inputs{Root: root}
 	}
-	opt.OpenPrevious, opt.TrustPrevious = c.openPrevious(images, nil), c.TrustPrevious
+	opt.OpenPrevious, opt.TrustPrevious = c.openPrevious(images, nil, nil), c.TrustPrevious
 	opt.Open, opt.Work = c.openContents(images), measured.Work()
 	made, err := write.Run(ctx, measured.In(clocked{in, &c.clockFlags}), opt)
 	if err != nil {

@@ -34,6 +34,15 @@ type file struct {
 	closer io.Closer // nil if there is nothing to close
 }
 
+// Stat describes the file of a blob in a layout directory. In an archive, a blob has no file of its
+// own.
+func (f *file) Stat() (fs.FileInfo, error) {
+	if own, ok := f.closer.(*os.File); ok {
+		return own.Stat()
+	}
+	return nil, errors.ErrUnsupported
+}
+
 func (f *file) Close() error {
 	if f.closer == nil {
 		return nil

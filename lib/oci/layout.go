@@ -117,21 +117,21 @@ func (l *Layout) Traits() Traits {
 }
 
 // Blob implements Destination. If the blob exists already, its digest is verified first.
-func (l *Layout) Blob(d v1.Descriptor, _ Hint, write func(io.Writer) error) error {
+func (l *Layout) Blob(d v1.Descriptor, hint Hint, write func(io.Writer) error) error {
 	if err := l.state(); err != nil {
 		return err
 	}
 	if err := checkDescriptor(d); err != nil {
 		return l.fail(err)
 	}
-	if ok, err := l.has(d); ok || err != nil {
+	if ok, err := l.has(d, hint.Verified); ok || err != nil {
 		return l.fail(err)
 	}
 	b, err := l.newBlob()
 	if err != nil {
 		return err
 	}
-	if err := WriteBlob(rawBlob{b}, d, write); err != nil {
+	if err := writeBlob(rawBlob{b}, d, write, hint.Verified == nil); err != nil {
 		return l.fail(errors.Join(err, b.Discard()))
 	}
 	return l.fail(b.finish(d.Digest))

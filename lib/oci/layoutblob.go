@@ -13,8 +13,9 @@ import (
 	"chunkah/lib/regular"
 )
 
-// has reports whether the layout has the complete blob.
-func (l *Layout) has(d v1.Descriptor) (bool, error) {
+// has reports whether the layout has the complete blob. It hashes the blob, unless its file is
+// still as in verified.
+func (l *Layout) has(d v1.Descriptor, verified fs.FileInfo) (bool, error) {
 	if l.hasComplete(d.Digest) {
 		return true, nil
 	}
@@ -32,6 +33,9 @@ func (l *Layout) has(d v1.Descriptor) (bool, error) {
 	}
 	if info.Size() != d.Size {
 		return false, nil
+	}
+	if verified != nil && regular.Unchanged(verified, info) {
+		return true, nil
 	}
 	got, err := digest.SHA256.FromReader(f)
 	return got == d.Digest, err

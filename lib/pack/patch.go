@@ -2,6 +2,7 @@ package pack
 
 import (
 	"context"
+	"io/fs"
 	"slices"
 	"strings"
 
@@ -25,6 +26,12 @@ type ImageLayer struct {
 	Record *format.Layer
 	// Entries is the digest of the layer's entries, if the record does not contain it.
 	Entries string
+	// Open opens the layer's tar. It is nil if reading the tar takes longer than reading the root's
+	// files, or if it is not proven that the layer has the entries in Files.
+	Open func(context.Context) (Tar, error)
+	// Verified describes the file of the tar if this run has read the file and its digest is the
+	// diffID.
+	Verified fs.FileInfo
 
 	bytes int64
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+	"io"
 	"io/fs"
 	"runtime"
 	"slices"
@@ -78,9 +79,12 @@ func (t *tree) read(ctx context.Context, opt *Options) error {
 // read.
 func (r *reading) readFiles(ctx context.Context) error {
 	files := r.toRead(r.all)
+	if err := r.compareLayers(ctx, files); err != nil {
+		return err
+	}
 	python := choose(files, r.hasSource)
 	onlyTimes := r.partial && !r.opt.dated() // in this case, no contents are needed
-	if err := r.fill(ctx, python, onlyTimes); err != nil {
+	if err := r.fill(ctx, choose(python, r.unread), onlyTimes); err != nil {
 		return err
 	}
 	r.findCompiled(python)
@@ -88,14 +92,19 @@ func (r *reading) readFiles(ctx context.Context) error {
 		return err
 	}
 	others := choose(files, func(i int) bool {
-		d := r.digests.of(i)
-		return !d.hashed && !d.closed && (r.all || !r.leftToWrite(r.byName[r.files[i].Components[0]]))
+		return r.unread(i) && (r.all || !r.leftToWrite(r.byName[r.files[i].Components[0]]))
 	})
 	if err := r.fill(ctx, others, false); err != nil {
 		return err
 	}
 	r.setContents(r.leftToWrite)
 	return nil
+}
+
+// unread reports whether a file can still be read.
+func (r *reading) unread(i int) bool {
+	d := r.digests.of(i)
+	return !d.closed && (!d.hashed || r.all && !r.files[i].Digest.Known())
 }
 
 // dated reports whether the previous image records times that components can keep.
@@ -203,13 +212,9 @@ func (r *reading) fill(ctx context.Context, files []int, start bool) error {
 	if err := r.open(ctx); err != nil {
 		return err
 	}
-	threads := r.opt.Threads
-	if threads <= 0 {
-		threads = runtime.GOMAXPROCS(0)
-	}
 	var next atomic.Int64
 	workers, ctx := errgroup.WithContext(ctx)
-	for range min(threads, (len(files)+readRun-1)/readRun) {
+	for range min(r.threads(), (len(files)+readRun-1)/readRun) {
 		workers.Go(func() error {
 			in := &fileReader{Reader: r.src.NewReader(), all: r.all, sha: sha256.New()}
 			err := func() error {
@@ -234,21 +239,33 @@ func (r *reading) fill(ctx context.Context, files []int, start bool) error {
 	return nil
 }
 
+// threads returns the number of files to read in parallel.
+func (r *reading) threads() int {
+	if r.opt.Threads > 0 {
+		return r.opt.Threads
+	}
+	return runtime.GOMAXPROCS(0)
+}
+
 // fileReader reads one file after another.
 type fileReader struct {
 	Reader
-	all    bool // set digests that are not in the stream
-	hash   contentid.File
-	sha    hash.Hash
-	digest bool // compute the digest of the current file
-	header [pyc.HeaderSize]byte
-	n      int // number of header bytes read
+	all      bool      // set digests that are not in the stream
+	compared io.Writer // if not nil, it receives the contents of files, and may refuse them
+	hash     contentid.File
+	sha      hash.Hash
+	digest   bool // compute the digest of the current file
+	header   [pyc.HeaderSize]byte
+	n        int // number of header bytes read
 }
 
 // Write receives the contents of a file.
 func (r *fileReader) Write(p []byte) (int, error) {
 	r.n += copy(r.header[r.n:], p)
-	if r.digest {
+	switch {
+	case r.compared != nil:
+		return r.compared.Write(p)
+	case r.digest:
 		r.sha.Write(p)
 	}
 	return len(p), nil
@@ -277,7 +294,9 @@ func (r *fileReader) fill(ctx context.Context, d *fileDigest, f *format.File, st
 
 // hashFile reads a file and hashes it.
 func (r *fileReader) hashFile(ctx context.Context, d *fileDigest, f *format.File) error {
-	r.sha.Reset()
+	if r.digest {
+		r.sha.Reset()
+	}
 	n, err := r.WriteFile(ctx, r.hash.To(r), f)
 	switch {
 	case err != nil:

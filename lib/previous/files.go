@@ -80,6 +80,7 @@ func Files(ctx context.Context, img *image.Image, opt Options) (*pack.Image, err
 			return nil, err
 		}
 	}
+	s.setTars()
 	s.log.Info("files of the previous image: %s", console.List(s.said))
 	return s.image, nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"slices"
 	"strings"
 
@@ -15,6 +16,7 @@ import (
 	"chunkah/format"
 	"chunkah/lib/interrupt"
 	"chunkah/lib/oci"
+	"chunkah/lib/regular"
 	"chunkah/lib/rootfs"
 )
 
@@ -38,6 +40,9 @@ type StoredLayer struct {
 	// Image is the name of an image in a registry that already stores the blob. It is empty if no
 	// such image is known.
 	Image string
+	// Verified describes the file of the blob if this run has read the file and its digest is the
+	// blob's digest. It is nil otherwise.
+	Verified fs.FileInfo
 	// Open opens the layer's blob.
 	Open func(context.Context) (io.ReadCloser, error)
 }
@@ -161,7 +166,7 @@ func (w *writer) writeKept(ctx context.Context) error {
 				return context.Cause(ctx)
 			}
 			kept := &sending{work: w.opt.Work, size: k.Descriptor.Size, worth: k.Descriptor.Size}
-			hint := oci.Hint{Image: k.Image, DiffID: k.DiffID}
+			hint := oci.Hint{Image: k.Image, DiffID: k.DiffID, Verified: k.Verified}
 			err := w.dest.Blob(k.Descriptor, hint, func(out io.Writer) error { return w.copyBlob(ctx, kept.to(out), k) })
 			if err != nil {
 				return fmt.Errorf("keeping layer %d, %s: %w", i, k.Descriptor.Digest, err)
@@ -174,19 +179,42 @@ func (w *writer) writeKept(ctx context.Context) error {
 }
 
 // copyBlob copies a blob from another image. The digest is checked here, or by an output that
-// hashes all bytes it receives.
+// hashes all bytes it receives. If this run has already hashed the blob's file, copyBlob checks
+// instead that the file has not changed since then.
 func (w *writer) copyBlob(ctx context.Context, out io.Writer, k StoredLayer) error {
 	in, err := openBlob(ctx, k)
 	if err != nil {
 		return err
 	}
 	defer in.Close()
-	switch w.access {
-	case oci.RandomAccess, oci.BlobFiles, oci.Stacked:
+	verified := in.isStill(k.Verified)
+	switch {
+	case verified:
+		in.verifier = nil
+	case k.Verified != nil: // oci.Hint tells the output not to hash the blob
+	case w.access == oci.RandomAccess || w.access == oci.BlobFiles || w.access == oci.Stacked:
 		in.verifier = nil
 	}
-	_, err = io.Copy(out, in)
+	buf := copyBuffers.Get().(*[copyBuffer]byte)
+	defer copyBuffers.Put(buf)
+	if _, err = io.CopyBuffer(out, in, buf[:]); err == nil && verified && !in.isStill(k.Verified) {
+		err = errBlobChanged
+	}
 	return err
+}
+
+// errBlobChanged means that a blob of the previous image changed while it was copied.
+var errBlobChanged = errors.New("the blob changed during the build: do not write to the previous image at the same time")
+
+// isStill reports whether the blob is read from the verified file, and the file has not changed
+// since it was verified.
+func (b *foreignBlob) isStill(verified fs.FileInfo) bool {
+	f, ok := b.Closer.(interface{ Stat() (fs.FileInfo, error) })
+	if !ok || verified == nil {
+		return false
+	}
+	now, err := f.Stat()
+	return err == nil && regular.Unchanged(verified, now)
 }
 
 // foreignBlob reads a blob from another image. At the end it returns an error if the digest or size
