@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"chunkah/format"
 	"chunkah/lib/repo/places"
 )
 
@@ -120,9 +119,5 @@ func texts(raw json.RawMessage) (list []string) {
 // itself have names without a slash.
 func isName(name string) bool {
 	vendor, rest, found := strings.Cut(name, "/")
-	return found && isElement(vendor) && isElement(rest)
-}
-
-func isElement(name string) bool {
-	return name != "" && len(name) <= format.MaxName && name[0] != '.' && !strings.ContainsAny(name, "/\x00")
+	return found && places.IsName(vendor) && places.IsName(rest)
 }

@@ -62,7 +62,7 @@ func parse(raw []byte) ([]*library, error) {
 	for _, key := range keys {
 		name, version, _ := strings.Cut(key, "/")
 		name = strings.TrimPrefix(name, packPrefix)
-		if !isName(name) || len(targets[key].Dependencies) > maxNeeds {
+		if !places.IsName(name) || len(targets[key].Dependencies) > maxNeeds {
 			return nil, fmt.Errorf("%.100q is not a package with at most %d dependencies", key, maxNeeds)
 		}
 		byName[name] = len(libraries)
@@ -101,9 +101,4 @@ func targetName(raw json.RawMessage) (name string, err error) {
 		return "", errors.New("does not contain the name of its target")
 	}
 	return name, nil
-}
-
-// isName reports whether a package can have this name.
-func isName(name string) bool {
-	return name != "" && len(name) <= format.MaxName && name[0] != '.' && !strings.ContainsAny(name, "/\x00")
 }

@@ -115,7 +115,7 @@ func FuzzDeps(f *testing.F) {
 			t.Error("got packages and an error")
 		}
 		for _, lib := range libraries {
-			if !isName(lib.Name) || !slices.IsSorted(lib.files) || len(lib.Needs) > maxNeeds {
+			if !places.IsName(lib.Name) || !slices.IsSorted(lib.files) || len(lib.Needs) > maxNeeds {
 				t.Errorf("got %+v", lib)
 			}
 			for _, need := range lib.Needs {

@@ -117,13 +117,9 @@ func parseNeeds(raw []byte, development bool) ([]string, error) {
 // isName reports whether name is a valid directory name of a package.
 func isName(name string) bool {
 	if scope, rest, scoped := strings.Cut(name, "/"); scoped {
-		return len(scope) > 1 && scope[0] == '@' && isElement(scope) && isElement(rest)
+		return len(scope) > 1 && scope[0] == '@' && places.IsName(scope) && places.IsName(rest)
 	}
-	return isElement(name)
-}
-
-func isElement(name string) bool {
-	return name != "" && len(name) <= format.MaxName && name[0] != '.' && !strings.ContainsAny(name, "/\x00")
+	return places.IsName(name)
 }
 
 // resolve finds the package that code in a directory imports under a name. It looks in the

@@ -6,11 +6,17 @@ import (
 	"io"
 	"io/fs"
 	"slices"
+	"strings"
 
 	"chunkah/format"
 	"chunkah/lib/assign"
 	"chunkah/lib/rootfs"
 )
+
+// IsName reports whether a package in a directory of packages can have this name.
+func IsName(name string) bool {
+	return name != "" && len(name) <= format.MaxName && name[0] != '.' && !strings.ContainsAny(name, "/\x00")
+}
 
 // Outermost returns the physical directories in a map that are not below another directory in the
 // map, sorted by path.
