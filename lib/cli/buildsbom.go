@@ -32,8 +32,7 @@ func (c *buildCommand) checkSBOM() error {
 			return usagef("--sbom attach needs -o docker://REF, because other outputs cannot store attached documents (for a file with this name, write ./attach)")
 		}
 	}
-	switch {
-	case c.SBOM != "" && c.Assign != "":
+	if c.SBOM != "" && c.Assign != "" {
 		return usagef("--sbom and --assign cannot be used together, because the command assigns components and does not list packages")
 	}
 	return nil

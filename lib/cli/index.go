@@ -63,9 +63,7 @@ func (c *indexCommand) run(ctx context.Context, env *Env) (err error) {
 			return err
 		}
 		lists = append(lists, l)
-		if len(l.Absent) > 0 {
-			env.warn("the index of %q lists missing manifests, which are left out of the new index: %s", src, image.PlatformNames(l.Absent))
-		}
+		env.warnAbsent(src, l)
 	}
 	report, err := index.Join(ctx, lists, index.Options{
 		Create:      func() (oci.Destination, error) { return c.create(ctx, env, images, false, false) },

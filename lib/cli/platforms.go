@@ -128,9 +128,7 @@ func (c *buildCommand) platforms(ctx context.Context, env *Env, src image.Locati
 	if len(others) > 0 {
 		env.warn("skipping %s of %q that are not for Linux: %s", plural(len(others), "manifest"), src, image.PlatformNames(others))
 	}
-	if len(l.Absent) > 0 {
-		env.warn("the index of %q lists missing manifests, which are left out of the new index: %s", src, image.PlatformNames(l.Absent))
-	}
+	env.warnAbsent(src, l)
 	if err := l.Close(); err != nil {
 		return nil, err
 	}
@@ -160,9 +158,22 @@ func partOf(all *index.Collector, src image.Location, e image.Entry) *indexPart 
 // forPlatform returns the command that makes the image of one platform.
 func (c *buildCommand) forPlatform(src image.Location, e image.Entry) *buildCommand {
 	own := *c
-	if !src.ByConfig { // other sources contain one image
-		own.From = []string{src.Pinned(e.Manifest.Descriptor.Digest).Absolute().String()}
-	}
-	own.Platform, own.digestFlags = "", digestFlags{}
+	own.From, own.Platform, own.digestFlags = []string{platformSource(src, e)}, "", digestFlags{}
 	return &own
+}
+
+// platformSource returns the name of one image in an index. A source whose images are for one
+// platform has only this image.
+func platformSource(src image.Location, e image.Entry) string {
+	if src.ByConfig {
+		return src.String()
+	}
+	return src.Pinned(e.Manifest.Descriptor.Digest).Absolute().String()
+}
+
+// warnAbsent warns about manifests that an index lists, but its store does not contain.
+func (e *Env) warnAbsent(src image.Location, l *image.Listing) {
+	if len(l.Absent) > 0 {
+		e.warn("the index of %q lists missing manifests, which are left out of the new index: %s", src, image.PlatformNames(l.Absent))
+	}
 }

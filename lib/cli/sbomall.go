@@ -58,10 +58,7 @@ func (c *sbomCommand) images(ctx context.Context, env *Env, src image.Location) 
 // forPlatform returns the command for one image in an index.
 func (c *sbomCommand) forPlatform(src image.Location, e image.Entry) *sbomCommand {
 	own := *c
-	own.Platform = ""
-	if !src.DockerFormat { // such sources contain one image
-		own.Args.Sources = []string{src.Pinned(e.Manifest.Descriptor.Digest).Absolute().String()}
-	}
+	own.Platform, own.Args.Sources = "", []string{platformSource(src, e)}
 	own.Output = strings.ReplaceAll(c.Output, platformPlace, platformWord(e.Platform))
 	return &own
 }
