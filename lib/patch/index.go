@@ -19,8 +19,8 @@ type index struct {
 	// up.
 	entries []entry
 	inodes  []inode
-	// bytes is, per layer, the size of its entries without directories. units is, per layer, its
-	// number of files. An inode with several hard links counts once.
+	// bytes contains the size of each layer's entries without directories. units contains the
+	// number of files in each layer. An inode with several hard links counts once.
 	bytes     []int64
 	units     []int
 	rootBytes int64

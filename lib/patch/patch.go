@@ -133,8 +133,8 @@ const (
 // larger and changes up to a quarter fewer chains.
 const chainShare = 32
 
-// Make plans an image with these records, which must be in order, on top of the previous image's
-// layers.
+// Make plans an image that has these records and is built on the previous image's layers. The
+// records must be in order.
 func Make(root []*format.File, layers []Layer, opt Options) *Plan {
 	x := newIndex(root, layers, opt.TimeFits)
 	p := &Plan{Fates: make([]Fate, len(layers)), Bytes: x.rootBytes}

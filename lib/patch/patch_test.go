@@ -75,8 +75,8 @@ type image struct {
 	next   int
 }
 
-// update makes the next image like pack, with one new layer per component and with whiteouts in the
-// first new layer.
+// update makes the next image as pack does, with one new layer per component and with whiteouts in
+// the first new layer.
 func (m *image) update(root []*format.File, opt Options) *Plan {
 	p := Make(root, m.layers, opt)
 	byPath := make(map[string]*format.File)

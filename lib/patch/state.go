@@ -173,8 +173,8 @@ func (s *state) stale(x *index, keep []bool) (n int64) {
 	return n
 }
 
-// stalest returns the kept layer with the most stale bytes per live byte. Of equal layers it
-// returns the lowest.
+// stalest returns the kept layer with the most stale bytes per live byte. If several layers are
+// equal, it returns the lowest.
 func (s *state) stalest(x *index, keep []bool) int {
 	best := -1
 	for i, kept := range keep {
@@ -188,10 +188,10 @@ func (s *state) stalest(x *index, keep []bool) int {
 	return best
 }
 
-// cheapest returns the kept layer that is cheapest for clients to dissolve. Of equal layers it
-// returns the lowest. The cost is the layer's live bytes plus a share of the kept layers above it,
-// whose chains change. The chains above an already dissolved layer have changed anyway and cost
-// nothing.
+// cheapest returns the kept layer that is cheapest for clients to dissolve. If several layers are
+// equal, it returns the lowest. The cost is the layer's live bytes plus a share of the kept layers
+// above it, whose chains change. The chains above an already dissolved layer have changed anyway
+// and cost nothing.
 func (s *state) cheapest(x *index, keep []bool) int {
 	whole := slices.Index(keep, false)
 	if whole < 0 {

@@ -16,7 +16,7 @@ import (
 	"chunkah/format"
 )
 
-// collect returns a last stage that stores the stream as text.
+// collect returns a final stage that stores the stream as text.
 func collect(text *bytes.Buffer) Stage {
 	return Stage{Name: "write", Run: func(_ context.Context, in format.Source, _ format.Sink) error {
 		w := format.NewWriter(text, format.JSON)
@@ -27,7 +27,7 @@ func collect(text *bytes.Buffer) Stage {
 	}}
 }
 
-// throughCommand runs a command between a scan and the end.
+// throughCommand runs a command as a stage between a scan and a final stage that stores the stream.
 func throughCommand(t *testing.T, ctx context.Context, files int, line string, enc format.Encoding) (stream, stderr string, err error) {
 	t.Helper()
 	var text, said bytes.Buffer
@@ -71,7 +71,7 @@ func TestCommand(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			files := 1000
 			if tt.want == "" {
-				files = 20_000 // more than pipes and buffers can store
+				files = 20_000 // more than pipes and buffers can hold
 			}
 			got, _, err := throughCommand(t, context.Background(), files, tt.line, tt.enc)
 			if err != nil || tt.want != "" && got != tt.want || tt.want == "" && !strings.Contains(got, `"/x"`) {

@@ -39,8 +39,8 @@ func packages(r *rand.Rand, n int) []pkg {
 	return all
 }
 
-// rootOf returns the records of packages, as scan does, and of files that no package owns. A file's
-// metadata depends only on its name.
+// rootOf returns records as scan does, for the files of packages and for files that no package
+// owns. A file's metadata depends only on its name.
 func rootOf(all []pkg) []*format.File {
 	dirs := map[string]bool{"/": true}
 	var files []*format.File

@@ -16,8 +16,8 @@ import (
 // Author is the author in a layer's history.
 const Author = "chunkah"
 
-// Comment returns the comment in the history of an image's layer: the layer's record, as a line of
-// a plan. Container storage drops annotations, but keeps comments.
+// Comment returns the comment for a layer's entry in the image's history: the layer's record, as a
+// line of a plan. Container storage drops annotations, but keeps comments.
 func Comment(l *format.Layer) (string, error) { return format.Line(l) }
 
 // entry contains the fields of a history entry that are read.
@@ -86,7 +86,7 @@ func FromHistory(h v1.History) (l *format.Layer, whole bool) {
 // recordStart is the start of a comment with a layer's record.
 const recordStart = `{"layer":`
 
-// errForeign means that chunkah did not make a layer.
+// errForeign means that the layer was not made by chunkah.
 var errForeign = errors.New("layer of another tool")
 
 // history adds the layer of one history entry. If the entry does not contain a record, the layer

@@ -73,8 +73,8 @@ func (l *links) number(group int64) (n int64, first bool) {
 	return n, !known
 }
 
-// Entries computes layer.entries, the digest of a layer's entries, one record after another. The
-// digest is empty if a regular file has no digest.
+// Entries computes layer.entries, the digest of a layer's entries, record by record. The digest is
+// empty if a regular file has no digest.
 type Entries struct {
 	hash    hash.Hash
 	out     *format.Writer

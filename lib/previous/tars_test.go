@@ -75,8 +75,8 @@ func TestTarsOfProvenLayers(t *testing.T) {
 	}
 }
 
-// A verified tar is described so that later changes of its file are noticed. A file that is too new
-// for this, or that changed while it was read, is not described.
+// A verified tar gets a description of its file, so that later changes to the file are noticed. A
+// file that is too new for this, or that changed while it was read, gets no description.
 func TestVerifiedTar(t *testing.T) {
 	t.Parallel()
 	read := func(during func(blob string)) (*pack.ImageLayer, string) {

@@ -1,6 +1,6 @@
-// Package proofs records which blobs have been verified to decompress to which layers, and which
-// entries layers have, so that each blob is verified only once. The record belongs to the user. It
-// is stored outside of caches and images, because those can be from untrusted sources.
+// Package proofs records which blobs have been verified to decompress to which layers, and what
+// entries each layer has, so that each blob is verified only once. The record belongs to the user.
+// It is stored outside of caches and images, because those can be from untrusted sources.
 package proofs
 
 import (

@@ -147,8 +147,8 @@ func TestPath(t *testing.T) {
 	}
 }
 
-// If the path of the record is not a regular file, it is replaced, but never written to. In another
-// user's home, it could be a link to a device.
+// If anything other than a regular file is at the path of the record, it is replaced, but never
+// written to. In another user's home, it could be a link to a device.
 func TestSaveFollowsNoLink(t *testing.T) {
 	dir := t.TempDir()
 	path, pipe := filepath.Join(dir, "proven"), filepath.Join(dir, "pipe")

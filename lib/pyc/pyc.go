@@ -37,7 +37,7 @@ func Time(header []byte) (time uint32, timed bool) {
 	return second, first == 0
 }
 
-// Sources returns the paths from which a file can have been compiled: DIR/NAME.py for DIR/NAME.pyc
+// Sources returns the paths from which a file may have been compiled: DIR/NAME.py for DIR/NAME.pyc
 // and for DIR/__pycache__/NAME.TAG.pyc (PEP 3147, PEP 488). TAG can contain dots.
 func Sources(path string) (list []string) {
 	cut := strings.LastIndexByte(path, '/')

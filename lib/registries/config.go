@@ -36,8 +36,8 @@ type places struct {
 	dirs     []string // directories with additional files
 }
 
-// find finds the locations, as podman does. Only the user's own directory can also be
-// $XDG_CONFIG_HOME.
+// find finds the locations, as podman does. The only difference is that $XDG_CONFIG_HOME can
+// replace the user's ~/.config.
 func find() places {
 	user := os.Getenv("XDG_CONFIG_HOME")
 	if home, err := os.UserHomeDir(); user == "" && err == nil {
@@ -87,7 +87,7 @@ func (p places) read() (*Config, error) {
 	return c, nil
 }
 
-// add adds a file to the files before it.
+// add reads a file and applies it on top of the files before it.
 func (c *Config) add(path string) error {
 	doc, err := readFile(path)
 	if err != nil {
@@ -99,7 +99,7 @@ func (c *Config) add(path string) error {
 
 func (c *Config) merge(doc *document, path string) {
 	byPrefix := map[string]registryTable{}
-	for _, t := range slices.Backward(doc.Registries) { // the first of a file counts
+	for _, t := range slices.Backward(doc.Registries) { // within a file, the first one counts
 		byPrefix[t.Prefix] = t
 	}
 	for _, t := range c.registries {

@@ -3,12 +3,13 @@
 //
 // # Files
 //
-// The first of these files is read: the file named by $CONTAINERS_REGISTRIES_CONF or
-// $REGISTRIES_CONFIG_PATH, which must exist, $XDG_CONFIG_HOME/containers/registries.conf (~/.config
-// if that variable is not set), and /etc/containers/registries.conf. Then the files *.conf in
-// /etc/containers/registries.conf.d are read in the order of their names, unless the user has a
-// file, and the files in the user's registries.conf.d. A later file replaces each list, and each
-// registry with the same prefix.
+// The first of these files that exists is read: the file named by $CONTAINERS_REGISTRIES_CONF or
+// $REGISTRIES_CONFIG_PATH (if this file does not exist, that is an error),
+// $XDG_CONFIG_HOME/containers/registries.conf (~/.config if that variable is not set), and
+// /etc/containers/registries.conf. Then the files *.conf in /etc/containers/registries.conf.d are
+// read in the order of their names, unless the file read before them is the user's. The files in
+// the user's registries.conf.d are read last. The lists in a later file replace the lists in
+// earlier files, and its registries replace registries with the same prefix.
 //
 // # Rules
 //

@@ -104,7 +104,7 @@ func matched(name, prefix string) int {
 	return end
 }
 
-// rewrite replaces the prefix in an image's name by a location. If the location is empty, rewrite
+// rewrite replaces the prefix in an image's name with a location. If the location is empty, rewrite
 // replaces nothing.
 func (t *registryTable) rewrite(ref registry.Ref, location string) (registry.Ref, error) {
 	if location == "" || location == t.Prefix {

@@ -19,8 +19,8 @@ var cosignTags = []struct{ suffix, kind string }{
 }
 
 // Attached returns the sorted types of the documents that are attached to an image of the
-// repository, as referrers or by cosign's tags. If the registry does not respond, Attached assumes
-// that nothing is attached.
+// repository, as referrers or through cosign's tags. If the registry does not respond, Attached
+// assumes that nothing is attached.
 func (r *Repository) Attached(ctx context.Context, subject digest.Digest) (kinds []string) {
 	for _, d := range r.referrers(ctx, subject) {
 		kind := d.ArtifactType

@@ -11,19 +11,19 @@
 //
 // # Requests of a push
 //
-// For each blob, a HEAD request is sent first. If the registry has the blob in the right size,
+// For each blob, a HEAD request is sent first. If the registry has the blob with the right size,
 // nothing more is sent. Otherwise, if another repository in the registry is known to contain the
 // blob, a POST mounts the blob. Otherwise a POST opens an upload, and a PUT sends the bytes
 // directly from their source, so that a blob is never kept in memory. If the PUT is refused, the
-// bytes are sent with a PATCH before it, for this blob and all later blobs. All requests except the
-// PUT are optimisations: if a request is refused, the next one is tried.
+// bytes of this blob and of all later blobs are sent with a PATCH before the PUT. All requests
+// except the PUT are optimisations: if a request is refused, the next one is tried.
 //
 // Finish pushes the manifests of an index by their digests. Commit pushes the last manifest by its
 // tag, unless the tag already names this manifest. If the registry refuses OCI manifests and
 // Push.Convert is set, all manifests are pushed in Docker's format (format.go). Opening a push
-// sends a POST, and a DELETE of the opened upload, so that missing permissions are detected before
-// an image is built. A second push sends only missing blobs. Nothing that has a name in the
-// registry is ever deleted.
+// sends a POST to open an upload and a DELETE to cancel it, so that missing permissions are
+// detected before an image is built. A second push sends only missing blobs. Nothing that has a
+// name in the registry is ever deleted.
 //
 // attach.go attaches documents to an image. It pushes a manifest with a subject. In registries
 // without the referrers API, it also adds an entry to the index of the fallback tag.

@@ -140,7 +140,7 @@ func TestPushWithoutRightsToMount(t *testing.T) {
 	}
 }
 
-// withBlob turns a mount request for the registry in memory into a POST that contains the blob.
+// withBlob turns a mount request for the in-memory registry into a POST that contains the blob.
 func withBlob(r *http.Request, blob []byte) *http.Request {
 	post := r.Clone(r.Context())
 	post.URL.RawQuery = "digest=" + descriptor(blob).Digest.String()

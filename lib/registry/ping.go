@@ -76,8 +76,8 @@ func (r *Repository) ping(ctx context.Context) pingResult {
 // speaksTLS reports whether only a TLS server can cause the error.
 func speaksTLS(err error) bool { return !isPlain(err) && !isTransient(err) }
 
-// mostUseful returns the most useful failure. A missing TLS server does not show whether plain HTTP
-// works.
+// mostUseful returns the most useful failure. An error that shows only that the server does not use
+// TLS does not explain why plain HTTP failed.
 func mostUseful(failed []pingResult) pingResult {
 	if isPlain(failed[0].err) {
 		return failed[1]

@@ -38,10 +38,10 @@ type Push struct {
 
 	mu        sync.Mutex
 	done      error          // the reason why no more blobs are accepted
-	manifests []oci.Document // in the order of arrival, children before parents
+	manifests []oci.Document // in order of arrival, children before parents
 	top       *oci.Document  // the manifest for the tags, once the image is finished
-	// docker contains the digests in Docker's format by the digests in OCI's, if the manifests were
-	// converted.
+	// docker maps the digests of the OCI manifests to the digests of the manifests in Docker's
+	// format, if the manifests were converted.
 	docker map[digest.Digest]digest.Digest
 }
 

@@ -209,7 +209,7 @@ func TestNoSecretLeavesByItself(t *testing.T) {
 	})
 }
 
-// meet uses a registry that handles one kind of request with do.
+// meet uses a registry that handles one kind of request with the function do.
 func meet(t *testing.T, kind, auth, login string, do func(http.ResponseWriter, *http.Request)) {
 	t.Helper()
 	met := false

@@ -16,7 +16,8 @@ import (
 	"chunkah/lib/oci"
 )
 
-// conn takes over a request's connection and runs do, which acts as a server that does not answer.
+// conn takes over a request's connection and runs the function do, which acts as a server that does
+// not answer.
 func conn(do func(c net.Conn, stop <-chan struct{})) func(stop <-chan struct{}) http.HandlerFunc {
 	return func(stop <-chan struct{}) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) {

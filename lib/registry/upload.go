@@ -79,7 +79,7 @@ func (p *Push) begin(ctx context.Context) (*url.URL, error) {
 	return location(resp.Request.URL, resp)
 }
 
-// mount mounts a blob from another repository. Only this request requires a token with rights to
+// mount mounts a blob from another repository. Only this request asks for a token with rights to
 // both repositories, because the token server can refuse these rights.
 func (p *Push) mount(ctx context.Context, d digest.Digest, from string) (done bool, to *url.URL, err error) {
 	u := p.repo.url("blobs/uploads", "")
@@ -204,7 +204,7 @@ func (p *Push) sendWhole(ctx context.Context, location *url.URL, d v1.Descriptor
 	return p.finish(ctx, p.blobRequest(http.MethodPut, ending(location, d.Digest), src), d)
 }
 
-// sendParts sends a blob before the request that ends its upload, like docker.
+// sendParts sends a blob before the request that ends its upload, as docker does.
 func (p *Push) sendParts(ctx context.Context, to *url.URL, d v1.Descriptor, src *bodySource) (sure bool, err error) {
 	resp, err := p.repo.send(ctx, p.blobRequest(http.MethodPatch, to, src))
 	if err != nil {

@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	// defaultTimeout is how long a request may make no progress. Some registries move a large blob
-	// to its final location before they respond.
+	// defaultTimeout is how long a request may go without progress. Some registries move a large
+	// blob to its final location before they respond.
 	defaultTimeout = time.Minute
 	// minProgress is how many bytes must move within the timeout to count as progress: about 1 kB/s
 	// by default. Smaller data, such as headers and most manifests, must be complete within the

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// A file with other bytes is noticed although its size and mtime are the same, and so is another
-// file with the same bytes, size and mtime.
+// A file with different bytes is noticed although its size and mtime are the same, and so is
+// another file with the same bytes, size and mtime.
 func TestUnchanged(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(path, []byte("one"), 0o666); err != nil {

@@ -89,7 +89,8 @@ func staleLines(p *Printer, s *inspect.Summary) {
 }
 
 // StaleLines returns lines that report how many bytes of an image are hidden by upper layers, and
-// in which layers. whose follows "lower layers", and is empty if there is only one image.
+// in which layers. The text in whose follows "lower layers"; it is empty if there is only one
+// image.
 func StaleLines(layers []patch.StaleLayer, whose string) (lines []string) {
 	sum := int64(0)
 	for _, l := range layers {

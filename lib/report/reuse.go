@@ -50,8 +50,8 @@ func shownClients(chosen reuse.Client) []reuse.Client {
 	return reuse.Clients
 }
 
-// costCells returns a table row: first, the download of each client, the unpacked size, which is
-// the same for all clients, and last. The sizes are divided by n.
+// costCells returns a table row: the cell first, the download of each client, the unpacked size
+// (the same for all clients), and the cells last. The sizes are divided by n.
 func costCells(first any, of func(reuse.Client) reuse.Cost, clients []reuse.Client, n int64, last ...any) []any {
 	cells, unpack := []any{first}, "-"
 	for _, client := range clients {

@@ -166,7 +166,7 @@ func wrote(log *console.Console, r *write.Report) {
 	}
 }
 
-// Written reports the problems that wrote also reports, and the written image.
+// Written reports the written image, and the same problems as the function wrote.
 func Written(log *console.Console, made *Image) {
 	wrote(log, made.Report)
 	for _, line := range made.lines() {

@@ -163,7 +163,7 @@ func (m *Image) sizes() string {
 // are printed in order.
 type Stages struct {
 	Scanned  *scan.Report
-	Assigned *assign.Outcome // nil like Packed if another program does the work
+	Assigned *assign.Outcome // nil, like Packed, if another program does the work
 	Packed   *pack.Report
 	Written  *write.Report
 }

@@ -19,8 +19,8 @@ type Partial struct {
 	// layers that are fetched as a whole.
 	Layers int `json:"download_layers"`
 	Whole  int `json:"whole_layers"`
-	// Download is the number of all bytes fetched. Tables is the part taken by the tables that list
-	// the chunks.
+	// Download is the total number of bytes fetched. Tables is the part of it that is taken up by
+	// the tables that list the chunks.
 	Download int64 `json:"download_bytes"`
 	Tables   int64 `json:"table_bytes"`
 	// Ranges is the number of pieces fetched from blobs, not counting tables.

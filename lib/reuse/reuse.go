@@ -13,7 +13,7 @@ import (
 )
 
 // Step is the cost of an update from one image to the next. Numbers of bytes refer to blobs as
-// transferred, unless a comment specifies something else.
+// transferred, unless a comment says otherwise.
 type Step struct {
 	Old string `json:"old"`
 	New string `json:"new"`
@@ -149,7 +149,7 @@ func Compare(old, new *inspect.Image, chosen Client) *Step {
 // Cost returns the cost for a client.
 func (s *Step) Cost(client Client) Cost { return costOf(s.Clients, client) }
 
-// Series is the cost for a client that downloads one image after the other.
+// Series is the cost for a client that downloads one image after another.
 type Series struct {
 	Steps []*Step `json:"steps"`
 	// Total and Mean are the bytes that the chosen client downloads, in all steps and per step.

@@ -46,7 +46,7 @@ func layer(t *testing.T, packing, components string, entries ...mkimage.Entry) m
 	return l
 }
 
-// byName assigns files to the component in the first part of their names.
+// byName assigns each file to the component that is named in the first part of the file's name.
 type byName struct{}
 
 func (byName) Name() string { return "test" }

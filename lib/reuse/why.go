@@ -41,8 +41,8 @@ func (c *comparison) why(layer int, t *tally, s *share, same Reason) (Reason, st
 	return c.whyUnchanged(layer, t)
 }
 
-// whyUnchanged does the same as why, for a layer whose files are all unchanged and were in one
-// layer.
+// whyUnchanged does the same as the method why, for a layer whose files are all unchanged and were
+// in one layer.
 func (c *comparison) whyUnchanged(layer int, t *tally) (Reason, string) {
 	gone, moved := c.missingFiles(layer, t.oldLayer)
 	switch {

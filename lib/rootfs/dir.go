@@ -102,7 +102,7 @@ func (d *Dir) lstat(name string) (Stat, error) {
 	return st, err
 }
 
-// Readlink returns the target of the symlink name.
+// Readlink returns the target of the symlink called name.
 func (d *Dir) Readlink(name string) (string, error) {
 	if err := checkName(name); err != nil {
 		return "", fmt.Errorf("reading symlink %q: %w", d.join(name), err)
@@ -122,7 +122,7 @@ func (d *Dir) Readlink(name string) (string, error) {
 	return string(buf[:n]), nil
 }
 
-// Readable returns an error if this process cannot read the regular file name.
+// Readable returns an error if this process cannot read the regular file called name.
 func (d *Dir) Readable(name string) error {
 	if d.root.readsAll || d.root.tree != nil {
 		return nil
@@ -139,8 +139,8 @@ func (d *Dir) Readable(name string) error {
 	return nil
 }
 
-// OpenFile opens the regular file name for reading. It checks the type before opening, because
-// opening a device can have side effects, and again afterwards.
+// OpenFile opens the regular file called name for reading. It checks the type before opening,
+// because opening a device can have side effects, and again afterwards.
 func (d *Dir) OpenFile(name string) (*File, error) {
 	f := new(File)
 	if err := f.Open(d, name, false); err != nil {

@@ -37,7 +37,7 @@ func (few) Stat(path string) (Stat, error) {
 
 func (s few) Readlink(path string) (string, error) { return s.links[path[len(path)-1]-'0'], nil }
 
-// FuzzResolve checks, for arbitrary links, that a path resolves to the same result as in a simple
+// FuzzResolve checks, for arbitrary links, that a path resolves to the same result as with a simple
 // reference resolver. The result is a path inside the tree that is not a link.
 func FuzzResolve(f *testing.F) {
 	f.Add("/0/1/2", "d", "e", "../f")
@@ -68,7 +68,7 @@ func FuzzResolve(f *testing.F) {
 	})
 }
 
-// referenceResolve resolves a path name by name, as described in path_resolution(7).
+// referenceResolve resolves a path one name at a time, as described in path_resolution(7).
 func referenceResolve(s few, path string) (string, bool) {
 	var at []string
 	left := strings.Split(path, "/")

@@ -41,8 +41,8 @@ func makeEntry(dir, line string) error {
 	return os.WriteFile(path, []byte(content), 0o644)
 }
 
-// eachWay runs a test on the running kernel, and again as on an old kernel without openat2, without
-// listxattrat and without mount points in statx.
+// eachWay runs a test on the running kernel, and again as if the kernel were old, without openat2,
+// without listxattrat and without mount points in statx.
 func eachWay(t *testing.T, dir string, test func(t *testing.T, r *Root)) {
 	t.Run("new kernel", func(t *testing.T) { test(t, open(t, dir)) })
 	t.Run("old kernel", func(t *testing.T) { test(t, asOld(t, open(t, dir))) })

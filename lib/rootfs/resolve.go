@@ -18,8 +18,8 @@ const maxLinks = 40
 // does not exist, the error wraps fs.ErrNotExist.
 func (r *Root) Resolve(path string) (string, error) { return NewResolver(r.Peek).Resolve(path) }
 
-// Peek returns the type (unix.S_IFMT) of name in the physical directory at. For a symlink, it also
-// returns the target.
+// Peek returns the type (unix.S_IFMT) of the file called name in the directory with the physical
+// path at. For a symlink, it also returns the target.
 func (r *Root) Peek(at, name string) (kind uint32, target string, err error) {
 	d, err := r.OpenDir(at)
 	if err != nil {

@@ -2,7 +2,7 @@
 // Virtual.
 //
 // The tree is opened once, and everything else is reached from there. No open follows a symlink,
-// and Resolve follows links inside the tree. Paths are absolute within the tree ("/usr/bin"), also
+// and Resolve follows links inside the tree. Paths are absolute within the tree ("/usr/bin"), even
 // in errors. Nothing is written, and access times do not change where the kernel allows this
 // (O_NOATIME).
 package rootfs
@@ -185,10 +185,10 @@ func (r *Root) step(rest string) (step, tail string) {
 	return rest[:cut], rest[cut+1:]
 }
 
-// openStep opens rel below the directory at, without following links. It requests that the kernel
-// does not change access times, which is allowed only for a file's owner. A single name cannot lead
-// elsewhere, so it is opened without openat2. openat2 is slower because it checks that the result
-// is below the directory.
+// openStep opens the path rel below the directory with the descriptor at, without following links.
+// It asks the kernel not to change access times, which is allowed only for a file's owner. A single
+// name cannot lead elsewhere, so it is opened without openat2. openat2 is slower because it checks
+// that the result is below the directory.
 func (r *Root) openStep(at int, rel string, flags int) (int, error) {
 	flags |= unix.O_CLOEXEC | unix.O_NOFOLLOW
 	if flags&unix.O_PATH == 0 {

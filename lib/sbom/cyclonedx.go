@@ -4,8 +4,8 @@ import (
 	"time"
 )
 
-// The parts of a CycloneDX 1.6 document that are used (cyclonedx.org/docs/1.6/json). It contains no
-// serial number, because that would be random.
+// The parts of a CycloneDX 1.6 document that are used (cyclonedx.org/docs/1.6/json). The document
+// contains no serial number, because that would be random.
 type cdxDocument struct {
 	Schema      string         `json:"$schema"`
 	Format      string         `json:"bomFormat"`

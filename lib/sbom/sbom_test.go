@@ -152,8 +152,8 @@ func TestDocuments(t *testing.T) {
 	}
 }
 
-// spdxValues are values that the JSON schema of SPDX 2.3 allows, as far as chunkah uses them.
-// TestSBOMIsValid reads the whole schemas.
+// spdxValues lists those of the values allowed by the JSON schema of SPDX 2.3 that chunkah uses.
+// TestSBOMIsValid checks documents against the complete schemas.
 var spdxValues = map[string][]string{
 	"primaryPackagePurpose": {"CONTAINER", "OPERATING_SYSTEM"},
 	"referenceCategory":     {"PACKAGE-MANAGER", "PACKAGE_MANAGER"},
@@ -162,8 +162,8 @@ var spdxValues = map[string][]string{
 	"relationshipType":      {"CONTAINS", "DESCRIBES"},
 }
 
-// checkSPDXValues checks the values with a fixed set of words, and that identifiers are unique and
-// consist of the allowed characters.
+// checkSPDXValues checks that fields with a fixed set of values contain one of them, and that
+// identifiers are unique and consist of the allowed characters.
 func checkSPDXValues(t *testing.T, data []byte) {
 	t.Helper()
 	var doc map[string]any

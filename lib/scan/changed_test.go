@@ -13,8 +13,8 @@ import (
 	"chunkah/lib/rootfs"
 )
 
-// swapped is a tree that contains a link and a directory. Each is replaced by another version while
-// its xattrs are read, a given number of times.
+// swapped is a tree that contains a link and a directory. Each is replaced by another version, a
+// given number of times, while its xattrs are being read.
 type swapped struct {
 	version map[string]uint32
 	times   uint32

@@ -67,7 +67,7 @@ func setXattr(t testing.TB, path, name, value string) {
 	}
 }
 
-// bind mounts one place of the same file system on another.
+// bind makes the tree at from visible at to as well, with a bind mount.
 func bind(t *testing.T, from, to string) {
 	t.Helper()
 	if err := unix.Mount(from, to, "", unix.MS_BIND, ""); err != nil {

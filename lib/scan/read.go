@@ -233,8 +233,8 @@ func (r *reading) addPath(d *rootfs.Dir, name, path string, st rootfs.Stat) erro
 	return nil
 }
 
-// complete fills in the fields of certain types. It also checks whether a file can be read, since a
-// later stage would report unreadable files one by one.
+// complete fills in the fields that only certain types of files have. It also checks whether a file
+// can be read, since a later stage would report unreadable files one by one.
 func complete(d *rootfs.Dir, name string, f *format.File) (err error) {
 	switch f.Type {
 	case format.TypeFile:

@@ -43,8 +43,8 @@ type Options struct {
 	// names in the records. A renamed attribute replaces an attribute that already has the new name
 	// in the tree.
 	MapXattrs map[string]string
-	// Output identifies the file that the stream or image is written to. Several goroutines can
-	// call it at the same time.
+	// Output reports whether a file is the one that the stream or image is written to. Several
+	// goroutines can call it at the same time.
 	Output func(rootfs.Stat) bool
 	// Whiteouts treats character devices 0/0 as deleted files, as in overlayfs.
 	Whiteouts bool

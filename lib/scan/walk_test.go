@@ -68,7 +68,7 @@ func TestOrder(t *testing.T) {
 	}
 	for i, name := range names {
 		name = strings.TrimSuffix(name, "/")
-		if i%3 == 2 { // a directory beside files that sort around it
+		if i%3 == 2 { // a directory next to files that sort before and after it
 			for _, sub := range []string{"a", "-", "z"} {
 				path := filepath.Join(dir, name[:min(len(name), 254)]+"+", sub)
 				if err := os.MkdirAll(path, 0o755); err != nil {

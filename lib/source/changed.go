@@ -54,8 +54,8 @@ type group struct {
 	shown bool
 }
 
-// walk shows files in layers that are not kept, and returns the inodes with several names by inode
-// number.
+// walk shows files in layers that are not kept, and returns the inodes with several names, keyed by
+// inode number.
 func (c *changed) walk(dir string, keep int) (map[uint64]*group, error) {
 	groups := map[uint64]*group{}
 	for todo := []string{dir}; len(todo) > 0; {

@@ -11,7 +11,7 @@ import (
 	"chunkah/format"
 )
 
-// A header is not trusted: it cannot make a stage block on a pipe, read a device without end, or
+// A header is not trusted: it cannot make a stage block on a pipe, read endlessly from a device, or
 // open more than a few trees.
 func TestHostileHeaders(t *testing.T) {
 	pipe := t.TempDir() + "/pipe"

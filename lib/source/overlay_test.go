@@ -110,7 +110,7 @@ func TestOverlay(t *testing.T) {
 	}
 }
 
-// Trees number their inodes independently: files of different trees never count as hard links.
+// Trees number their inodes independently, so files in different trees never count as hard links.
 func TestOverlayInodes(t *testing.T) {
 	low, high := tree(t, "a = 1"), tree(t, "b = 2")
 	o := newOverlay([]*rootfs.Root{rootfs.Virtual("low", alike{low}), rootfs.Virtual("high", alike{high})})

@@ -23,8 +23,8 @@ func newPast(img *image.Image, tree *image.Tree) past {
 	return p
 }
 
-// HasHistory reports whether LayerOf can find any layer. It saves a lookup per path for
-// directories, which have no history.
+// HasHistory reports whether LayerOf can find any layer. If all sources are directories, which have
+// no history, this saves a lookup per path.
 func (s *Set) HasHistory() bool {
 	return slices.ContainsFunc(s.pasts, func(p past) bool {
 		return slices.ContainsFunc(p.layers, func(l *format.Layer) bool { return l != nil })

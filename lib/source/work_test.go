@@ -13,8 +13,8 @@ import (
 	"chunkah/lib/scan"
 )
 
-// chain is nested directories with the same name, the last one with some xattrs. It counts its
-// method calls and the bytes of their paths.
+// chain is a source of nested directories with the same name. The innermost one has some xattrs.
+// chain counts the calls of its methods and the bytes of the paths in these calls.
 type chain struct {
 	name         string
 	depth        int

@@ -116,8 +116,8 @@ func Open(s Store, name string) (*Image, error) {
 // validID reports whether an ID is safe as a file name.
 func validID(id string) bool { return id != "" && !strings.ContainsAny(id, "/.\x00") }
 
-// find finds an image by name, like podman: a name without a registry means an image built on this
-// machine, or else an image from any registry.
+// find finds an image by name, as podman does: a name without a registry means an image built on
+// this machine, or else an image from any registry.
 func find(images []image, name string) (image, error) {
 	repository, d, pinned := strings.Cut(name, "@")
 	tagged := repository
@@ -205,7 +205,7 @@ func readFile(path string, limit int64) ([]byte, error) {
 // Ref returns a name that always refers to this image.
 func (i *Image) Ref() string { return "[" + i.store.Driver + "@" + i.store.Root + "]" + i.id }
 
-// Digest returns the digest that podman shows for the image. The result of Manifest has another
+// Digest returns the digest that podman shows for the image. The result of Manifest has a different
 // digest, because it lists the layers as they are stored.
 func (i *Image) Digest() digest.Digest { return i.digest }
 

@@ -11,7 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Other programs hold a lock only briefly, except for example while they unpack a layer.
+// Other programs usually hold a lock only briefly. While they unpack a layer, for example, they
+// hold it longer.
 const (
 	lockPauses = 20
 	lockPause  = 50 * time.Millisecond

@@ -11,8 +11,8 @@ import (
 )
 
 // options returns the store's options for the library. The directories and the driver are the same
-// as for reading, because newer versions of the library treat system directories as user
-// directories.
+// as for reading. They are not taken from the library, because its newer versions treat system
+// directories as user directories.
 func (s Store) options() (types.StoreOptions, error) {
 	opt, err := types.DefaultStoreOptions()
 	if err != nil {
@@ -65,7 +65,7 @@ func (s Store) prior() string {
 	return ""
 }
 
-// defaultRun returns the run root of podman, if no configuration sets it.
+// defaultRun returns the run root that podman uses if no configuration sets one.
 func defaultRun() (string, error) {
 	if !rootless() {
 		return "/run/containers/storage", nil

@@ -116,7 +116,7 @@ func TestStoreFind(t *testing.T) {
 	}
 }
 
-// Manipulated storage is refused.
+// Storage that has been tampered with is refused.
 func TestHostileStorage(t *testing.T) {
 	for name, test := range map[string]struct{ images, layers, want string }{
 		"circle":        {`[{"id":"i","names":["localhost/app:1"],"layer":"a"}]`, `[{"id":"a","parent":"b","diff-digest":"sha256:1"},{"id":"b","parent":"a","diff-digest":"sha256:1"}]`, "more than 1000 layers"},

@@ -101,7 +101,7 @@ func (w *Writer) start() error {
 	return nil
 }
 
-// fullName completes a name like podman: a name without a registry means an image built on this
+// fullName completes a name as podman does: a name without a registry means an image built on this
 // machine.
 func fullName(name string) string {
 	host, _, deep := strings.Cut(name, "/")

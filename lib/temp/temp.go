@@ -161,7 +161,7 @@ func isLeft(path string) bool {
 	if lock(f, unix.LOCK_EX|unix.LOCK_NB) != nil {
 		return false
 	}
-	// The file can have been renamed since. Then the lock is on a finished file.
+	// The file may have been renamed in the meantime. Then the lock is on a finished file.
 	locked, err := f.Stat()
 	if err != nil {
 		return false

@@ -122,7 +122,7 @@ func (m *mirrors) from() []*registry.Repository {
 	return m.places[m.found:]
 }
 
-// Blob implements image.Fetcher. Blobs that are missing in a mirror are read from the next
+// Blob implements image.Fetcher. Blobs that are missing from a mirror are read from the next
 // endpoint, because their digests identify them.
 func (m *mirrors) Blob(ctx context.Context, d v1.Descriptor) (in io.ReadCloser, err error) {
 	places := m.from()

@@ -100,7 +100,7 @@ func openAt(t *testing.T, config string, places ...*host) (f image.Fetcher, warn
 
 const oneMirror = "[[registry]]\nprefix = \"registry.example\"\nlocation = \"%s\"\n[[registry.mirror]]\nlocation = \"%s/copy\"\n"
 
-// A mirror receives only its own login. Blobs that are missing in the mirror are read from the
+// A mirror receives only its own login. Blobs that are missing from the mirror are read from the
 // registry.
 func TestMirror(t *testing.T) {
 	const manifest, text = `{"schemaVersion":2}`, "blob"

@@ -25,7 +25,7 @@ var foreign = []string{"atomic", "ostree", "registry", "sif", "tarball"}
 // the name.
 var instead = map[string]string{"dir": "; for skopeo's dir: write oci:DIR, then run skopeo copy oci:DIR dir:%s"}
 
-// side is the kind of a name: a source or a destination.
+// side describes one of the two kinds of names: the names of sources or those of destinations.
 type side struct {
 	name  string
 	plain *image.Transport // for a path without a transport
@@ -157,7 +157,7 @@ func (side side) expected() string {
 	return "expected " + strings.Join(Forms(side.takes), ", ") + side.ways
 }
 
-// unknown returns the error for a name with another transport, with a suggestion.
+// unknown returns the error for a name with an unknown transport, with a suggestion.
 func (side side) unknown(s string) error {
 	name, rest, _ := strings.Cut(s, ":")
 	hint := ""

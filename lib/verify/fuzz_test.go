@@ -60,7 +60,7 @@ func (s store) Blob(_ context.Context, d v1.Descriptor) (io.ReadCloser, error) {
 	return io.NopCloser(bytes.NewReader(data)), nil
 }
 
-// put adds a blob and replaces mark in a document by its descriptor, since a fuzzer cannot guess
+// put adds a blob and replaces mark in a document with its descriptor, since a fuzzer cannot guess
 // digests.
 func (s store) put(document *[]byte, mark string, data []byte) {
 	d := s.blobs.Add("", data)

@@ -34,7 +34,7 @@ func artifact(t *testing.T, blobs mk.Blobs, config, layer string) v1.Descriptor 
 	})
 }
 
-// beside returns descriptors of everything that public indexes list beside Linux images.
+// beside returns descriptors of everything that public indexes list besides Linux images.
 func beside(t *testing.T, blobs mk.Blobs) map[string]v1.Descriptor {
 	t.Helper()
 	windows := (&mk.Image{Layers: []mk.Layer{{Tar: mk.Tar(t, mk.Dir("Files"), mk.File("UtilityVM/a", "a"))}}})

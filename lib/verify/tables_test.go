@@ -13,7 +13,7 @@ import (
 	"chunkah/lib/layer"
 )
 
-// contents are those of every file: layer.Content.
+// contents is a layer.Content that has the same text for every file.
 type contents string
 
 func (c contents) WriteFile(_ context.Context, w io.Writer, _ *format.File) (int64, error) {

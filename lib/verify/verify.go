@@ -36,7 +36,8 @@ import (
 
 // Fault is one problem.
 type Fault struct {
-	// Where is the document or layer with the problem, after the documents that contain it.
+	// Where names the document or layer with the problem, preceded by the documents that contain
+	// it.
 	Where string
 	// Path is an entry's name as in the layer's tar. It is empty if the problem does not concern a
 	// single entry.
