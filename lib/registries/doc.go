@@ -7,9 +7,9 @@
 // $REGISTRIES_CONFIG_PATH (if this file does not exist, that is an error),
 // $XDG_CONFIG_HOME/containers/registries.conf (~/.config if that variable is not set), and
 // /etc/containers/registries.conf. Then the files *.conf in /etc/containers/registries.conf.d are
-// read in the order of their names, unless the file read before them is the user's. The files in
-// the user's registries.conf.d are read last. The lists in a later file replace the lists in
-// earlier files, and its registries replace registries with the same prefix.
+// read in the order of their names, unless the first file was the user's own. The files in the
+// user's registries.conf.d are read last. The lists in a later file replace the lists in earlier
+// files, and its registries replace registries with the same prefix.
 //
 // # Rules
 //

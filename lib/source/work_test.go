@@ -14,7 +14,7 @@ import (
 )
 
 // chain is a source of nested directories with the same name. The innermost one has some xattrs.
-// chain counts the calls of its methods and the bytes of the paths in these calls.
+// chain counts the calls to its methods and the bytes of the paths in these calls.
 type chain struct {
 	name         string
 	depth        int

@@ -8,8 +8,8 @@ import (
 	"chunkah/lib/oci"
 )
 
-// With cgo, go.podman.io/storage needs the btrfs headers. So that these headers are not required, a
-// cgo build cannot write images into a storage.
+// With cgo, go.podman.io/storage needs the btrfs headers. A cgo build does not include the library,
+// so it needs no headers but cannot write images into a storage.
 
 // Create reports that this build cannot write images.
 func Create(Store, []string, oci.Options, func(string)) (oci.Destination, error) {

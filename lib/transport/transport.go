@@ -25,7 +25,7 @@ var foreign = []string{"atomic", "ostree", "registry", "sif", "tarball"}
 // the name.
 var instead = map[string]string{"dir": "; for skopeo's dir: write oci:DIR, then run skopeo copy oci:DIR dir:%s"}
 
-// side describes one of the two kinds of names: the names of sources or those of destinations.
+// side describes the names of sources or the names of destinations.
 type side struct {
 	name  string
 	plain *image.Transport // for a path without a transport
