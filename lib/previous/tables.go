@@ -8,8 +8,6 @@ import (
 
 	"chunkah/format"
 	"chunkah/lib/chunked"
-	"chunkah/lib/image"
-	"chunkah/lib/interrupt"
 	"chunkah/lib/plan"
 )
 
@@ -23,7 +21,11 @@ func (s *search) readTables(ctx context.Context) (map[string][]*format.File, err
 		if !chunked.Marked(l.Descriptor.Annotations) {
 			continue
 		}
-		files, err := readTable(ctx, s.img, l)
+		var files []*format.File
+		tables, err := s.img.Tables(ctx, l.Descriptor)
+		if err == nil {
+			files, err = tables.Files()
+		}
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
@@ -49,22 +51,4 @@ func inOrder(want map[string][]int) iter.Seq2[string, int] {
 			}
 		}
 	}
-}
-
-// readTable reads the table of contents of one layer.
-func readTable(ctx context.Context, img *image.Image, l image.Layer) ([]*format.File, error) {
-	p, err := chunked.FromAnnotations(l.Descriptor.Annotations, l.Descriptor.Size)
-	if err != nil {
-		return nil, err
-	}
-	tail, err := img.BlobEnd(ctx, l.Descriptor, p.Start())
-	if err != nil {
-		return nil, err
-	}
-	defer tail.Close() // it was only read
-	tables, err := chunked.ReadTables(p, interrupt.Reader(ctx, tail))
-	if err != nil {
-		return nil, err
-	}
-	return tables.Files()
 }
