@@ -91,7 +91,7 @@ func (l *loader) readSources(ctx context.Context) error {
 		return err
 	}
 	return l.lines.Read(ctx, l.tree.Root, path, func(text *pkgdb.Lines) error {
-		return dpkg.Entries(text, func(e dpkg.Entry) {
+		return dpkg.ParseEntries(text, func(e *dpkg.Entry) {
 			if pkgdb.CheckName(e.Source) == nil {
 				l.sources[e.Name] = e.Source
 			}

@@ -29,18 +29,18 @@ type version struct{ source, version string }
 // readChangelogs reads a package's updates and clamp from its changelogs. It returns false if the
 // package has no changelogs. Packages with the same source and version share their changelogs,
 // which are read only once.
-func (l *loader) readChangelogs(ctx context.Context, e *entry, pkg *assign.Package) (bool, error) {
-	key := version{e.source, e.version}
+func (l *loader) readChangelogs(ctx context.Context, e *Entry, pkg *assign.Package) (bool, error) {
+	key := version{e.Source, e.Version}
 	if l.dated[key] {
 		return true, nil
 	}
-	dir, names, found, err := pkgdb.Dir(l.db.root, format.Join(docDir, e.name))
+	dir, names, found, err := pkgdb.Dir(l.db.root, format.Join(docDir, e.Name))
 	if err != nil || !found {
 		return false, err
 	}
 	var newest int64
 	var times []int64
-	for _, group := range changelogNames(e.arch) {
+	for _, group := range changelogNames(e.Arch) {
 		for _, name := range group {
 			if _, ok := slices.BinarySearch(names, name); !ok {
 				continue

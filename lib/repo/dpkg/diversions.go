@@ -61,7 +61,7 @@ func parseDiversions(text *pkgdb.Lines) (map[string]diversion, error) {
 // divert returns the path at which a listed path of the package is installed.
 func (p *claimer) divert(path string) (to string, diverted bool) {
 	d, ok := p.diversions[path]
-	if !ok || d.by == p.entry.name {
+	if !ok || d.by == p.entry.Name {
 		return path, false
 	}
 	return d.to, true

@@ -123,7 +123,7 @@ type loader struct {
 	lines *pkgdb.Lines
 	out   *pkgdb.Collector
 
-	entries    []*entry
+	entries    []*Entry
 	known      map[string]bool // packages that have an entry
 	packages   map[string]*assign.Package
 	diversions map[string]diversion
@@ -164,12 +164,12 @@ func (l *loader) load(ctx context.Context) error {
 
 // claimOrphans claims the files in lists whose packages have no entry.
 func (l *loader) claimOrphans(ctx context.Context) error {
-	var lost []*entry
+	var lost []*Entry
 	var names []string
 	for _, e := range l.db.lists() {
-		if !l.known[e.name] && pkgdb.CheckName(e.name) == nil {
+		if !l.known[e.Name] && pkgdb.CheckName(e.Name) == nil {
 			lost = append(lost, e)
-			names = append(names, e.name)
+			names = append(names, e.Name)
 		}
 	}
 	if len(lost) > 0 && len(l.known) == 0 {
@@ -177,7 +177,7 @@ func (l *loader) claimOrphans(ctx context.Context) error {
 	}
 	for _, e := range lost {
 		l.out.Warn("found a file list of package %q in %q, but no entry for the package in %q: its files go to component %q",
-			e.name, l.db.info, l.db.dir+"/status", repoName+"/"+e.name)
+			e.Name, l.db.info, l.db.dir+"/status", repoName+"/"+e.Name)
 		if err := l.claimPackage(ctx, e); err != nil {
 			return err
 		}

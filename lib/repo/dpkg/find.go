@@ -47,12 +47,12 @@ func openDatabase(root *rootfs.Root) (*database, error) {
 
 // lists returns the packages that have a file list in info. Each entry contains the name and, if
 // the name of the list includes it, the architecture.
-func (db *database) lists() []*entry {
-	var list []*entry
+func (db *database) lists() []*Entry {
+	var list []*Entry
 	for _, file := range db.controls {
 		if name, ok := strings.CutSuffix(file, ".list"); ok {
 			name, arch, _ := strings.Cut(name, ":")
-			list = append(list, &entry{name: name, source: name, arch: arch, state: stateInstalled})
+			list = append(list, &Entry{Name: name, Source: name, Arch: arch, State: stateInstalled})
 		}
 	}
 	return list
@@ -61,8 +61,8 @@ func (db *database) lists() []*entry {
 // control returns the path of a package's file in info, or "" if the file does not exist. If a
 // package can be installed for several architectures at once, the file name includes the
 // architecture.
-func (db *database) control(e *entry, kind string) string {
-	names := []string{e.name + kind, e.name + ":" + e.arch + kind}
+func (db *database) control(e *Entry, kind string) string {
+	names := []string{e.Name + kind, e.Name + ":" + e.Arch + kind}
 	if e.multi {
 		slices.Reverse(names)
 	}
@@ -75,8 +75,8 @@ func (db *database) control(e *entry, kind string) string {
 }
 
 // beside returns the path of a file next to an entry in status.d.
-func (db *database) beside(e *entry, kind string) string {
-	for _, name := range []string{e.file + kind, e.name + kind} {
+func (db *database) beside(e *Entry, kind string) string {
+	for _, name := range []string{e.file + kind, e.Name + kind} {
 		if _, ok := slices.BinarySearch(db.entries, name); ok {
 			return format.Join(db.statusD, name)
 		}
@@ -85,7 +85,7 @@ func (db *database) beside(e *entry, kind string) string {
 }
 
 // find returns the path of a package's file in info or status.d.
-func (db *database) find(e *entry, kind string) string {
+func (db *database) find(e *Entry, kind string) string {
 	if e.file != "" {
 		if path := db.beside(e, kind); path != "" {
 			return path
@@ -99,7 +99,7 @@ var shipped = []string{".md5sums", ".conffiles", ".preinst", ".postinst", ".prer
 
 // controlTime returns the oldest mtime of a package's files in info. It ignores files that dpkg
 // itself created, because they are newer.
-func (db *database) controlTime(e *entry) (oldest int64, found bool, err error) {
+func (db *database) controlTime(e *Entry) (oldest int64, found bool, err error) {
 	if db.info == "" {
 		return 0, false, nil
 	}

@@ -23,11 +23,11 @@ func FuzzEntries(f *testing.F) {
 		bound.Input(t, len(raw))
 		text.Reset(bytes.NewReader(raw), int64(len(raw)))
 		line := 0
-		err := parseEntries(text, func(e *entry) {
-			if e.line <= line || len(e.faults) > 4 || len(e.name)+len(e.source)+len(e.version) > 3*maxValue {
+		err := ParseEntries(text, func(e *Entry) {
+			if e.Line <= line || len(e.Faults) > 4 || len(e.Name)+len(e.Source)+len(e.Version) > 3*maxValue {
 				t.Fatalf("got %+v", e)
 			}
-			line = e.line
+			line = e.Line
 		})
 		if err != nil {
 			t.Skip(err) // the limit for all texts together

@@ -12,12 +12,12 @@ import (
 )
 
 // claimPackage claims the files of one package.
-func (l *loader) claimPackage(ctx context.Context, e *entry) error {
-	pkg := l.out.Add(e.name, e.source)
-	l.packages[e.name] = pkg
+func (l *loader) claimPackage(ctx context.Context, e *Entry) error {
+	pkg := l.out.Add(e.Name, e.Source)
+	l.packages[e.Name] = pkg
 	e.describe(pkg)
 	p := &claimer{loader: l, entry: e, pkg: pkg, claim: l.out.Claim, conffiles: make(map[string]bool)}
-	if e.state == stateRemoved {
+	if e.State == stateRemoved {
 		p.claim = l.out.ClaimSecond
 	}
 	if err := p.claimConffiles(ctx); err != nil {
@@ -36,7 +36,7 @@ func (l *loader) claimPackage(ctx context.Context, e *entry) error {
 // claimer claims the files of one package.
 type claimer struct {
 	*loader
-	entry     *entry
+	entry     *Entry
 	pkg       *assign.Package
 	claim     func(pkg *assign.Package, file int)
 	conffiles map[string]bool
@@ -48,10 +48,10 @@ type claimer struct {
 // claimConffiles claims the configuration files in the entry. It claims obsolete files only as a
 // fallback. If the entry lists no configuration files, it reads the package's conffiles list.
 func (p *claimer) claimConffiles(ctx context.Context) error {
-	for _, path := range p.entry.conffiles {
+	for _, path := range p.entry.Conffiles {
 		p.conffiles[path] = true
 	}
-	for _, path := range p.entry.obsolete {
+	for _, path := range p.entry.Obsolete {
 		p.conffiles[path] = true
 	}
 	if file := p.db.find(p.entry, ".conffiles"); file != "" && len(p.conffiles) == 0 {
@@ -59,12 +59,12 @@ func (p *claimer) claimConffiles(ctx context.Context) error {
 			return err
 		}
 	}
-	for _, path := range p.entry.conffiles {
+	for _, path := range p.entry.Conffiles {
 		if _, err := p.path(path, p.claim, false); err != nil {
 			return err
 		}
 	}
-	for _, path := range p.entry.obsolete {
+	for _, path := range p.entry.Obsolete {
 		if _, err := p.path(path, p.out.ClaimSecond, false); err != nil {
 			return err
 		}
@@ -81,7 +81,7 @@ func (p *claimer) conffileLine(line []byte) (fault string, err error) {
 		return fmt.Sprintf("more than %d configuration files", maxConffiles), nil
 	}
 	p.conffiles[path] = true
-	p.entry.conffiles = append(p.entry.conffiles, path)
+	p.entry.Conffiles = append(p.entry.Conffiles, path)
 	return "", nil
 }
 
@@ -94,9 +94,9 @@ func (p *claimer) claimLists(ctx context.Context) error {
 		if err != nil || whole {
 			return err
 		}
-		p.out.Warn("reading %q: is truncated: there may be more files of package %q than are known", list, p.entry.name)
-	} else if p.entry.state != stateRemoved && (p.entry.file == "" || sums == "") {
-		p.listless = append(p.listless, p.entry.name)
+		p.out.Warn("reading %q: is truncated: there may be more files of package %q than are known", list, p.entry.Name)
+	} else if p.entry.State != stateRemoved && (p.entry.file == "" || sums == "") {
+		p.listless = append(p.listless, p.entry.Name)
 	}
 	if sums == "" {
 		return nil
@@ -201,7 +201,7 @@ func (p *claimer) claimLink(path string) error {
 		return err
 	case !p.seen[path] && moved:
 		p.claim(p.pkg, i)
-	case !p.seen[path], strings.LastIndexByte(path, '/') == 0 && slices.Contains(alwaysInstalled, p.entry.source):
+	case !p.seen[path], strings.LastIndexByte(path, '/') == 0 && slices.Contains(alwaysInstalled, p.entry.Source):
 		p.out.ClaimSecond(p.pkg, i)
 	}
 	return nil

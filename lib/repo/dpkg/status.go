@@ -30,39 +30,39 @@ const (
 // unfinished are the states in which dpkg stopped half-way.
 var unfinished = []string{"half-installed", "unpacked", "half-configured"}
 
-// entry is the entry of one package in status.
-type entry struct {
-	name   string
-	source string // the package's own name if the field is missing
+// Entry is the entry of one package in status. opkg writes the same format.
+type Entry struct {
+	Name   string
+	Source string // the package's own name if the field is missing
 	// sourceVersion is empty if it equals the package's own version.
 	sourceVersion string
-	version       string
-	arch          string
+	Version       string
+	Arch          string
 	multi         bool   // can be installed for several architectures at once
 	status        string // the whole field
-	state         string
-	// conffiles are paths.
-	conffiles, obsolete []string
+	State         string
+	// Conffiles are paths.
+	Conffiles, Obsolete []string
 	// file is the entry's file name in status.d. It is empty for an entry in status.
 	file string
-	line int // number of the entry's first line
+	Line int // number of the entry's first line
 
-	faults []fault
+	Faults []Fault
 	fields int
 	// closed is set if an empty line follows.
 	closed bool
 }
 
-// fault describes a faulty line.
-type fault struct {
+// Fault describes a faulty line.
+type Fault struct {
 	line int
-	what string
+	What string
 }
 
-func (e *entry) fault(line int, what string) {
+func (e *Entry) fault(line int, what string) {
 	const most = 4 // the first faults are enough
-	if len(e.faults) < most {
-		e.faults = append(e.faults, fault{line, what})
+	if len(e.Faults) < most {
+		e.Faults = append(e.Faults, Fault{line, what})
 	}
 }
 
@@ -70,13 +70,13 @@ func (e *entry) fault(line int, what string) {
 // empty line after each entry (deb822).
 type parser struct {
 	text  *pkgdb.Lines
-	visit func(*entry)
-	entry *entry
+	visit func(*Entry)
+	entry *Entry
 	field string // the current field's name, in lower case
 }
 
-// parseEntries calls visit for every entry of a status file.
-func parseEntries(text *pkgdb.Lines, visit func(*entry)) error {
+// ParseEntries calls visit for every entry of a status file.
+func ParseEntries(text *pkgdb.Lines, visit func(*Entry)) error {
 	p := &parser{text: text, visit: visit}
 	for text.Next() {
 		p.line(text.Text())
@@ -88,8 +88,8 @@ func parseEntries(text *pkgdb.Lines, visit func(*entry)) error {
 func (p *parser) finish(closed bool) {
 	if p.entry != nil {
 		p.entry.closed = closed
-		if p.entry.source == "" {
-			p.entry.source = p.entry.name
+		if p.entry.Source == "" {
+			p.entry.Source = p.entry.Name
 		}
 		p.visit(p.entry)
 	}
@@ -102,7 +102,7 @@ func (p *parser) line(line []byte) {
 		return
 	}
 	if p.entry == nil {
-		p.entry = &entry{line: p.text.Number()}
+		p.entry = &Entry{Line: p.text.Number()}
 	}
 	if what := p.text.Fault(); what != "" {
 		p.entry.fault(p.text.Number(), what)
@@ -141,25 +141,25 @@ func (p *parser) set(name, value []byte) {
 	var to *string
 	switch p.field {
 	case "package":
-		if e.name != "" {
+		if e.Name != "" {
 			// Only the empty line between two entries is missing.
 			e.fault(p.text.Number(), "no empty line before the next package")
 			p.finish(true)
-			p.entry = &entry{line: p.text.Number()}
+			p.entry = &Entry{Line: p.text.Number()}
 			e, p.field = p.entry, "package"
 		}
-		to = &e.name
+		to = &e.Name
 	case "source":
-		to = &e.source
+		to = &e.Source
 		var version []byte // in parentheses
 		value, version, _ = bytes.Cut(value, []byte(" "))
 		if version = bytes.Trim(version, "() "); len(version) <= maxValue {
 			e.sourceVersion = string(version)
 		}
 	case "version":
-		to = &e.version
+		to = &e.Version
 	case "architecture":
-		to = &e.arch
+		to = &e.Arch
 	case "status":
 		to = &e.status
 	case "multi-arch":
@@ -177,13 +177,13 @@ func (p *parser) set(name, value []byte) {
 	}
 	if p.field == "status" {
 		if words := strings.Fields(e.status); len(words) == 3 {
-			e.state = words[2]
+			e.State = words[2]
 		}
 	}
 }
 
 // conffile parses "PATH DIGEST", optionally followed by flags. A path can contain blanks.
-func (e *entry) conffile(line string) error {
+func (e *Entry) conffile(line string) error {
 	words := strings.Split(line, " ")
 	obsolete := false
 	for len(words) > 2 && (words[len(words)-1] == "obsolete" || words[len(words)-1] == "remove-on-upgrade") {
@@ -193,33 +193,33 @@ func (e *entry) conffile(line string) error {
 	if len(words) < 2 || !strings.HasPrefix(words[0], "/") {
 		return fmt.Errorf("%.60q is not the path of a configuration file followed by its digest", line)
 	}
-	if len(e.conffiles)+len(e.obsolete) >= maxConffiles {
+	if len(e.Conffiles)+len(e.Obsolete) >= maxConffiles {
 		return fmt.Errorf("more than %d configuration files", maxConffiles)
 	}
 	path := strings.Join(words[:len(words)-1], " ")
 	if obsolete {
-		e.obsolete = append(e.obsolete, path)
+		e.Obsolete = append(e.Obsolete, path)
 	} else {
-		e.conffiles = append(e.conffiles, path)
+		e.Conffiles = append(e.Conffiles, path)
 	}
 	return nil
 }
 
 // describe fills in the remaining fields of an entry's package, unless the package was removed and
 // only its configuration files are left.
-func (e *entry) describe(p *assign.Package) {
-	if e.state == stateRemoved {
+func (e *Entry) describe(p *assign.Package) {
+	if e.State == stateRemoved {
 		return
 	}
-	p.Type, p.Version, p.Arch, p.SourceVersion = "deb", e.version, e.arch, e.sourceVersion
-	if e.source != e.name {
-		p.Source = e.source
+	p.Type, p.Version, p.Arch, p.SourceVersion = "deb", e.Version, e.Arch, e.sourceVersion
+	if e.Source != e.Name {
+		p.Source = e.Source
 	}
 }
 
-// isWhole reports whether the entry contains the fields that every entry must contain.
-func (e *entry) isWhole() bool {
-	return len(e.faults) == 0 && e.name != "" && e.version != "" && e.state != ""
+// IsTruncated reports whether the entry has no end and lacks fields that every entry must contain.
+func (e *Entry) IsTruncated() bool {
+	return !e.closed && (len(e.Faults) > 0 || e.Name == "" || e.Version == "" || e.State == "")
 }
 
 // errCut means that a file is truncated.
@@ -240,25 +240,25 @@ func (l *loader) readEntries(ctx context.Context) error {
 			return err
 		}
 	}
-	slices.SortStableFunc(l.entries, func(a, b *entry) int { return strings.Compare(a.name, b.name) })
+	slices.SortStableFunc(l.entries, func(a, b *Entry) int { return strings.Compare(a.Name, b.Name) })
 	return nil
 }
 
 func (l *loader) readStatus(ctx context.Context) error {
 	return l.lines.Read(ctx, l.db.root, l.db.status, func(text *pkgdb.Lines) error {
-		var last *entry
-		err := parseEntries(text, func(e *entry) {
+		var last *Entry
+		err := ParseEntries(text, func(e *Entry) {
 			last = e
 			l.add(e, l.db.status)
 		})
-		if err == nil && last != nil && !last.closed && !last.isWhole() {
-			return fmt.Errorf("line %d: package %q: %w", text.Number(), last.name, errCut)
+		if err == nil && last != nil && last.IsTruncated() {
+			return fmt.Errorf("line %d: package %q: %w", text.Number(), last.Name, errCut)
 		}
 		if err == nil && last != nil && len(l.known) == 0 {
 			return errors.New("has no package")
 		}
 		if err == nil && last != nil && !last.closed {
-			l.out.Warn("reading %q: no empty line after package %q: the file may be truncated", l.db.status, last.name)
+			l.out.Warn("reading %q: no empty line after package %q: the file may be truncated", l.db.status, last.Name)
 		}
 		return err
 	})
@@ -280,10 +280,10 @@ func (l *loader) readStatusD(ctx context.Context, file string) error {
 		return err
 	}
 	return l.lines.Read(ctx, l.db.root, path, func(text *pkgdb.Lines) error {
-		return parseEntries(text, func(e *entry) {
+		return ParseEntries(text, func(e *Entry) {
 			e.file = file
 			if e.status == "" {
-				e.state = stateInstalled
+				e.State = stateInstalled
 			}
 			l.add(e, path)
 		})
@@ -291,30 +291,30 @@ func (l *loader) readStatusD(ctx context.Context, file string) error {
 }
 
 // add adds an entry, with warnings about its faults.
-func (l *loader) add(e *entry, path string) {
-	for _, f := range e.faults {
-		l.out.Warn("reading %q: line %d: package %q: %s", path, f.line, e.name, f.what)
+func (l *loader) add(e *Entry, path string) {
+	for _, f := range e.Faults {
+		l.out.Warn("reading %q: line %d: package %q: %s", path, f.line, e.Name, f.What)
 	}
-	if err := pkgdb.CheckName(e.name); err != nil {
-		l.out.Warn("reading %q: line %d: skipping an entry: Package: %v", path, e.line, err)
+	if err := pkgdb.CheckName(e.Name); err != nil {
+		l.out.Warn("reading %q: line %d: skipping an entry: Package: %v", path, e.Line, err)
 		return
 	}
-	if err := pkgdb.CheckName(e.source); err != nil {
-		l.out.Warn("reading %q: line %d: package %q: Source: %v", path, e.line, e.name, err)
-		e.source = e.name
+	if err := pkgdb.CheckName(e.Source); err != nil {
+		l.out.Warn("reading %q: line %d: package %q: Source: %v", path, e.Line, e.Name, err)
+		e.Source = e.Name
 	}
-	if strings.Contains(e.arch, "/") {
-		e.arch = ""
+	if strings.Contains(e.Arch, "/") {
+		e.Arch = ""
 	}
-	l.known[e.name] = true
-	if e.state == "" {
-		l.out.Warn("reading %q: line %d: package %q has no complete Status field: treating it as installed", path, e.line, e.name)
-		e.state = stateInstalled
+	l.known[e.Name] = true
+	if e.State == "" {
+		l.out.Warn("reading %q: line %d: package %q has no complete Status field: treating it as installed", path, e.Line, e.Name)
+		e.State = stateInstalled
 	}
-	if slices.Contains(unfinished, e.state) {
-		l.unfinished = append(l.unfinished, e.name)
+	if slices.Contains(unfinished, e.State) {
+		l.unfinished = append(l.unfinished, e.Name)
 	}
-	if e.state != stateAbsent {
+	if e.State != stateAbsent {
 		l.entries = append(l.entries, e)
 	}
 }

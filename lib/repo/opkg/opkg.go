@@ -78,7 +78,7 @@ type loader struct {
 	info    string
 	names   []string // names of the files in info, sorted
 	known   map[string]bool
-	entries []dpkg.Entry
+	entries []*dpkg.Entry
 }
 
 // load reads the database in a folder, if the folder contains a database.
@@ -110,7 +110,7 @@ func (l *loader) load(ctx context.Context, folder string) (found bool, err error
 		if !l.known[name] {
 			l.out.Warn("found a file list of package %q in %q, but no entry for the package in %q",
 				name, l.info, l.status)
-			l.entries = append(l.entries, dpkg.Entry{Name: name, State: installed})
+			l.entries = append(l.entries, &dpkg.Entry{Name: name, State: installed})
 		}
 	}
 	for _, e := range l.entries {
@@ -170,11 +170,11 @@ const (
 // readStatus reads the entries of packages.
 func (l *loader) readStatus(ctx context.Context) error {
 	return l.lines.Read(ctx, l.tree.Root, l.status, func(text *pkgdb.Lines) error {
-		last := dpkg.Entry{Whole: true}
-		err := dpkg.Entries(text, func(e dpkg.Entry) {
+		var last *dpkg.Entry
+		err := dpkg.ParseEntries(text, func(e *dpkg.Entry) {
 			last = e
 			for _, fault := range e.Faults {
-				l.out.Warn("reading %q: package %q, line %d: %s", l.status, e.Name, e.Line, fault)
+				l.out.Warn("reading %q: package %q, line %d: %s", l.status, e.Name, e.Line, fault.What)
 			}
 			if err := pkgdb.CheckName(e.Name); err != nil {
 				l.out.Warn("reading %q: line %d: skipping an entry: %v", l.status, e.Line, err)
@@ -188,7 +188,7 @@ func (l *loader) readStatus(ctx context.Context) error {
 		switch {
 		case err != nil:
 			return err
-		case !last.Whole:
+		case last != nil && last.IsTruncated():
 			return fmt.Errorf("package %q, line %d: is truncated", last.Name, last.Line)
 		case len(l.known) == 0 && text.Number() > 0:
 			return errors.New("contains no package")
@@ -198,7 +198,7 @@ func (l *loader) readStatus(ctx context.Context) error {
 }
 
 // claim claims the files of a package.
-func (l *loader) claim(ctx context.Context, e dpkg.Entry) error {
+func (l *loader) claim(ctx context.Context, e *dpkg.Entry) error {
 	source, license, err := l.source(ctx, e.Name)
 	if err != nil {
 		return err
@@ -211,7 +211,7 @@ func (l *loader) claim(ctx context.Context, e dpkg.Entry) error {
 			p.Source = source
 		}
 	}
-	for _, path := range e.Conffiles {
+	for _, path := range slices.Concat(e.Conffiles, e.Obsolete) {
 		if i, found, err := l.tree.Find(path); err != nil {
 			return err
 		} else if found {
