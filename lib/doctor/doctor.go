@@ -9,6 +9,7 @@ package doctor
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -36,24 +37,38 @@ const (
 
 // Finding is the result of a check that found something.
 type Finding struct {
-	ID   ID
-	Harm Harm
+	ID   ID   `json:"id"`
+	Harm Harm `json:"spoils"`
 	// What describes the finding in one sentence, without a period.
-	What string
-	// Places are the affected paths, in order. They are empty if the finding is not about files.
-	Places []Place
+	What string `json:"what"`
 	// Files and Bytes are the totals for all places. Hard links count once.
-	Files, Bytes int64
-	Advice       string
+	Files int64 `json:"files"`
+	Bytes int64 `json:"bytes"`
+	// Places are the affected paths, in order. They are empty if the finding is not about files.
+	Places []Place `json:"paths"`
+	Advice string  `json:"advice"`
 	// Options are the options for scan, build and doctor that implement the advice, if there are
 	// any.
-	Options []string
+	Options []string `json:"options,omitempty"`
 }
 
 // Place is a file, or a directory with a slash at its end.
 type Place struct {
 	Path         string
 	Files, Bytes int64 // totals of the files found in the place
+}
+
+// MarshalJSON encodes a place as documented in docs/doctor.md. A path that is not UTF-8 is encoded
+// as in the stream (format/SPEC.md, section 3).
+func (p Place) MarshalJSON() ([]byte, error) {
+	object := struct {
+		Path    string `json:"path"`
+		PathRaw []byte `json:"path_raw,omitempty"`
+		Files   int64  `json:"files"`
+		Bytes   int64  `json:"bytes"`
+	}{Files: p.Files, Bytes: p.Bytes}
+	object.Path, object.PathRaw = format.TextRaw(p.Path)
+	return json.Marshal(object)
 }
 
 // Options configure the checks. By default, all checks are made.

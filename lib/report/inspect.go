@@ -233,14 +233,6 @@ type fileLine struct {
 	Component string `json:"component,omitempty"`
 }
 
-// text returns a name for JSON. raw is set if the name is not valid UTF-8.
-func text(s string) (shown string, raw []byte) {
-	if utf8.ValidString(s) {
-		return s, nil
-	}
-	return format.Text(s), []byte(s)
-}
-
 // Files prints the entries of a layer in their order.
 func Files(p *Printer, in *inspect.Image, l *inspect.Layer, asJSON bool) {
 	for i := range l.Entries {
@@ -255,8 +247,8 @@ func Files(p *Printer, in *inspect.Image, l *inspect.Layer, asJSON bool) {
 			continue
 		}
 		line := fileLine{Type: e.Type(), Mode: fmt.Sprintf("%04o", e.Mode), UID: e.UID, GID: e.GID, Size: e.Size, MTime: e.MTime}
-		line.Path, line.PathRaw = text(e.Path)
-		line.Target, line.TargetRaw = text(e.Link)
+		line.Path, line.PathRaw = format.TextRaw(e.Path)
+		line.Target, line.TargetRaw = format.TextRaw(e.Link)
 		if e.Component != inspect.NoComponent {
 			line.Component = in.Components[e.Component]
 		}
@@ -283,8 +275,8 @@ func Tree(p *Printer, nodes []inspect.Node, asJSON bool) {
 	for _, n := range nodes {
 		if asJSON {
 			line := nodeLine{Dir: n.Dir, Bytes: n.Bytes, Layer: n.Layer}
-			line.Path, line.PathRaw = text(n.Path)
-			line.Target, line.TargetRaw = text(n.Target)
+			line.Path, line.PathRaw = format.TextRaw(n.Path)
+			line.Target, line.TargetRaw = format.TextRaw(n.Target)
 			p.JSON(line)
 			continue
 		}
