@@ -30,10 +30,19 @@ func ParseDigest(text string) (d Digest, valid bool) {
 // Known reports whether the digest is known.
 func (d Digest) Known() bool { return d.sum != "" }
 
+// Sum returns the bytes of the SHA-256. They are zero if the digest is unknown.
+func (d Digest) Sum() (sum [sha256.Size]byte) {
+	copy(sum[:], d.sum)
+	return sum
+}
+
 // String returns the digest as text, or "" if it is unknown.
 func (d Digest) String() string {
 	if !d.Known() {
 		return ""
 	}
-	return digestPrefix + hex.EncodeToString([]byte(d.sum))
+	var text [len(digestPrefix) + 2*sha256.Size]byte
+	sum := d.Sum()
+	hex.Encode(text[copy(text[:], digestPrefix):], sum[:])
+	return string(text[:])
 }

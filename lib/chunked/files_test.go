@@ -24,7 +24,7 @@ func TestFiles(t *testing.T) {
 			f.Digest = format.NewDigest(sha256.Sum256(contents[f.Path]))
 		}
 	}
-	want, err := plan.EntriesOf(files)
+	want, err := plan.EntriesOf(slices.Values(files))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,7 +32,7 @@ func TestFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := plan.EntriesOf(found); err != nil || got != want || want == "" {
+	if got, err := plan.EntriesOf(slices.Values(found)); err != nil || got != want || want == "" {
 		t.Errorf("got %s, %v, want %s", got, err, want)
 		for i, f := range found {
 			t.Logf("got %+v\nwant %+v", f, files[i])

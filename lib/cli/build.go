@@ -314,9 +314,7 @@ func (c *buildCommand) packStage(env *Env, done *report.Stages, b *building) pip
 		return c.command(env, "pack", c.Pack)
 	}
 	return pipeline.Stage{Name: "pack", Run: func(ctx context.Context, in format.Source, out format.Sink) (err error) {
-		if out, err = c.planFiles(ctx, env, &b.plan, b.pack.MaxStale, out); err == nil {
-			done.Packed, err = pack.Run(ctx, in, out, b.pack)
-		}
+		done.Packed, err = pack.Run(ctx, in, c.planFiles(ctx, env, &b.plan, b.pack.MaxStale, out), b.pack)
 		return err
 	}}
 }

@@ -131,10 +131,7 @@ func (c *packCommand) run(ctx context.Context, env *Env) error {
 		return err
 	}
 	defer plan.discard()
-	sink, err := c.planFiles(ctx, env, &plan, opt.MaxStale, measured.Out(out))
-	if err != nil {
-		return err
-	}
+	sink := c.planFiles(ctx, env, &plan, opt.MaxStale, measured.Out(out))
 	packed, err := pack.Run(ctx, measured.In(in), sink, opt)
 	if err != nil {
 		return err

@@ -152,11 +152,11 @@ func storedLayer(img *image.Image, l image.Layer) write.StoredLayer {
 
 // planFiles returns a sink that also writes the plan of an image with patch layers, if the plan is
 // requested. It writes the plan while it passes the stream on.
-func (f *packFlags) planFiles(ctx context.Context, env *Env, to *pendingPlan, maxStale int64, out format.Sink) (format.Sink, error) {
+func (f *packFlags) planFiles(ctx context.Context, env *Env, to *pendingPlan, maxStale int64, out format.Sink) format.Sink {
 	if f.Plan == "" || maxStale == 0 {
-		return out, nil
+		return out
 	}
-	return plan.NewFilesSink(out, func(data []byte) error { return f.writePlan(ctx, env, to, data) })
+	return plan.NewFilesSink(out, func(list io.WriterTo) error { return f.writePlan(ctx, env, to, list) })
 }
 
 // attachFiles attaches the list of an image's files to the image in its registries, so that the

@@ -1,9 +1,11 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 
@@ -119,14 +121,14 @@ func (f *planFlags) preparePlan(ctx context.Context, env *Env, to *pendingPlan) 
 		if err != nil {
 			return planError(err)
 		}
-		return f.writePlan(ctx, env, to, data)
+		return f.writePlan(ctx, env, to, bytes.NewReader(data))
 	}
 }
 
 // writePlan writes the plan to standard output, or to a file under a temporary name.
-func (f *planFlags) writePlan(ctx context.Context, env *Env, to *pendingPlan, data []byte) (err error) {
+func (f *planFlags) writePlan(ctx context.Context, env *Env, to *pendingPlan, data io.WriterTo) (err error) {
 	if f.Plan == "-" {
-		_, err = env.writer(ctx).Write(data)
+		_, err = data.WriteTo(env.writer(ctx))
 	} else {
 		to.file, err = interrupt.Open(ctx, f.Plan, func(name string) (*temp.Pending, error) { return temp.Prepare(name, data) })
 	}

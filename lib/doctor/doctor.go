@@ -19,6 +19,7 @@ import (
 	"chunkah/format"
 	"chunkah/lib/chain"
 	"chunkah/lib/oci"
+	"chunkah/lib/patch"
 	"chunkah/lib/rootfs"
 	"chunkah/lib/scan"
 )
@@ -84,7 +85,7 @@ type Options struct {
 	// is not an image or the stability of any layer is unknown.
 	Layers []chain.Layer
 	// Removed are files in the layers of the examined image that are no longer visible in it.
-	Removed []*format.File
+	Removed []patch.Removed
 	// Ignore lists checks to skip.
 	Ignore []ID
 }

@@ -16,11 +16,11 @@ var secretNames = []string{
 }
 
 // isSecret reports whether a file's name suggests that it contains a secret.
-func isSecret(f *format.File) bool {
-	if strings.HasSuffix(f.Path, "/.docker/config.json") {
+func isSecret(file string) bool {
+	if strings.HasSuffix(file, "/.docker/config.json") {
 		return true
 	}
-	name := strings.ToLower(path.Base(f.Path))
+	name := strings.ToLower(path.Base(file))
 	return slices.ContainsFunc(secretNames, func(pattern string) bool {
 		matches, _ := path.Match(pattern, name)
 		return matches
@@ -31,7 +31,7 @@ func isSecret(f *format.File) bool {
 // suggest a secret.
 func findRemoved(e *Examiner, f Finding) (_ Finding, found bool) {
 	for _, r := range e.opt.Removed {
-		if !isSecret(r) {
+		if !isSecret(r.Path) {
 			continue
 		}
 		f.Files, f.Bytes = f.Files+1, f.Bytes+r.Size

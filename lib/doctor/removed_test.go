@@ -4,14 +4,14 @@ import (
 	"slices"
 	"testing"
 
-	"chunkah/format"
+	"chunkah/lib/patch"
 )
 
 // Removed files with the name of a secret are found, and others are not.
 func TestRemovedFiles(t *testing.T) {
-	var removed []*format.File
+	var removed []patch.Removed
 	for _, p := range []string{"/root/.ssh/id_ed25519", "/usr/share/doc/a", "/etc/app/API-Token", "/root/.docker/config.json", "/etc/config.json", "/usr/bin/key"} {
-		removed = append(removed, &format.File{Path: p, Type: format.TypeFile, Size: 10})
+		removed = append(removed, patch.Removed{Path: p, Size: 10})
 	}
 	list := New(Options{Removed: removed}).Findings()
 	if len(list) != 1 || list[0].ID != "removed-files" || list[0].Harm != HarmSecret || list[0].Files != 3 || list[0].Bytes != 30 || list[0].Advice == "" {

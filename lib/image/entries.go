@@ -10,12 +10,13 @@ import (
 	"golang.org/x/sys/unix"
 
 	"chunkah/format"
+	"chunkah/lib/filelist"
 	"chunkah/lib/rootfs"
 )
 
 // LayerEntries are a layer's entries as file records, in order.
 type LayerEntries struct {
-	Files []*format.File
+	Files filelist.List
 	// Fault is the reason why records cannot express the layer. It is empty if they can.
 	Fault string
 	// Opaque lists the directories whose contents in lower layers are hidden by this layer. Links
@@ -64,6 +65,7 @@ func Entries(ctx context.Context, img *Image, layers []int, opt FlattenOptions) 
 func (f *flattening) records(layer int, entries []entry) (l LayerEntries) {
 	sums := f.tree.layers[layer].sums
 	firsts := make(map[string]*format.File)
+	files := make([]*format.File, 0, len(entries))
 	if n := f.tree.layers[layer].trailing; n > 0 {
 		l.Fault = "has data after the end of its tar"
 	}
@@ -72,7 +74,7 @@ func (f *flattening) records(layer int, entries []entry) (l LayerEntries) {
 		path := "/" + e.path
 		switch e.kind {
 		case kindWhiteout:
-			l.Files = append(l.Files, &format.File{Path: path, Type: format.TypeWhiteout})
+			files = append(files, &format.File{Path: path, Type: format.TypeWhiteout})
 			continue
 		case kindOpaque:
 			l.Fault = cmp.Or(l.Fault, fmt.Sprintf("%q is an opaque directory", path))
@@ -85,29 +87,30 @@ func (f *flattening) records(layer int, entries []entry) (l LayerEntries) {
 			first := firsts["/"+e.link]
 			if first == nil {
 				l.Fault = cmp.Or(l.Fault, fmt.Sprintf("%q is a hard link to a file in another layer", path))
-				l.linkBelow(path, "/"+e.link)
+				files = append(files, l.linkBelow(path, "/"+e.link))
 				continue
 			}
 			if first.Hardlink == 0 {
 				links++
 				first.Hardlink = int64(links)
 			}
-			l.Files = append(l.Files, l.link(path, first, e.node))
+			files = append(files, l.link(path, first, e.node))
 			continue
 		}
 		r := record(path, e.node, sums)
 		firsts[path] = r
-		l.Files = append(l.Files, r)
+		files = append(files, r)
 	}
-	slices.SortStableFunc(l.Files, func(a, b *format.File) int {
+	slices.SortStableFunc(files, func(a, b *format.File) int {
 		return cmp.Or(format.ComparePaths(a.Path, b.Path), whiteoutFirst(a)-whiteoutFirst(b))
 	})
 	slices.SortFunc(l.Opaque, format.ComparePaths)
-	for i := 1; i < len(l.Files); i++ {
-		if l.Files[i].Path == l.Files[i-1].Path {
-			l.Fault = cmp.Or(l.Fault, fmt.Sprintf("%q occurs twice", l.Files[i].Path))
+	for i := 1; i < len(files); i++ {
+		if files[i].Path == files[i-1].Path {
+			l.Fault = cmp.Or(l.Fault, fmt.Sprintf("%q occurs twice", files[i].Path))
 		}
 	}
+	l.Files.Append(files...)
 	return l
 }
 
@@ -120,13 +123,13 @@ func whiteoutFirst(f *format.File) int {
 	return 1
 }
 
-// linkBelow adds a hard link to a file in another layer.
-func (l *LayerEntries) linkBelow(path, target string) {
+// linkBelow adds a hard link to a file in another layer, and returns its record.
+func (l *LayerEntries) linkBelow(path, target string) *format.File {
 	if l.Links == nil {
 		l.Links = make(map[string]string)
 	}
 	l.Links[path] = target
-	l.Files = append(l.Files, &format.File{Path: path, Type: format.TypeFile})
+	return &format.File{Path: path, Type: format.TypeFile}
 }
 
 // link returns the record for an additional hard link to a file. Clients set the inode's metadata

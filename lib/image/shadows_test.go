@@ -10,7 +10,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"chunkah/format"
 	"chunkah/lib/patch"
 	mk "chunkah/tests/mkimage"
 )
@@ -80,7 +79,7 @@ func TestShadows(t *testing.T) {
 	}
 }
 
-func paths(files []*format.File) (list []string) {
+func paths(files []patch.Removed) (list []string) {
 	for _, f := range files {
 		list = append(list, f.Path)
 	}

@@ -9,6 +9,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"iter"
+	"slices"
 
 	"chunkah/format"
 )
@@ -47,10 +49,13 @@ type Observer interface {
 }
 
 // Size returns the size of a layer's tar, in bytes. All file sizes must be known.
-func Size(files []*format.File) int64 {
+func Size(files []*format.File) int64 { return SizeOf(slices.Values(files)) }
+
+// SizeOf works like Size. A record must be valid until the next one.
+func SizeOf(files iter.Seq[*format.File]) int64 {
 	n := int64(endSize)
 	first := firsts{}
-	for _, f := range files {
+	for f := range files {
 		e := newEntry(f, first.linkTarget(f))
 		n += headerSize(&e) + contentSize(&e)
 	}
@@ -59,14 +64,23 @@ func Size(files []*format.File) int64 {
 
 // Write writes the tar of a layer's records, which must be in order.
 func Write(ctx context.Context, w io.Writer, files []*format.File, content Content) error {
-	return WriteObserved(ctx, w, files, content, nobody{})
+	return WriteOf(ctx, w, slices.Values(files), content)
+}
+
+// WriteOf works like Write. A record must be valid until the next one.
+func WriteOf(ctx context.Context, w io.Writer, files iter.Seq[*format.File], content Content) error {
+	return writeAll(ctx, w, files, content, nobody{})
 }
 
 // WriteObserved works like Write and also reports to an observer.
 func WriteObserved(ctx context.Context, w io.Writer, files []*format.File, content Content, observer Observer) error {
+	return writeAll(ctx, w, slices.Values(files), content, observer)
+}
+
+func writeAll(ctx context.Context, w io.Writer, files iter.Seq[*format.File], content Content, observer Observer) error {
 	var enc encoder
 	first := firsts{}
-	for _, f := range files {
+	for f := range files {
 		if err := ctx.Err(); err != nil {
 			return context.Cause(ctx)
 		}

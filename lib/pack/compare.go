@@ -73,7 +73,7 @@ func (r *reading) comparable() (list []*ImageLayer) {
 	for i := range r.opt.PreviousImage.Layers {
 		if l := &r.opt.PreviousImage.Layers[i]; l.Open != nil {
 			list = append(list, l)
-			for _, f := range l.Files {
+			for f := range l.Files.All() {
 				bytes[l] += f.Size
 			}
 		}
@@ -105,7 +105,10 @@ type comparison struct {
 }
 
 // found is a file of the root that is equal to a layer's entry.
-type found struct{ file, entry *format.File }
+type found struct {
+	file   *format.File
+	digest format.Digest // of the entry
+}
 
 // errDiffers means that the tars differ. It ends the comparison of a file, or of the whole tar if
 // the tar was not written as package layer writes it.
@@ -121,7 +124,7 @@ func (c *comparison) compare(ctx context.Context, l *ImageLayer) error {
 	defer in.Close()
 	c.sum.Reset()
 	c.in, c.rest, c.done, c.at, c.equal, c.ended, c.fault = in, nil, 0, 0, c.equal[:0], nil, nil
-	err = layer.Write(ctx, c, l.Files, c)
+	err = layer.WriteOf(ctx, c, l.Files.All(), c)
 	if c.fault != nil || ctx.Err() != nil {
 		return cmp.Or(c.fault, context.Cause(ctx))
 	}
@@ -130,7 +133,7 @@ func (c *comparison) compare(ctx context.Context, l *ImageLayer) error {
 	}
 	in.Proven()
 	for _, f := range c.equal {
-		f.file.Digest = f.entry.Digest
+		f.file.Digest = f.digest
 	}
 	return nil
 }
@@ -191,7 +194,7 @@ func (c *comparison) WriteFile(ctx context.Context, _ io.Writer, entry *format.F
 			c.fault = err
 			return 0, err
 		case !d.closed:
-			c.equal = append(c.equal, found{f, entry})
+			c.equal = append(c.equal, found{f, entry.Digest})
 		}
 	}
 	return entry.Size, c.skip(end - c.done)

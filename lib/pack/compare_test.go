@@ -33,7 +33,7 @@ func imageWithTars(t *testing.T, p *packed, src *texts, damage func(tar []byte) 
 	for i := range img.Layers {
 		l := &img.Layers[i]
 		var tar bytes.Buffer
-		if err := layer.Write(t.Context(), &tar, l.Files, src); err != nil {
+		if err := layer.WriteOf(t.Context(), &tar, l.Files.All(), src); err != nil {
 			t.Fatal(err)
 		}
 		l.DiffID = fmt.Sprintf("sha256:%x", sha256.Sum256(tar.Bytes()))

@@ -102,7 +102,7 @@ func (l *ImageLayer) write(ctx context.Context, out format.Sink, index int64) er
 	if err := out.Write(l.record(index)); err != nil {
 		return err
 	}
-	for _, f := range l.Files {
+	for f := range l.Files.Copies() {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
@@ -258,6 +258,11 @@ func (t *tree) reduce(p *patch.Plan) (*tree, error) {
 		whiteouts(f.Path)
 		if f.Type == format.TypeDir {
 			f = reducedDir(f, need[i] == written, free)
+		} else {
+			// Scan allocates all records of a directory together. With a copy, the memory of the
+			// directory's other records is free while the layers are written.
+			file := *f
+			f = &file
 		}
 		r.files = append(r.files, f)
 	}

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"chunkah/format"
+	"chunkah/lib/filelist"
 	"chunkah/lib/group"
 	"chunkah/lib/patch"
 	"chunkah/lib/plan"
@@ -16,7 +17,7 @@ func imageOf(p *packed) *Image {
 	img := &Image{Name: "oci:/last:@x"}
 	for i, l := range p.layers {
 		img.Layers = append(img.Layers, ImageLayer{
-			Layer: patch.Layer{Files: l.files}, DiffID: fmt.Sprintf("sha256:%064d", i), Record: l.Layer,
+			Layer: patch.Layer{Files: filelist.Of(l.files...)}, DiffID: fmt.Sprintf("sha256:%064d", i), Record: l.Layer,
 		})
 	}
 	return img
@@ -58,7 +59,7 @@ func TestPatch(t *testing.T) {
 	opt := Options{Open: src.open, MaxStale: 900_000, Max: 8}
 	first, _ := run(t, opt, patchedRoot()...)
 	for _, l := range first.layers {
-		if entries, err := plan.EntriesOf(l.files); l.Entries == "" || l.Entries != entries || err != nil {
+		if entries, err := plan.EntriesOf(slices.Values(l.files)); l.Entries == "" || l.Entries != entries || err != nil {
 			t.Errorf("layer %d has the entries %q, want %q", l.Index, l.Entries, entries)
 		}
 	}
@@ -167,7 +168,7 @@ func TestPatchRecordsRewrittenLayers(t *testing.T) {
 	opt.PreviousImage, opt.PreviousLayout = imageOf(first), &group.Previous{}
 	var want []string
 	for _, l := range opt.PreviousImage.Layers {
-		if slices.ContainsFunc(l.Files, func(f *format.File) bool { return f.Path == "/a/1" }) {
+		if slices.ContainsFunc(slices.Collect(l.Files.Copies()), func(f *format.File) bool { return f.Path == "/a/1" }) {
 			want = append(want, l.DiffID)
 		}
 	}

@@ -98,6 +98,7 @@ func (r *reading) readFiles(ctx context.Context) error {
 		return err
 	}
 	r.setContents(r.leftToWrite)
+	r.digests.read = nil // they are not needed any more
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"chunkah/format"
+	"chunkah/lib/filelist"
 	"chunkah/lib/layer"
 )
 
@@ -24,6 +25,7 @@ type index struct {
 	bytes     []int64
 	units     []int
 	rootBytes int64
+	flat      flat
 }
 
 // pathEntries are the entries of all layers at one path.
@@ -36,12 +38,13 @@ type pathEntries struct {
 
 // entry is one entry of a layer.
 type entry struct {
-	file  *format.File
+	bytes int64 // size in the tar; 0 for a directory
+	size  int64 // of the contents
 	layer int32
 	inode int32 // the inode of a hard link, -1 if the file has one name
-	first bool  // the first name of the inode
-	same  bool  // equal to the root's record
-	bytes int64 // size in the tar; 0 for a directory
+	kind  format.Type
+	first bool // the first name of the inode
+	same  bool // equal to the root's record
 }
 
 // inode is a file with several names (hard links) in a layer.
@@ -54,22 +57,22 @@ type inode struct {
 
 // item is one file in a run: a record of the root or an entry of a layer.
 type item struct {
-	file  *format.File
-	layer int32 // -1 for the root
-	at    int32 // index in its layer or in the root
+	file  *format.File // of a layer: valid until the next item
+	layer int32        // -1 for the root
+	at    int32        // index in its layer or in the root
 }
 
 func newIndex(root []*format.File, layers []Layer, fits func(now, was *format.File) bool) *index {
 	x := &index{
 		root: root, bytes: make([]int64, len(layers)), units: make([]int, len(layers)),
 	}
-	paths, entries := len(root), 0
+	entries := 0
 	for _, l := range layers {
-		entries += len(l.Files)
+		entries += l.Files.Len()
 	}
-	x.paths, x.entries = make([]pathEntries, 0, max(paths, entries)), make([]entry, 0, entries)
-	x.addPaths(merged(root, layers))
-	x.compare(fits)
+	x.paths, x.entries = make([]pathEntries, 0, max(len(root), entries)), make([]entry, 0, entries)
+	x.addPaths(merged(root, layers), fits)
+	x.compareInodes()
 	for _, f := range root {
 		x.rootBytes += layer.EntrySize(f)
 	}
@@ -78,17 +81,22 @@ func newIndex(root []*format.File, layers []Layer, fits func(now, was *format.Fi
 
 // run is a sorted list of files to merge with other runs: the root or a layer.
 type run struct {
-	files []*format.File
-	item  // the first of the files
+	root  []*format.File   // the files of the root that follow
+	files *filelist.Reader // the files of a layer that follow, nil for the root
+	item                   // the current file
 }
 
 // next moves on to the next file. It returns false at the end of the run.
 func (r *run) next() bool {
-	r.files, r.at = r.files[1:], r.at+1
-	if len(r.files) == 0 {
+	r.at++
+	if r.files != nil {
+		r.file = r.files.Next()
+		return r.file != nil
+	}
+	if len(r.root) == 0 {
 		return false
 	}
-	r.file = r.files[0]
+	r.file, r.root = r.root[0], r.root[1:]
 	return true
 }
 
@@ -108,14 +116,14 @@ func (r runs) Less(i, j int) bool {
 func merged(root []*format.File, layers []Layer) iter.Seq[item] {
 	return func(yield func(item) bool) {
 		var all runs
-		add := func(files []*format.File, layer int32) {
-			if len(files) > 0 {
-				all = append(all, &run{files, item{file: files[0], layer: layer}})
+		add := func(r *run) {
+			if r.next() {
+				all = append(all, r)
 			}
 		}
-		add(root, -1)
+		add(&run{root: root, item: item{layer: -1, at: -1}})
 		for i, l := range layers {
-			add(l.Files, int32(i))
+			add(&run{files: l.Files.Reader(), item: item{layer: int32(i), at: -1}})
 		}
 		heap.Init(&all)
 		for len(all) > 0 {
@@ -131,8 +139,8 @@ func merged(root []*format.File, layers []Layer) iter.Seq[item] {
 	}
 }
 
-// addPaths adds sorted items to the index. Equal paths and digests of records share memory.
-func (x *index) addPaths(items iter.Seq[item]) {
+// addPaths adds sorted items to the index, and compares the entries with the root's records.
+func (x *index) addPaths(items iter.Seq[item], fits func(now, was *format.File) bool) {
 	inodes := make(map[[2]int64]int32)
 	var above []int32
 	for it := range items {
@@ -153,18 +161,19 @@ func (x *index) addPaths(items iter.Seq[item]) {
 			s.root = it.at
 			continue
 		}
-		it.file.Path = s.path
-		if s.root >= 0 && it.file.Digest == x.root[s.root].Digest {
-			it.file.Digest = x.root[s.root].Digest
+		e := x.entry(it, s.root, inodes)
+		if s.root >= 0 {
+			now := x.root[s.root]
+			e.same = (!e.first || same(now, it.file)) && (fits == nil || fits(now, it.file))
 		}
-		x.entries = append(x.entries, x.entry(it, s.root, inodes))
+		x.entries = append(x.entries, e)
 		s.last++
 	}
 }
 
 // entry creates the entry for an item and adds it to its inode.
 func (x *index) entry(it item, root int32, inodes map[[2]int64]int32) entry {
-	e := entry{file: it.file, layer: it.layer, inode: -1, first: true}
+	e := entry{size: it.file.Size, layer: it.layer, inode: -1, kind: it.file.Type, first: true}
 	if f := it.file; f.Hardlink != 0 {
 		key := [2]int64{int64(it.layer), f.Hardlink}
 		n, known := inodes[key]
@@ -178,7 +187,7 @@ func (x *index) entry(it item, root int32, inodes map[[2]int64]int32) entry {
 		x.inodes[n].roots = append(x.inodes[n].roots, root)
 	}
 	switch {
-	case isDirectory(it.file):
+	case e.isDirectory():
 		return e
 	case e.first:
 		e.bytes = layer.EntrySize(it.file)
@@ -190,8 +199,9 @@ func (x *index) entry(it item, root int32, inodes map[[2]int64]int32) entry {
 	return e
 }
 
-// compare compares all entries with the records of the root.
-func (x *index) compare(fits func(now, was *format.File) bool) {
+// compareInodes finds out which entries differ from the records of the root because they share
+// their inode with other paths.
+func (x *index) compareInodes() {
 	names := x.rootInodes()
 	for i := range x.inodes {
 		n := &x.inodes[i]
@@ -213,10 +223,8 @@ func (x *index) compare(fits func(now, was *format.File) bool) {
 			if e.inode >= 0 && x.inodes[e.inode].names == 1 {
 				e.inode = -1 // the other hard links are in other layers
 			}
-			switch {
-			case e.inode >= 0 && !x.inodes[e.inode].same, linked && e.inode < 0:
-			default:
-				e.same = (!e.first || same(now, e.file)) && (fits == nil || fits(now, e.file))
+			if e.inode >= 0 && !x.inodes[e.inode].same || linked && e.inode < 0 {
+				e.same = false
 			}
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"math/bits"
 
 	"chunkah/format"
+	"chunkah/lib/filelist"
 	"chunkah/lib/layer"
 )
 
@@ -22,7 +23,7 @@ import (
 type Layer struct {
 	// Files are the entries in order, as file records. A regular file without a digest is treated
 	// as changed.
-	Files []*format.File
+	Files filelist.List
 	// Fault is the reason why the layer cannot be kept; empty if it can.
 	Fault string
 	// Opaque lists directories whose contents in lower layers this layer hides. Links maps the
@@ -137,6 +138,7 @@ const chainShare = 32
 // records must be in order.
 func Make(root []*format.File, layers []Layer, opt Options) *Plan {
 	x := newIndex(root, layers, opt.TimeFits)
+	x.flat = newFlat(x)
 	p := &Plan{Fates: make([]Fate, len(layers)), Bytes: x.rootBytes}
 	keep := make([]bool, len(layers))
 	for i := range keep {
@@ -165,7 +167,7 @@ func (p *Plan) refuse(x *index, s *state, keep []bool, layers []Layer, most int6
 		case fault != "":
 			p.dissolve(x, s, keep, i, Unusable)
 			p.Fates[i].Fault = fault
-		case most > 0 && x.units[i] > 1 && layer.Size(layers[i].Files) > most:
+		case most > 0 && x.units[i] > 1 && layer.SizeOf(layers[i].Files.All()) > most:
 			p.dissolve(x, s, keep, i, TooLarge)
 		default:
 			continue
@@ -236,7 +238,7 @@ func faultOf(l Layer) string {
 	}
 	dirs := map[string]bool{"/": true}
 	last := ""
-	for _, f := range l.Files {
+	for f := range l.Files.All() {
 		switch {
 		case last != "" && format.ComparePaths(last, f.Path) >= 0:
 			return fmt.Sprintf("%q is not in order", f.Path)

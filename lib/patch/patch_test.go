@@ -4,11 +4,13 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
 
 	"chunkah/format"
+	"chunkah/lib/filelist"
 )
 
 // tree is a file system to which the test oracle applies layers, entry by entry.
@@ -122,7 +124,7 @@ func (m *image) update(root []*format.File, opt Options) *Plan {
 		names = names[:len(names)-1]
 	}
 	for _, name := range names {
-		l := Layer{Files: slices.SortedFunc(maps.Values(groups[name]), func(a, b *format.File) int { return format.ComparePaths(a.Path, b.Path) })}
+		l := Layer{Files: filelist.Of(slices.SortedFunc(maps.Values(groups[name]), func(a, b *format.File) int { return format.ComparePaths(a.Path, b.Path) })...)}
 		next.layers, next.ids = append(next.layers, l), append(next.ids, next.next)
 		next.next++
 	}
@@ -133,7 +135,7 @@ func (m *image) update(root []*format.File, opt Options) *Plan {
 func (m *image) flatten() tree {
 	t := make(tree)
 	for i, l := range m.layers {
-		t.apply(i, l.Files)
+		t.apply(i, slices.Collect(l.Files.Copies()))
 	}
 	return t
 }
@@ -277,13 +279,13 @@ func TestRandomUpdates(t *testing.T) {
 			if got := m.flatten().text(); got != want.text() {
 				t.Fatalf("seed %d, step %d: got\n%s\nwant\n%s", seed, step, got, want.text())
 			}
-			shown := make(map[string]*format.File)
+			shown := make(map[string]format.File)
 			for f := range Visible(m.layers) {
-				shown[f.Path] = f
+				shown[f.Path] = *f
 			}
 			for path, s := range m.flatten() {
-				if shown[path] != s.file {
-					t.Fatalf("seed %d, step %d: %q: visible is %+v, want %+v", seed, step, path, shown[path], s.file)
+				if f := shown[path]; !reflect.DeepEqual(&f, s.file) {
+					t.Fatalf("seed %d, step %d: %q: visible is %+v, want %+v", seed, step, path, f, s.file)
 				}
 				delete(shown, path)
 			}
@@ -345,7 +347,7 @@ func TestRoomCountsTheChain(t *testing.T) {
 		root := []*format.File{dir, file("/a", 500_000, 1), file("/b", test.low, 2), file("/c", 2_000_000, 3), file("/d", test.top, 4), file("/e", 1, 5)}
 		var layers []Layer
 		for _, f := range root[1:5] {
-			layers = append(layers, Layer{Files: []*format.File{dir, f}})
+			layers = append(layers, Layer{Files: filelist.Of(dir, f)})
 		}
 		if p := Make(root, layers, Options{Max: 4, MaxStale: ppm}); !slices.Equal(p.Kept, test.want) {
 			t.Errorf("%s: kept %v, want %v", name, p.Kept, test.want)
@@ -363,7 +365,9 @@ func TestFatesCountStaleBytes(t *testing.T) {
 	}
 	dir := &format.File{Path: "/", Type: format.TypeDir, Mode: 0o755}
 	const bytes = 100_000 + 512 + 352 // padded, with its header
-	layer := func(files ...*format.File) Layer { return Layer{Files: append([]*format.File{dir}, files...)} }
+	layer := func(files ...*format.File) Layer {
+		return Layer{Files: filelist.Of(append([]*format.File{dir}, files...)...)}
+	}
 	layers := []Layer{
 		layer(file("/a", 1), file("/b", 2), file("/c", 3)), layer(file("/d", 4), file("/e", 5)), layer(file("/f", 6)), layer(file("/g", 7), file("/h", 8)),
 	}

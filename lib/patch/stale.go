@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"chunkah/format"
+	"chunkah/lib/filelist"
 )
 
 // Shadow is the part of a layer that upper layers hide.
@@ -16,7 +17,13 @@ type Shadow struct {
 	HiddenBy map[int]int64
 	// Removed lists, in order, regular files whose contents the image no longer shows at any path,
 	// and whose path is no longer a regular file. Their contents can still be read from the layer.
-	Removed []*format.File
+	Removed []Removed
+}
+
+// Removed is a regular file that can be read only from a layer.
+type Removed struct {
+	Path string
+	Size int64 // in bytes; 0 for a hard link to a file in another layer
 }
 
 // StaleLayer describes a layer with hidden files in JSON output.
@@ -60,13 +67,14 @@ func Shadows(layers []Layer) []Shadow {
 }
 
 // withMarks returns the files of a layer together with its marks.
-func withMarks(l Layer) []*format.File {
-	files, dirs := slices.Clip(l.Files), make(map[string]bool)
+func withMarks(l Layer) filelist.List {
+	files := slices.Collect(l.Files.Copies())
+	dirs := make(map[string]bool)
 	for _, path := range l.Opaque {
 		files = append(files, &format.File{Path: path, Type: typeOpaque})
 		dirs[path] = true
 	}
-	for _, f := range l.Files {
+	for _, f := range files {
 		if f.Type == format.TypeDir {
 			dirs[f.Path] = true
 		}
@@ -83,12 +91,13 @@ func withMarks(l Layer) []*format.File {
 			dirs[path] = true
 		}
 	}
-	if len(files) > len(l.Files) {
-		slices.SortStableFunc(files, func(a, b *format.File) int {
-			return cmp.Or(format.ComparePaths(a.Path, b.Path), rank(a)-rank(b))
-		})
+	if len(files) == l.Files.Len() {
+		return l.Files
 	}
-	return files
+	slices.SortStableFunc(files, func(a, b *format.File) int {
+		return cmp.Or(format.ComparePaths(a.Path, b.Path), rank(a)-rank(b))
+	})
+	return filelist.Of(files...)
 }
 
 // rank orders a layer's entries at one path by their effect: whiteouts come first.
@@ -128,7 +137,7 @@ func (s *shadows) find() []Shadow {
 	}
 	for path, at := range s.x.paths {
 		for i := at.first; i < at.last; i++ {
-			if e := &s.x.entries[i]; i != s.shown[path] && !isDirectory(e.file) && e.file.Type != format.TypeWhiteout {
+			if e := &s.x.entries[i]; i != s.shown[path] && !e.isDirectory() && e.kind != format.TypeWhiteout {
 				s.hidden(&list[e.layer], path, i)
 			}
 		}
@@ -175,9 +184,9 @@ func (s *shadows) hidden(to *Shadow, path int, entry int32) {
 		to.HiddenBy[s.hider(path, entry)] += e.bytes
 	}
 	shown := s.shown[path]
-	isFile := shown >= 0 && s.x.entries[shown].file.Type == format.TypeFile
-	if !used && !isFile && contents >= 0 && s.x.entries[contents].file.Size > 0 {
-		to.Removed = append(to.Removed, e.file)
+	isFile := shown >= 0 && s.x.entries[shown].kind == format.TypeFile
+	if !used && !isFile && contents >= 0 && s.x.entries[contents].size > 0 {
+		to.Removed = append(to.Removed, Removed{s.x.paths[path].path, e.size})
 	}
 }
 
@@ -229,7 +238,7 @@ func (s *shadows) hider(path int, entry int32) int {
 	for p := s.x.paths[path].parent; p >= 0; p = s.x.paths[p].parent {
 		for i := s.x.paths[p].first; i < s.x.paths[p].last; i++ {
 			e := &s.x.entries[i]
-			if e.layer > layer && e.layer < by && (e.file.Type == typeOpaque || !isDirectory(e.file)) {
+			if e.layer > layer && e.layer < by && (e.kind == typeOpaque || !e.isDirectory()) {
 				by = e.layer
 			}
 		}
@@ -237,7 +246,7 @@ func (s *shadows) hider(path int, entry int32) int {
 	return int(by)
 }
 
-// isDirectory reports whether an entry is a directory or implies one.
-func isDirectory(f *format.File) bool {
-	return f.Type == format.TypeDir || f.Type == typeImplied || f.Type == typeOpaque
+// isDirectory reports whether the entry is a directory or implies one.
+func (e *entry) isDirectory() bool {
+	return e.kind == format.TypeDir || e.kind == typeImplied || e.kind == typeOpaque
 }

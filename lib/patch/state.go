@@ -19,24 +19,29 @@ type state struct {
 	// to be written, such as directories, files without a component, or whiteouts.
 	components map[string]bool
 	otherWork  bool
+}
 
-	inside  []int32 // by path: view.inside
+// flat contains the kept layers while they are flattened. It is used again for the next set of kept
+// layers.
+type flat struct {
+	views   []view  // by path
 	covered []bool  // by path: everything below it is replaced or deleted
 	seen    []int32 // by inode: number of visible names
 }
 
+func newFlat(x *index) flat {
+	return flat{views: make([]view, len(x.paths)), covered: make([]bool, len(x.paths)), seen: make([]int32, len(x.inodes))}
+}
+
 // compareKept flattens the kept layers and compares the result with the root.
 func (x *index) compareKept(keep []bool) *state {
-	s := &state{
-		x: x, live: make([]int64, len(keep)), needed: make([]bool, len(keep)), components: make(map[string]bool),
-		inside: make([]int32, len(x.paths)), covered: make([]bool, len(x.paths)), seen: make([]int32, len(x.inodes)),
-	}
-	views := make([]view, len(x.paths))
+	s := &state{x: x, live: make([]int64, len(keep)), needed: make([]bool, len(keep)), components: make(map[string]bool)}
+	clear(x.flat.seen)
 	for i := range x.paths {
-		views[i] = s.flatten(i, keep)
+		x.flat.views[i] = s.flatten(i, keep)
 	}
 	for i := range x.paths {
-		s.compare(i, views[i])
+		s.compare(i, x.flat.views[i])
 	}
 	return s
 }
@@ -74,22 +79,22 @@ func (x *index) apply(v *view, top int32) {
 	if v.shown >= 0 {
 		lower = &x.entries[v.shown]
 	}
-	switch e.file.Type {
+	switch e.kind {
 	case format.TypeWhiteout:
 		if lower != nil {
 			v.hider = top
 		}
 		v.shown, v.inside = -1, e.layer
 	case format.TypeDir: // the files of lower layers stay visible in the directory
-		if lower == nil || !lower.same || lower.file.Type != format.TypeDir {
+		if lower == nil || !lower.same || lower.kind != format.TypeDir {
 			v.base = top
 		}
 		v.shown = top
 	case typeImplied, typeOpaque: // a directory of a lower layer keeps its attributes
-		if lower == nil || !isDirectory(lower.file) {
+		if lower == nil || !lower.isDirectory() {
 			v.shown = top
 		}
-		if e.file.Type == typeOpaque {
+		if e.kind == typeOpaque {
 			v.inside = e.layer
 		}
 	default: // a file hides a whole directory of lower layers
@@ -101,16 +106,15 @@ func (x *index) apply(v *view, top int32) {
 func (s *state) flatten(path int, keep []bool) view {
 	lowest := int32(0)
 	if parent := s.x.paths[path].parent; parent >= 0 {
-		lowest = s.inside[parent]
+		lowest = s.x.flat.views[parent].inside
 	}
 	v := s.x.visible(path, lowest, int32(len(keep)), keep)
-	s.inside[path] = v.inside
 	if v.shown >= 0 {
 		e := &s.x.entries[v.shown]
 		if e.inode >= 0 {
-			s.seen[e.inode]++
+			s.x.flat.seen[e.inode]++
 		}
-		if e.same && e.file.Type == format.TypeDir {
+		if e.same && e.kind == format.TypeDir {
 			s.needed[s.x.entries[v.base].layer] = true
 		}
 	}
@@ -120,10 +124,10 @@ func (s *state) flatten(path int, keep []bool) view {
 // compare compares the visible entry of a path with the root's record.
 func (s *state) compare(i int, v view) {
 	at, shown := &s.x.paths[i], v.shown
-	covered := at.parent >= 0 && s.covered[at.parent]
+	covered := at.parent >= 0 && s.x.flat.covered[at.parent]
 	s.compareHider(at, v, covered)
 	if at.root < 0 {
-		s.covered[i] = true
+		s.x.flat.covered[i] = true
 		if shown >= 0 && !covered {
 			s.gone = append(s.gone, at.path)
 			s.otherWork = true
@@ -131,10 +135,10 @@ func (s *state) compare(i int, v view) {
 		return
 	}
 	now := s.x.root[at.root]
-	s.covered[i] = now.Type != format.TypeDir
+	s.x.flat.covered[i] = now.Type != format.TypeDir
 	if shown >= 0 {
 		e := &s.x.entries[shown]
-		if e.same && (e.inode < 0 || s.seen[e.inode] == s.x.inodes[e.inode].names) {
+		if e.same && (e.inode < 0 || s.x.flat.seen[e.inode] == s.x.inodes[e.inode].names) {
 			if now.Type != format.TypeDir {
 				s.live[e.layer] += e.bytes
 				s.needed[e.layer] = true

@@ -6,14 +6,14 @@ import (
 	"chunkah/format"
 )
 
-// Visible yields, in path order, the entries that an image made of these layers shows. The layers'
-// files must be sorted by path and contain no marks.
+// Visible yields, in path order, the entries that an image made of these layers shows. An entry is
+// valid until the next one. The layers' files must be sorted by path and contain no marks.
 func Visible(layers []Layer) iter.Seq[*format.File] {
 	return func(yield func(*format.File) bool) {
 		var above []place
 		at := place{}
 		end := func() bool {
-			return at.shown == nil || yield(at.shown)
+			return !at.isShown || yield(&at.shown)
 		}
 		for it := range merged(nil, layers) {
 			if path := it.file.Path; path != at.path {
@@ -40,8 +40,9 @@ func Visible(layers []Layer) iter.Seq[*format.File] {
 
 // place is a path whose entries are read from the bottom layer up.
 type place struct {
-	path  string
-	shown *format.File // nil if nothing is visible
+	path    string
+	shown   format.File // valid if isShown is set
+	isShown bool
 	// lowest is the lowest layer whose files are visible at the path. inside is the lowest layer
 	// whose files are visible below the path.
 	lowest, inside int32
@@ -51,10 +52,10 @@ func (p *place) add(it item) {
 	switch {
 	case it.layer < p.lowest:
 	case it.file.Type == format.TypeWhiteout:
-		p.shown, p.inside = nil, it.layer
+		p.isShown, p.inside = false, it.layer
 	case it.file.Type == format.TypeDir:
-		p.shown = it.file
+		p.shown, p.isShown = *it.file, true
 	default:
-		p.shown, p.inside = it.file, it.layer
+		p.shown, p.isShown, p.inside = *it.file, true, it.layer
 	}
 }

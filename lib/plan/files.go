@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"iter"
 
 	"github.com/klauspost/compress/zstd"
 
 	"chunkah/format"
+	"chunkah/lib/filelist"
 )
 
 // FilesType is the media type of an image's file list (format/SPEC.md, section 13).
@@ -79,6 +81,7 @@ type Entries struct {
 	hash    hash.Hash
 	out     *format.Writer
 	links   links
+	file    format.File // the last entry; a new one each time would be garbage
 	unknown bool
 	err     error
 }
@@ -91,11 +94,12 @@ func NewEntries() *Entries {
 
 // Add adds an entry.
 func (e *Entries) Add(f *format.File) {
-	n, further := normal(f, &e.links)
-	if n.Type == format.TypeFile && !n.Digest.Known() && !further {
+	var further bool
+	e.file, further = normal(f, &e.links)
+	if e.file.Type == format.TypeFile && !e.file.Digest.Known() && !further {
 		e.unknown = true
 	}
-	if err := e.out.Write(&n); err != nil && e.err == nil {
+	if err := e.out.Write(&e.file); err != nil && e.err == nil {
 		e.err = err
 	}
 }
@@ -112,9 +116,9 @@ func (e *Entries) Digest() (string, error) {
 }
 
 // EntriesOf returns the entry digest of files.
-func EntriesOf(files []*format.File) (string, error) {
+func EntriesOf(files iter.Seq[*format.File]) (string, error) {
 	e := NewEntries()
-	for _, f := range files {
+	for f := range files {
 		e.Add(f)
 	}
 	return e.Digest()
@@ -125,11 +129,12 @@ type FilesWriter struct {
 	z     *zstd.Encoder
 	out   *format.Writer
 	links links
+	file  format.File // the last entry
 }
 
 // NewFilesWriter starts the file list of an image.
 func NewFilesWriter(w io.Writer) (*FilesWriter, error) {
-	z, err := zstd.NewWriter(w, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedDefault))
+	z, err := zstd.NewWriter(w, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedDefault), zstd.WithLowerEncoderMem(true))
 	if err != nil {
 		return nil, err
 	}
@@ -147,8 +152,8 @@ func (w *FilesWriter) Layer(l *format.Layer) error {
 
 // File adds an entry.
 func (w *FilesWriter) File(f *format.File) error {
-	n, _ := normal(f, &w.links)
-	return w.out.Write(&n)
+	w.file, _ = normal(f, &w.links)
+	return w.out.Write(&w.file)
 }
 
 // Close completes the file list.
@@ -157,42 +162,81 @@ func (w *FilesWriter) Close() error { return errors.Join(w.out.Finish(), w.z.Clo
 // filesSink writes the file list of a stream that passes through it.
 type filesSink struct {
 	format.Sink
-	list *FilesWriter
-	data bytes.Buffer
-	done func(data []byte) error
+	list *FilesWriter // nil before the first layer, because it needs memory
+	data blocks
+	done func(list io.WriterTo) error
+}
+
+// blocks are the compressed blocks of a list. Unlike in a bytes.Buffer, they take no additional
+// memory, and are not copied when more blocks are written.
+type blocks [][]byte
+
+// Write implements io.Writer.
+func (b *blocks) Write(p []byte) (int, error) {
+	*b = append(*b, bytes.Clone(p))
+	return len(p), nil
+}
+
+// WriteTo implements io.WriterTo.
+func (b *blocks) WriteTo(w io.Writer) (n int64, err error) {
+	for _, p := range *b {
+		written, err := w.Write(p)
+		if n += int64(written); err != nil {
+			return n, err
+		}
+	}
+	return n, nil
 }
 
 // NewFilesSink returns a sink that passes records on to out. Before it finishes out, it calls done
 // with the file list of the records.
-func NewFilesSink(out format.Sink, done func(data []byte) error) (format.Sink, error) {
-	s := &filesSink{Sink: out, done: done}
-	var err error
-	s.list, err = NewFilesWriter(&s.data)
-	return s, err
+func NewFilesSink(out format.Sink, done func(list io.WriterTo) error) format.Sink {
+	return &filesSink{Sink: out, done: done}
+}
+
+// started returns the list. It starts the list if necessary.
+func (s *filesSink) started() (_ *FilesWriter, err error) {
+	if s.list == nil {
+		s.list, err = NewFilesWriter(&s.data)
+	}
+	return s.list, err
 }
 
 // Write implements format.Sink. It writes the record to the list first, because afterwards the
 // record belongs to the next stage.
 func (s *filesSink) Write(rec format.Record) error {
-	var err error
-	switch rec := rec.(type) {
-	case *format.Layer:
-		err = s.list.Layer(rec)
-	case *format.File:
-		err = s.list.File(rec)
-	}
-	if err != nil {
+	if err := s.add(rec); err != nil {
 		return fmt.Errorf("listing the files of the image: %w", err)
 	}
 	return s.Sink.Write(rec)
 }
 
+func (s *filesSink) add(rec format.Record) error {
+	switch rec.(type) {
+	case *format.Layer, *format.File:
+	default:
+		return nil
+	}
+	list, err := s.started()
+	if err != nil {
+		return err
+	}
+	if l, ok := rec.(*format.Layer); ok {
+		return list.Layer(l)
+	}
+	return list.File(rec.(*format.File))
+}
+
 // Finish implements format.Sink.
 func (s *filesSink) Finish() error {
-	if err := s.list.Close(); err != nil {
+	list, err := s.started()
+	if err == nil {
+		err = list.Close()
+	}
+	if err != nil {
 		return fmt.Errorf("listing the files of the image: %w", err)
 	}
-	if err := s.done(s.data.Bytes()); err != nil {
+	if err := s.done(&s.data); err != nil {
 		return err
 	}
 	return s.Sink.Finish()
@@ -216,24 +260,25 @@ func unpack(r io.Reader) (io.ReadCloser, error) {
 // ReadFiles reads an image's file list. It returns the entries of each layer, keyed by the digest
 // of the entries. It leaves out layers whose entries do not match the recorded digest. The note
 // describes faults in one line; it is empty if there are none. An error is always a read error.
-func ReadFiles(r io.Reader, name string) (layers map[string][]*format.File, note string, err error) {
+func ReadFiles(r io.Reader, name string) (layers map[string]filelist.List, note string, err error) {
 	in := &failing{Reader: r}
 	z, err := unpack(in)
 	if err != nil {
 		return nil, fmt.Sprintf("%s: %s", name, err), in.err
 	}
 	defer z.Close()
-	layers = make(map[string][]*format.File)
+	layers = make(map[string]filelist.List)
 	records := format.NewReader(z, name)
 	var at *format.Layer
-	var files []*format.File
+	var files filelist.List
+	var entries *Entries // of files; nil if the layer has no digest of its entries
 	left := maxEntries
 	wrong := 0
 	done := func() error {
-		if at == nil || at.Entries == "" {
+		if entries == nil {
 			return nil
 		}
-		got, err := EntriesOf(files)
+		got, err := entries.Digest()
 		if err == nil && got == at.Entries {
 			layers[got] = files
 		} else {
@@ -250,12 +295,18 @@ func ReadFiles(r io.Reader, name string) (layers map[string][]*format.File, note
 			if err := done(); err != nil {
 				return layers, "", err
 			}
-			at, files = rec, nil
+			at, files, entries = rec, filelist.List{}, nil
+			if at.Entries != "" {
+				entries = NewEntries()
+			}
 		case *format.File:
 			if left--; left < 0 {
 				return layers, fmt.Sprintf("%s: more than %d files: using the %d layers before the damage", name, maxEntries, len(layers)), nil
 			}
-			files = append(files, rec)
+			if entries != nil {
+				entries.Add(rec)
+				files.Append(rec)
+			}
 		}
 	}
 	if err := done(); err != nil {

@@ -6,12 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
 
 	"chunkah/format"
+	"chunkah/lib/filelist"
 )
 
 func digestOf(c string) format.Digest {
@@ -34,7 +37,7 @@ func filesOfLayers(t testing.TB) (records []*format.Layer, files [][]*format.Fil
 		{Path: "/d", Type: format.TypeChar, DevMajor: 1, DevMinor: 3},
 	}}
 	for i, list := range files {
-		entries, err := EntriesOf(list)
+		entries, err := EntriesOf(slices.Values(list))
 		if err != nil || entries == "" {
 			t.Fatal(entries, err)
 		}
@@ -82,18 +85,20 @@ func TestFiles(t *testing.T) {
 			n, _ := normal(f, &names)
 			want = append(want, &n)
 		}
-		if !reflect.DeepEqual(got[l.Entries], want) {
-			t.Errorf("layer %d: got %+v, want %+v", i, got[l.Entries], want)
+		list := slices.Collect(filesIn(got, l))
+		if !reflect.DeepEqual(list, want) {
+			t.Errorf("layer %d: got %+v, want %+v", i, list, want)
 		}
-		if again, err := EntriesOf(got[l.Entries]); again != l.Entries || err != nil {
+		if again, err := EntriesOf(slices.Values(list)); again != l.Entries || err != nil {
 			t.Errorf("layer %d: the digest of what was read is %s, want %s", i, again, l.Entries)
 		}
 	}
-	a := got[records[0].Entries][1]
+	first := slices.Collect(filesIn(got, records[0]))
+	a := first[1]
 	if a.Stamp != "" || a.Components != nil || a.MTimeNsec != 0 || len(a.Xattrs) != 2 || a.Digest != digestOf("a") {
 		t.Errorf("got %+v", a)
 	}
-	if c := got[records[0].Entries][3]; c.Hardlink != 1 || c.Digest.Known() || c.Xattrs != nil {
+	if c := first[3]; c.Hardlink != 1 || c.Digest.Known() || c.Xattrs != nil {
 		t.Errorf("a further name is %+v", c)
 	}
 	prev, note, err := Read(bytes.NewReader(data), "test")
@@ -126,7 +131,7 @@ func TestDamagedFiles(t *testing.T) {
 	forged := *records[0]
 	forged.Entries = records[1].Entries
 	got, note, err := ReadFiles(bytes.NewReader(filesOf(t, []*format.Layer{&forged, records[1]}, files)), "test")
-	if err != nil || !strings.Contains(note, "skipping the file lists of 1 layers") || len(got) != 1 || len(got[records[1].Entries]) != 2 {
+	if err != nil || !strings.Contains(note, "skipping the file lists of 1 layers") || len(got) != 1 || len(slices.Collect(filesIn(got, records[1]))) != 2 {
 		t.Errorf("forged: %v, %q, %v", got, note, err)
 	}
 	broken := errors.New("broken")
@@ -135,11 +140,17 @@ func TestDamagedFiles(t *testing.T) {
 	}
 }
 
+// filesIn returns the files that were read for a layer.
+func filesIn(layers map[string]filelist.List, l *format.Layer) iter.Seq[*format.File] {
+	list := layers[l.Entries]
+	return list.Copies()
+}
+
 // isTrue checks that each list of files matches its digest.
-func isTrue(t *testing.T, layers map[string][]*format.File) {
+func isTrue(t *testing.T, layers map[string]filelist.List) {
 	t.Helper()
 	for entries, files := range layers {
-		if got, err := EntriesOf(files); got != entries || err != nil {
+		if got, err := EntriesOf(files.All()); got != entries || err != nil {
 			t.Errorf("%s: the files have %s, %v", entries, got, err)
 		}
 	}
@@ -149,7 +160,7 @@ func isTrue(t *testing.T, layers map[string][]*format.File) {
 func TestUnknownEntries(t *testing.T) {
 	_, files := filesOfLayers(t)
 	files[0][1].Digest = format.Digest{}
-	if got, err := EntriesOf(files[0]); got != "" || err != nil {
+	if got, err := EntriesOf(slices.Values(files[0])); got != "" || err != nil {
 		t.Errorf("got %q, %v", got, err)
 	}
 }

@@ -9,8 +9,8 @@ import (
 
 	"github.com/opencontainers/go-digest"
 
-	"chunkah/format"
 	"chunkah/lib/console"
+	"chunkah/lib/filelist"
 	"chunkah/lib/image"
 	"chunkah/lib/interrupt"
 	"chunkah/lib/pack"
@@ -60,9 +60,9 @@ func Files(ctx context.Context, img *image.Image, opt Options) (*pack.Image, err
 	s.addRecords(opt.Trust)
 	for _, place := range []struct {
 		name string
-		read func(context.Context) (map[string][]*format.File, error)
+		read func(context.Context) (map[string]filelist.List, error)
 	}{
-		{"the plan", func(ctx context.Context) (map[string][]*format.File, error) { return s.readPlan(ctx, opt.Plan) }},
+		{"the plan", func(ctx context.Context) (map[string]filelist.List, error) { return s.readPlan(ctx, opt.Plan) }},
 		{"the document attached to the image", s.readAttached},
 		{"its table of contents", s.readTables},
 	} {
@@ -117,7 +117,7 @@ func (s *search) isProven(made image.Layer, entries string) bool {
 }
 
 // add adds lists of files, by the digest of their entries.
-func (s *search) add(found map[string][]*format.File, from string) {
+func (s *search) add(found map[string]filelist.List, from string) {
 	n := 0
 	for entries, files := range found {
 		for _, i := range s.want[entries] {
@@ -142,7 +142,7 @@ func (s *search) readLayers(ctx context.Context, opt image.Options) error {
 	var missing []int
 	size := int64(0)
 	for i, at := range s.image.Layers {
-		if at.Files == nil {
+		if at.Files.Len() == 0 {
 			missing, size = append(missing, i), size+s.img.Layers[i].Descriptor.Size
 		}
 	}
@@ -174,7 +174,7 @@ func (s *search) readLayers(ctx context.Context, opt image.Options) error {
 func (s *search) compare(i int, read image.LayerEntries) error {
 	at, made := &s.image.Layers[i], &s.img.Layers[i]
 	at.Layer = patch.Layer(read)
-	got, err := plan.EntriesOf(read.Files)
+	got, err := plan.EntriesOf(read.Files.All())
 	if err != nil {
 		return err
 	}
@@ -193,7 +193,7 @@ func (s *search) compare(i int, read image.LayerEntries) error {
 }
 
 // readPlan reads the files in the plan of the previous build.
-func (s *search) readPlan(ctx context.Context, name string) (map[string][]*format.File, error) {
+func (s *search) readPlan(ctx context.Context, name string) (map[string]filelist.List, error) {
 	if name == "" || name == "-" {
 		return nil, nil
 	}
@@ -221,7 +221,7 @@ const maxAttached = 256 << 20
 
 // readAttached reads the files in the document attached to the image. Without a usable document it
 // returns nil.
-func (s *search) readAttached(ctx context.Context) (found map[string][]*format.File, err error) {
+func (s *search) readAttached(ctx context.Context) (found map[string]filelist.List, err error) {
 	repo := s.img.Repository()
 	if repo == nil {
 		return nil, nil

@@ -8,14 +8,15 @@ import (
 
 	"chunkah/format"
 	"chunkah/lib/chunked"
+	"chunkah/lib/filelist"
 	"chunkah/lib/plan"
 )
 
 // readTables reads the files of the wanted layers from the layers' zstd:chunked tables of contents.
 // Only the tables are downloaded. Layers whose tables cannot be read are left out with a warning.
 // Layers whose tables do not match the history are left out, too.
-func (s *search) readTables(ctx context.Context) (map[string][]*format.File, error) {
-	found := make(map[string][]*format.File)
+func (s *search) readTables(ctx context.Context) (map[string]filelist.List, error) {
+	found := make(map[string]filelist.List)
 	for entries, i := range inOrder(s.want) {
 		l := s.img.Layers[i]
 		if !chunked.Marked(l.Descriptor.Annotations) {
@@ -33,9 +34,9 @@ func (s *search) readTables(ctx context.Context) (map[string][]*format.File, err
 			s.log.Warn("reading the tables of layer %d of the previous image: %w; reading the layer instead", i, err)
 			continue
 		}
-		got, err := plan.EntriesOf(files)
+		got, err := plan.EntriesOf(slices.Values(files))
 		if err == nil && got == entries {
-			found[got] = files
+			found[got] = filelist.Of(files...)
 		}
 	}
 	return found, nil

@@ -12,6 +12,7 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"chunkah/format"
+	"chunkah/lib/filelist"
 	"chunkah/lib/image"
 	"chunkah/lib/pack"
 	"chunkah/lib/patch"
@@ -46,7 +47,7 @@ func searchOf(img *image.Image) *search {
 	s := &search{img: img, proven: proofs.Open(""), image: &pack.Image{Layers: make([]pack.ImageLayer, 1)}}
 	s.proven.AddEntries(img.Layers[0].DiffID, entriesOfTest)
 	s.image.Layers[0] = pack.ImageLayer{
-		Layer: patch.Layer{Files: []*format.File{{Path: "/", Type: format.TypeDir}}}, Record: &format.Layer{Entries: entriesOfTest},
+		Layer: patch.Layer{Files: filelist.Of(&format.File{Path: "/", Type: format.TypeDir})}, Record: &format.Layer{Entries: entriesOfTest},
 	}
 	return s
 }

@@ -57,7 +57,7 @@ type Set struct {
 	// Image reads the blobs of the kept layers; nil if no source is an image.
 	Image *image.Image
 	// Removed lists files that are in the image's layers but are no longer visible, if requested.
-	Removed []*format.File
+	Removed []patch.Removed
 	// Stale lists the image's layers with files that upper layers hide, if requested.
 	Stale []patch.StaleLayer
 	// Notes list ambiguities that runtimes handle in different ways.

@@ -1,7 +1,9 @@
 package temp
 
 import (
+	"bytes"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -11,7 +13,7 @@ import (
 
 // Replace replaces the contents of a file atomically. Pipes and devices are written directly.
 func Replace(name string, data []byte) error {
-	p, err := Prepare(name, data)
+	p, err := Prepare(name, bytes.NewReader(data))
 	if err != nil {
 		return err
 	}
@@ -28,7 +30,7 @@ type Pending struct {
 // Prepare performs every step that can fail because of missing space or permission. A pipe, a
 // device or an open file of a process, for example /dev/stdout, is written immediately. If name is
 // any other symlink, the symlink itself is replaced, not its target.
-func Prepare(name string, data []byte) (*Pending, error) {
+func Prepare(name string, data io.WriterTo) (*Pending, error) {
 	target, opened, err := regular.Resolve(name)
 	if err != nil {
 		return nil, err
@@ -54,12 +56,12 @@ func Prepare(name string, data []byte) (*Pending, error) {
 
 // writeTo writes to a file that cannot be replaced. In an open file of a process, it writes at the
 // current position.
-func writeTo(name string, data []byte) error {
+func writeTo(name string, data io.WriterTo) error {
 	f, err := os.OpenFile(name, os.O_WRONLY|os.O_APPEND, 0)
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(data)
+	_, err = data.WriteTo(f)
 	return errors.Join(err, f.Close())
 }
 
@@ -99,8 +101,8 @@ func (p *Pending) close() error {
 
 // fill writes data to a file that others can read. It does not sync the file, because the file can
 // be recreated after a crash.
-func fill(f *os.File, data []byte) error {
-	if _, err := f.Write(data); err != nil {
+func fill(f *os.File, data io.WriterTo) error {
+	if _, err := data.WriteTo(f); err != nil {
 		return err
 	}
 	return f.Chmod(0o644)

@@ -3,6 +3,7 @@ package temp
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -52,7 +53,7 @@ func TestPending(t *testing.T) {
 		{func(p *Pending) error { p.Discard(); return nil }, "old"},
 		{func(p *Pending) error { defer p.Discard(); return p.Commit() }, "new"},
 	} {
-		p, err := Prepare(name, []byte("new"))
+		p, err := Prepare(name, strings.NewReader("new"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -69,7 +70,7 @@ func TestPending(t *testing.T) {
 	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 1 {
 		t.Errorf("left behind: %v, %v", entries, err)
 	}
-	if _, err := Prepare("/dev/full", []byte("x")); err == nil {
+	if _, err := Prepare("/dev/full", strings.NewReader("x")); err == nil {
 		t.Error("a full device was written")
 	}
 	var none *Pending

@@ -2,11 +2,13 @@ package verify
 
 import (
 	"context"
+	"slices"
 	"testing"
 
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"chunkah/format"
+	"chunkah/lib/filelist"
 	"chunkah/lib/image"
 	"chunkah/lib/patch"
 	"chunkah/lib/plan"
@@ -20,7 +22,7 @@ func TestEntriesOfLayers(t *testing.T) {
 		{Path: "/", Type: format.TypeDir, Mode: 0o755, MTime: mk.Time.Unix()},
 		{Path: "/e", Type: format.TypeFile, Mode: 0o644, MTime: mk.Time.Unix(), Digest: format.EmptyDigest},
 	}
-	right, err := plan.EntriesOf(files)
+	right, err := plan.EntriesOf(slices.Values(files))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +42,7 @@ func TestEntriesOfLayers(t *testing.T) {
 		if len(r.Faults) != faults {
 			t.Errorf("entries %q: got %v, want %d faults", entries, r.Faults, faults)
 		}
-		if len(r.Stale) != 1 || len(r.Stale[0].Layers) != 1 || r.Stale[0].Layers[0].HiddenBy[1] != patch.Shadows([]patch.Layer{{Files: files}})[0].Bytes {
+		if len(r.Stale) != 1 || len(r.Stale[0].Layers) != 1 || r.Stale[0].Layers[0].HiddenBy[1] != patch.Shadows([]patch.Layer{{Files: filelist.Of(files...)}})[0].Bytes {
 			t.Errorf("stale: %+v", r.Stale)
 		}
 	}

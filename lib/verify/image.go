@@ -260,7 +260,7 @@ func (l *layerWatch) checkEntries(made image.Layer, found image.LayerEntries) {
 	if rec == nil || rec.Entries == "" || len(l.faults) > 0 {
 		return // another fault already explains the difference
 	}
-	got, err := plan.EntriesOf(found.Files)
+	got, err := plan.EntriesOf(found.Files.All())
 	if err == nil && found.Fault == "" && got == rec.Entries {
 		return
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"slices"
 
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
@@ -52,7 +53,7 @@ func (c *comparing) WriteFile(ctx context.Context, w io.Writer, f *format.File) 
 // stage, or because a file changed between two readings.
 func (w *writer) proveEntries(l *layerFiles, b *blob) error {
 	if l.record.Entries != "" {
-		got, err := plan.EntriesOf(l.files)
+		got, err := plan.EntriesOf(slices.Values(l.files))
 		if err != nil {
 			return err
 		}

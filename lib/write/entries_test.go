@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/opencontainers/go-digest"
@@ -106,7 +107,7 @@ func TestEntriesAreProven(t *testing.T) {
 		return list
 	}
 	entries := func(files []*format.File) string {
-		text, err := plan.EntriesOf(files)
+		text, err := plan.EntriesOf(slices.Values(files))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"chunkah/format"
+	"chunkah/lib/filelist"
 	"chunkah/lib/layer"
 	"chunkah/lib/plan"
 )
@@ -15,7 +16,7 @@ import (
 // image is a complete packed stream.
 type image struct {
 	header format.Header
-	kept   []layerFiles // kept from the previous image, below the other layers
+	kept   []keptFiles // kept from the previous image, below the other layers
 	layers []layerFiles
 	// components is the number of component records.
 	components int
@@ -23,16 +24,22 @@ type image struct {
 
 // add adds a file to the last layer.
 func (img *image) add(f *format.File) error {
-	layers := img.layers
-	if len(layers) == 0 {
-		layers = img.kept
-	}
-	if len(layers) == 0 {
+	switch {
+	case len(img.layers) > 0:
+		l := &img.layers[len(img.layers)-1]
+		l.files = append(l.files, f)
+	case len(img.kept) > 0:
+		img.kept[len(img.kept)-1].files.Append(f)
+	default:
 		return fmt.Errorf("file %q is not in a layer: run chunkah-pack before chunkah-write", f.Path)
 	}
-	l := &layers[len(layers)-1]
-	l.files = append(l.files, f)
 	return nil
+}
+
+// keptFiles is a layer of the previous image and its entries in order.
+type keptFiles struct {
+	record *format.Layer
+	files  filelist.List
 }
 
 // layerFiles is one layer and its entries in order.
@@ -74,7 +81,7 @@ func (img *image) check() error {
 
 // empty reports whether the layers contain only the root directory.
 func (img *image) empty() bool {
-	return !slices.ContainsFunc(slices.Concat(img.kept, img.layers), func(l layerFiles) bool {
+	return len(img.kept) == 0 && !slices.ContainsFunc(img.layers, func(l layerFiles) bool {
 		return slices.ContainsFunc(l.files, func(f *format.File) bool { return f.Path != "/" })
 	})
 }

@@ -78,7 +78,7 @@ func TestCommentsOfKeptLayers(t *testing.T) {
 		"made by hand":            "made by hand",
 		names:                     names,
 	} {
-		img := &image{kept: []layerFiles{{record: now}}, layers: []layerFiles{{record: record(1, "c")}}}
+		img := &image{kept: []keptFiles{{record: now}}, layers: []layerFiles{{record: record(1, "c")}}}
 		kept := []StoredLayer{{Layer: oci.Layer{History: v1.History{CreatedBy: plan.Author, Comment: was}}}}
 		lines, lacks, err := img.comments(kept)
 		if err != nil || len(lines) != 2 || lines[0] != want {

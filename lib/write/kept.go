@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"slices"
 
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"chunkah/format"
+	"chunkah/lib/filelist"
 	"chunkah/lib/layer"
 	"chunkah/lib/patch"
 	"chunkah/lib/plan"
@@ -51,9 +53,9 @@ func outdates(rec *format.Layer, h v1.History) bool {
 }
 
 // countKept counts a layer that is kept from the previous image.
-func (w *writer) countKept(l *layerFiles, k StoredLayer) {
+func (w *writer) countKept(l *keptFiles, k StoredLayer) {
 	w.report.Layers++
-	w.report.Bytes, w.report.BlobBytes = w.report.Bytes+layer.Size(l.files), w.report.BlobBytes+k.Descriptor.Size
+	w.report.Bytes, w.report.BlobBytes = w.report.Bytes+layer.SizeOf(l.files.All()), w.report.BlobBytes+k.Descriptor.Size
 	for _, name := range l.record.Components {
 		w.report.In[name] = append(w.report.In[name], k.Descriptor.Digest)
 	}
@@ -66,8 +68,11 @@ func (w *writer) countVisible() {
 		return
 	}
 	var layers []patch.Layer
-	for _, l := range slices.Concat(w.img.kept, w.img.layers) {
+	for _, l := range w.img.kept {
 		layers = append(layers, patch.Layer{Files: l.files})
+	}
+	for _, l := range w.img.layers {
+		layers = append(layers, patch.Layer{Files: filelist.Of(l.files...)})
 	}
 	w.report.Files = 0
 	for f := range patch.Visible(layers) {
@@ -90,15 +95,19 @@ func (l *layerFiles) forget() {
 // files returns a function that writes the files of the image, or nil if the files of a layer are
 // unknown.
 func (w *writer) files() func(io.Writer) error {
-	layers := make([]layerFiles, 0, len(w.img.kept)+len(w.img.layers))
-	layers = append(append(layers, w.img.kept...), w.img.layers...)
-	if w.report.BaseLayers > 0 {
-		return nil
+	type listed struct {
+		record *format.Layer
+		files  iter.Seq[*format.File]
 	}
-	for _, l := range layers {
-		if l.record.Entries == "" {
-			return nil
-		}
+	var layers []listed
+	for _, l := range w.img.kept {
+		layers = append(layers, listed{l.record, l.files.All()})
+	}
+	for _, l := range w.img.layers {
+		layers = append(layers, listed{l.record, slices.Values(l.files)})
+	}
+	if w.report.BaseLayers > 0 || slices.ContainsFunc(layers, func(l listed) bool { return l.record.Entries == "" }) {
+		return nil
 	}
 	return func(out io.Writer) error {
 		f, err := plan.NewFilesWriter(out)
@@ -111,7 +120,7 @@ func (w *writer) files() func(io.Writer) error {
 			if err := f.Layer(&rec); err != nil {
 				return err
 			}
-			for _, file := range l.files {
+			for file := range l.files {
 				if err := f.File(file); err != nil {
 					return err
 				}

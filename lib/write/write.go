@@ -291,7 +291,7 @@ func read(ctx context.Context, in format.Source) (*image, error) {
 			if len(img.layers) > 0 {
 				return nil, fmt.Errorf("layer %d is a kept layer above new layers: kept layers must come first", rec.Index)
 			}
-			img.kept = append(img.kept, layerFiles{record: rec})
+			img.kept = append(img.kept, keptFiles{record: rec})
 		case *format.File:
 			if err := img.add(rec); err != nil {
 				return nil, err
