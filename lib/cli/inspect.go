@@ -10,10 +10,8 @@ import (
 
 	"chunkah/lib/image"
 	"chunkah/lib/inspect"
-	"chunkah/lib/interrupt"
 	"chunkah/lib/page"
 	"chunkah/lib/report"
-	"chunkah/lib/temp"
 )
 
 // viewFlags are shared by inspect and reuse.
@@ -150,7 +148,7 @@ func (f *viewFlags) draw(ctx context.Context, env *Env, page func(io.Writer) err
 	if err = page(&b); err == nil && f.HTML == "-" {
 		_, err = env.writer(ctx).Write(b.Bytes())
 	} else if err == nil {
-		_, err = interrupt.Open(ctx, f.HTML, func(name string) (any, error) { return nil, temp.Replace(name, b.Bytes()) })
+		err = writeNamed(ctx, f.HTML, b.Bytes())
 	}
 	if err != nil {
 		return false, fmt.Errorf("writing the page %q: %w", f.HTML, err)

@@ -6,11 +6,9 @@ import (
 	"fmt"
 	"os"
 
-	"chunkah/lib/interrupt"
 	"chunkah/lib/metrics"
 	"chunkah/lib/pack"
 	"chunkah/lib/quote"
-	"chunkah/lib/temp"
 )
 
 // rustFlags are options of the Rust chunkah. They are hidden, and exist only for scripts that use
@@ -60,10 +58,4 @@ func (f *rustFlags) write(ctx context.Context, contents []pack.Content) error {
 		}
 	}
 	return nil
-}
-
-// writeNamed replaces a file atomically, or writes to a pipe.
-func writeNamed(ctx context.Context, name string, data []byte) error {
-	_, err := interrupt.Open(ctx, name, func(name string) (any, error) { return nil, temp.Replace(name, data) })
-	return err
 }

@@ -10,12 +10,10 @@ import (
 	"strings"
 
 	"chunkah/lib/image"
-	"chunkah/lib/interrupt"
 	"chunkah/lib/report"
 	"chunkah/lib/sbom"
 	"chunkah/lib/scan"
 	"chunkah/lib/source"
-	"chunkah/lib/temp"
 	"chunkah/lib/transport"
 )
 
@@ -74,7 +72,7 @@ func (e *Env) writeBill(ctx context.Context, name string, doc *sbom.Document, da
 	if name == "" || name == "-" {
 		_, err = e.writer(ctx).Write(data)
 	} else {
-		_, err = interrupt.Open(ctx, name, func(name string) (any, error) { return nil, temp.Replace(name, data) })
+		err = writeNamed(ctx, name, data)
 	}
 	if err != nil {
 		return fmt.Errorf("writing the bill of materials: %w", err)

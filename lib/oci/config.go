@@ -3,6 +3,7 @@ package oci
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -159,7 +160,7 @@ func checkKind(key string, k kind, value json.RawMessage) (json.RawMessage, erro
 	case kindStringMap:
 		var m map[string]json.RawMessage
 		if err = json.Unmarshal(value, &m); err == nil {
-			err = allStrings(mapValues(m))
+			err = allStrings(maps.Values(m))
 		}
 	case kindObjectMap:
 		value, err = objectMap(value)

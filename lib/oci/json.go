@@ -122,8 +122,6 @@ func allStrings(values iter.Seq[json.RawMessage]) error {
 	return nil
 }
 
-func mapValues(m map[string]json.RawMessage) iter.Seq[json.RawMessage] { return maps.Values(m) }
-
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
 func isNull(value json.RawMessage) bool { return len(value) == 0 || string(value) == "null" }
