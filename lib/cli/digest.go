@@ -6,6 +6,7 @@ import (
 	"os"
 
 	"chunkah/lib/image"
+	"chunkah/lib/temp"
 )
 
 // digestFlags output the finished image's digest for other programs.
@@ -25,7 +26,7 @@ func (f *digestFlags) check(target image.Location) error {
 // writeDigest writes the digest of the finished image.
 func (f *digestFlags) writeDigest(ctx context.Context, env *Env, digest string) error {
 	if f.DigestFile != "" {
-		if err := writeNamed(ctx, f.DigestFile, []byte(digest)); err != nil {
+		if err := temp.ReplaceContext(ctx, f.DigestFile, []byte(digest)); err != nil {
 			return fmt.Errorf("the image %s is complete, but an error occurred afterwards: writing its digest: %w", digest, err)
 		}
 	}

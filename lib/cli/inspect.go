@@ -12,6 +12,7 @@ import (
 	"chunkah/lib/inspect"
 	"chunkah/lib/page"
 	"chunkah/lib/report"
+	"chunkah/lib/temp"
 )
 
 // viewFlags are shared by inspect and reuse.
@@ -148,7 +149,7 @@ func (f *viewFlags) draw(ctx context.Context, env *Env, page func(io.Writer) err
 	if err = page(&b); err == nil && f.HTML == "-" {
 		_, err = env.writer(ctx).Write(b.Bytes())
 	} else if err == nil {
-		err = writeNamed(ctx, f.HTML, b.Bytes())
+		err = temp.ReplaceContext(ctx, f.HTML, b.Bytes())
 	}
 	if err != nil {
 		return false, fmt.Errorf("writing the page %q: %w", f.HTML, err)

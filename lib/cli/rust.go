@@ -9,6 +9,7 @@ import (
 	"chunkah/lib/metrics"
 	"chunkah/lib/pack"
 	"chunkah/lib/quote"
+	"chunkah/lib/temp"
 )
 
 // rustFlags are options of the Rust chunkah. They are hidden, and exist only for scripts that use
@@ -46,14 +47,14 @@ func (f *rustFlags) write(ctx context.Context, contents []pack.Content) error {
 		}
 		data, err := json.MarshalIndent(map[string]any{"components": components}, "", "  ")
 		if err == nil {
-			err = writeNamed(ctx, f.WriteManifestTo, append(quote.JSON(data), '\n'))
+			err = temp.ReplaceContext(ctx, f.WriteManifestTo, append(quote.JSON(data), '\n'))
 		}
 		if err != nil {
 			return fmt.Errorf("writing the manifest of components: %w", err)
 		}
 	}
 	if f.WritePeakMemTo != "" {
-		if err := writeNamed(ctx, f.WritePeakMemTo, fmt.Appendln(nil, metrics.PeakMemory())); err != nil {
+		if err := temp.ReplaceContext(ctx, f.WritePeakMemTo, fmt.Appendln(nil, metrics.PeakMemory())); err != nil {
 			return fmt.Errorf("writing the peak memory: %w", err)
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"chunkah/lib/sbom"
 	"chunkah/lib/scan"
 	"chunkah/lib/source"
+	"chunkah/lib/temp"
 	"chunkah/lib/transport"
 )
 
@@ -72,7 +73,7 @@ func (e *Env) writeBill(ctx context.Context, name string, doc *sbom.Document, da
 	if name == "" || name == "-" {
 		_, err = e.writer(ctx).Write(data)
 	} else {
-		err = writeNamed(ctx, name, data)
+		err = temp.ReplaceContext(ctx, name, data)
 	}
 	if err != nil {
 		return fmt.Errorf("writing the bill of materials: %w", err)

@@ -13,7 +13,6 @@ import (
 	"chunkah/format"
 	"chunkah/lib/interrupt"
 	"chunkah/lib/rootfs"
-	"chunkah/lib/temp"
 )
 
 // input opens the stream on standard input.
@@ -106,9 +105,3 @@ func readBounded(in io.Reader) ([]byte, error) {
 
 // errStdinTaken is the error for "-" if the stream is read from standard input.
 var errStdinTaken = errors.New("standard input is used for the stream")
-
-// writeNamed replaces a file atomically, or writes to a pipe.
-func writeNamed(ctx context.Context, name string, data []byte) error {
-	_, err := interrupt.Open(ctx, name, func(name string) (any, error) { return nil, temp.Replace(name, data) })
-	return err
-}

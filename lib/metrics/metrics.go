@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"chunkah/format"
-	"chunkah/lib/interrupt"
 	"chunkah/lib/temp"
 )
 
@@ -155,7 +154,7 @@ func (r *Run) document() document {
 func (r *Run) WriteFile(ctx context.Context, name string) error {
 	data, err := json.MarshalIndent(r.document(), "", "  ")
 	if err == nil {
-		_, err = interrupt.Open(ctx, name, func(name string) (any, error) { return nil, temp.Replace(name, append(data, '\n')) })
+		err = temp.ReplaceContext(ctx, name, append(data, '\n'))
 	}
 	if err != nil {
 		return fmt.Errorf("writing metrics: %w", err)

@@ -2,12 +2,14 @@ package temp
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 
+	"chunkah/lib/interrupt"
 	"chunkah/lib/regular"
 )
 
@@ -18,6 +20,13 @@ func Replace(name string, data []byte) error {
 		return err
 	}
 	return p.Commit()
+}
+
+// ReplaceContext does the same as Replace, until ctx is done. For a pipe, it waits until another
+// process opens the pipe for reading.
+func ReplaceContext(ctx context.Context, name string, data []byte) error {
+	_, err := interrupt.Open(ctx, name, func(name string) (any, error) { return nil, Replace(name, data) })
+	return err
 }
 
 // Pending is a file that is complete but still has a temporary name. It must be committed or
