@@ -9,6 +9,7 @@ import (
 	"hash"
 	"io"
 	"path/filepath"
+	"sync"
 
 	"github.com/opencontainers/go-digest"
 
@@ -280,9 +281,17 @@ type tee struct {
 	size int64
 }
 
+// Write hashes a piece of a large file on another core while it writes the piece. A large file can
+// make one layer so large that the other cores have no layers left.
 func (t *tee) Write(p []byte) (int, error) {
-	t.sum.Write(p)
+	var hashed sync.WaitGroup
+	if len(p) >= copyBuffer {
+		hashed.Go(func() { t.sum.Write(p) })
+	} else {
+		t.sum.Write(p)
+	}
 	n, err := t.w.Write(p)
+	hashed.Wait()
 	t.size += int64(n)
 	return n, err
 }
