@@ -148,7 +148,7 @@ func (img *Image) Blob(ctx context.Context, d v1.Descriptor) (io.ReadCloser, err
 // archive. A store with its own IDs implements a method Ref instead.
 func (img *Image) Pinned() string {
 	src := img.Source
-	if store, ok := img.fetch.(interface{ Ref() string }); ok {
+	if store, ok := img.fetch.(Named); ok {
 		src.Ref = store.Ref()
 		return src.String()
 	}
@@ -162,7 +162,7 @@ func (img *Image) Pinned() string {
 // Digest returns the digest that identifies the image to users of the store. This is the digest of
 // the manifest, unless a store that keeps layers in another form implements a method Digest.
 func (img *Image) Digest() digest.Digest {
-	if store, ok := img.fetch.(interface{ Digest() digest.Digest }); ok && store.Digest() != "" {
+	if store, ok := img.fetch.(Digested); ok && store.Digest() != "" {
 		return store.Digest()
 	}
 	return img.Manifest.Descriptor.Digest

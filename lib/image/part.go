@@ -10,11 +10,6 @@ import (
 	"chunkah/lib/interrupt"
 )
 
-// ranged is a Fetcher that can open part of a blob.
-type ranged interface {
-	BlobRange(ctx context.Context, d v1.Descriptor, from, n int64) (io.ReadCloser, error)
-}
-
 // Tables reads the tables of a zstd:chunked layer without the rest of its blob. It verifies the
 // digest of the table of contents, but not whether the table describes the layer.
 func (img *Image) Tables(ctx context.Context, d v1.Descriptor) (*chunked.Tables, error) {
@@ -32,7 +27,7 @@ func (img *Image) Tables(ctx context.Context, d v1.Descriptor) (*chunked.Tables,
 
 // blobEnd opens a blob of the image, starting at an offset. The caller verifies what it reads.
 func (img *Image) blobEnd(ctx context.Context, d v1.Descriptor, from int64) (io.ReadCloser, error) {
-	if store, ok := img.fetch.(ranged); ok {
+	if store, ok := img.fetch.(Ranged); ok {
 		return store.BlobRange(ctx, d, from, d.Size-from)
 	}
 	in, err := img.fetch.Blob(ctx, d)

@@ -54,6 +54,8 @@ func openDaemon(ctx context.Context, src image.Location, opt image.Options) (ima
 	return daemonImage{archive, id}, nil
 }
 
+var _ image.Named = daemonImage{}
+
 // daemonImage is the only image in an archive.
 type daemonImage struct {
 	image.Fetcher

@@ -31,6 +31,11 @@ type mirrors struct {
 	known bool
 }
 
+var (
+	_ image.Ranged = (*mirrors)(nil)
+	_ image.Hosted = (*mirrors)(nil)
+)
+
 // openMirrors prepares access to the endpoints of an image. It sends nothing yet.
 func openMirrors(text string, opt image.Options) (*mirrors, error) {
 	ref, config, client, err := configure(text, opt.Registry)
@@ -122,12 +127,22 @@ func (m *mirrors) from() []*registry.Repository {
 	return m.places[m.found:]
 }
 
-// Blob implements image.Fetcher. Blobs that are missing from a mirror are read from the next
-// endpoint, because their digests identify them.
-func (m *mirrors) Blob(ctx context.Context, d v1.Descriptor) (in io.ReadCloser, err error) {
+// Blob implements image.Fetcher.
+func (m *mirrors) Blob(ctx context.Context, d v1.Descriptor) (io.ReadCloser, error) {
+	return m.open(ctx, func(place *registry.Repository) (io.ReadCloser, error) { return blob(ctx, place, d) })
+}
+
+// BlobRange implements image.Ranged.
+func (m *mirrors) BlobRange(ctx context.Context, d v1.Descriptor, from, n int64) (io.ReadCloser, error) {
+	return m.open(ctx, func(place *registry.Repository) (io.ReadCloser, error) { return place.BlobRange(ctx, d, from, n) })
+}
+
+// open opens a blob. Blobs that are missing from a mirror are read from the next endpoint, because
+// their digests identify them.
+func (m *mirrors) open(ctx context.Context, at func(*registry.Repository) (io.ReadCloser, error)) (in io.ReadCloser, err error) {
 	places := m.from()
 	for i, place := range places {
-		in, err = blob(ctx, place, d)
+		in, err = at(place)
 		if err == nil || ctx.Err() != nil {
 			return in, err
 		}

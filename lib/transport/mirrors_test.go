@@ -57,7 +57,7 @@ func (h *host) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case !ok:
 		w.WriteHeader(http.StatusNotFound)
 	default:
-		fmt.Fprint(w, text)
+		http.ServeContent(w, r, "", time.Time{}, strings.NewReader(text))
 	}
 }
 
@@ -121,6 +121,17 @@ func TestMirror(t *testing.T) {
 	defer in.Close()
 	if data, err := io.ReadAll(in); err != nil || string(data) != text {
 		t.Errorf("got %q, %v", data, err)
+	}
+	ranged, ok := f.(image.Ranged)
+	if !ok {
+		t.Fatal("parts of blobs cannot be read")
+	}
+	if in, err = ranged.BlobRange(t.Context(), d, 1, 2); err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	if data, err := io.ReadAll(in); err != nil || string(data) != "lo" {
+		t.Errorf("got the part %q, %v", data, err)
 	}
 	if len(*warns) > 0 {
 		t.Errorf("it warns of %q", *warns)

@@ -8,6 +8,11 @@ import (
 	"chunkah/lib/storage"
 )
 
+var _ interface {
+	image.Named
+	image.Digested
+} = (*storage.Image)(nil)
+
 // Storage is the storage of podman, buildah and CRI-O.
 var Storage = &image.Transport{
 	Prefix: "containers-storage:", Form: "containers-storage:NAME", Purpose: "for the storage of podman and buildah",
