@@ -96,3 +96,24 @@ func TestReuseLeavesLayersInTheRegistry(t *testing.T) {
 		t.Errorf("%d blobs were read, want 2 configs and 3 layers: %s", n, got)
 	}
 }
+
+// For partial pulls, chunkah reuse reads only the tables of zstd:chunked layers.
+func TestReuseReadsTablesAlone(t *testing.T) {
+	_, inner := startAsked(t)
+	host, _, _ := strings.Cut(strings.TrimPrefix(inner, "docker://"), "/")
+	counter := clients.NewCounter(t, host)
+	name := "docker://" + counter.Host + "/app"
+	for i, size := range []string{"5000", "5001"} {
+		root := mkroot.Make(t, "file /opt/a/f size="+size+"\nfile /srv/big size=2000000\n")
+		clients.Run(t, exec.Command("chunkah", "build", "--rootfs", root, "--max", "2", "--compress", "zstd:chunked", "-o", fmt.Sprintf("%s:%d", name, i+1)))
+	}
+	counter.Take()
+	got := clients.Run(t, exec.Command("chunkah", "reuse", "--partial", name+":1", name+":2"))
+	read := int64(0)
+	for _, n := range counter.TakeBlobs() {
+		read += n
+	}
+	if !strings.Contains(got, "podman with partial pulls downloads") || strings.Contains(got, "whole") || read > 50_000 {
+		t.Errorf("%d bytes of blobs were read: %s", read, got)
+	}
+}
