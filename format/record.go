@@ -34,14 +34,15 @@ type Header struct {
 	// bytes, not only valid UTF-8.
 	Root string
 	// Sources are the images and directories from which contents are read. It is empty if the only
-	// source is a directory. Each source is written as for chunkah-scan, and each image includes
-	// its digest. Later sources are applied on top of earlier ones.
+	// source is a directory. Each source has the form that chunkah-scan accepts, and each image
+	// includes its digest. Later sources are applied on top of earlier ones.
 	Sources []string
 	// KeepLayers is the number of layers that the image keeps from the last source. The records
 	// describe the differences from those layers.
 	KeepLayers int64
-	// Previous is the image that contains the layers whose records contain a DiffID. It is written
-	// as for chunkah-scan, with the image's digest. It is empty if no record contains a DiffID.
+	// Previous is the image that contains the layers whose records contain a DiffID. It has the
+	// form that chunkah-scan accepts, with the image's digest. It is empty if no record contains a
+	// DiffID.
 	Previous string
 	// SourceDate is the upper bound of every mtime, in unix seconds. It is valid only if
 	// HasSourceDate is set.

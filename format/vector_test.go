@@ -37,7 +37,7 @@ func loadVector(path string) (*vector, error) {
 	v := &vector{name: strings.TrimSuffix(filepath.Base(path), ".vec"), encoding: JSON}
 	head, body, found := bytes.Cut(data, []byte("\n\n"))
 	if !found {
-		return nil, errors.New("no blank line behind the header")
+		return nil, errors.New("no blank line after the header")
 	}
 	v.body = body
 	commented := false

@@ -128,7 +128,8 @@ file /var/lib/dpkg/info/tool.list text="/.\n/usr\n/usr/bin\n/usr/bin/tool\n"
 				if again, err := os.ReadFile(filepath.Join(work, "again")); err != nil || strings.Contains(string(again), readsOnce) || !strings.Contains(string(again), "kept 6 layers") {
 					t.Errorf("patch layers: %v\n%s", err, again)
 				}
-				// Only memory is writable, and the engine reads the pipe.
+				// The container can write only to a tmpfs, and the engine reads its standard output
+				// from a pipe.
 				piped := filepath.Join(t.TempDir(), "piped.oci")
 				out := run(append(options, engine.image, "build", "-q", "--compressed", "-t", "localhost/app:1")...)
 				if err := os.WriteFile(piped, []byte(out), 0o644); err != nil {

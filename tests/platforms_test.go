@@ -162,7 +162,7 @@ func TestPlatformAllRefused(t *testing.T) {
 	// A single image results in an index of one image.
 	clients.Run(t, exec.Command("chunkah", "build", "--platform", "all", "--from", "oci-archive:"+archive, "-o", out))
 	if data := clients.Run(t, exec.Command("tar", "-xOf", out, "index.json")); !strings.Contains(data, v1.MediaTypeImageIndex) {
-		t.Errorf("it is no index: %s", data)
+		t.Errorf("it is not an index: %s", data)
 	}
 }
 

@@ -122,10 +122,10 @@ func tutorialPage(p *document) {
 	}
 	p.local()
 	p.run(block{kind: "sh", text: `
-		chunkah build --rootfs root --max 1 -o app.ociarchive
+		chunkah build --rootfs root --max 1 --label io.buildah.version=1.28.2 -o app.ociarchive
 		echo 'print(2)' > root/srv/app/main.py
 		touch -d @1710000000 root/srv/app/main.py
-		chunkah build --rootfs root --max 1 -o app2.ociarchive`})
+		chunkah build --rootfs root --max 1 --label io.buildah.version=1.28.2 -o app2.ociarchive`})
 }
 
 // troublePage prepares the problems that the page describes.

@@ -28,8 +28,8 @@ func tarRecords(t *testing.T, source string) string {
 	return regexp.MustCompile(`,"stamp":"[^"]*"`).ReplaceAllString(files, "")
 }
 
-// awkwardRoot makes the root that owned describes, and adds an ACL, a default ACL and a sparse
-// file.
+// awkwardRoot makes the root that the constant owned describes, and adds an ACL, a default ACL and
+// a sparse file.
 func awkwardRoot(t *testing.T) string {
 	t.Helper()
 	root := mkroot.Make(t, owned)

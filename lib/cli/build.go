@@ -75,10 +75,10 @@ func (c *buildCommand) aliases(env *Env) error {
 // checkReplaced refuses options of a stage that --assign or --pack replaces.
 func (c *buildCommand) checkReplaced() error {
 	if c.Assign != "" && isSet(&c.assignFlags) {
-		return usagef("--repos and the other options of assign have no effect with --assign: pass them to its command")
+		return usagef("--repos and the other options of assign have no effect with --assign: pass them to the --assign command")
 	}
 	if c.Pack != "" && isSet(&c.packFlags) {
-		return usagef("--max and the other options of pack have no effect with --pack: pass them to its command")
+		return usagef("--max and the other options of pack have no effect with --pack: pass them to the --pack command")
 	}
 	if c.Pack != "" && c.WriteManifestTo != "" {
 		return usagef("--write-manifest-to has no effect with --pack, because the --pack command does not report the components")

@@ -24,7 +24,7 @@ import (
 type planFlags struct {
 	Previous   string `long:"previous" value-name:"FILE|IMAGE" unquote:"false" description:"reuse the layer layout of a plan or an image where it saves downloads (auto: the image that the output replaces)" section:"Layers" brief:"reuse this layout where it saves downloads"`
 	FreshTimes bool   `long:"fresh-times" description:"do not keep file times of the previous image. Files without a package build time get their time in the source, or SOURCE_DATE_EPOCH if that is earlier" brief:"use the source's times, not the previous image's"`
-	Plan       string `long:"plan" value-name:"FILE" unquote:"false" description:"write the plan to FILE, to use as --previous of the next build" brief:"write the plan, to use as --previous next time"`
+	Plan       string `long:"plan" value-name:"FILE" unquote:"false" description:"write the plan to FILE, for --previous in the next build" brief:"write the plan, to use as --previous next time"`
 }
 
 // previousAuto is the value of --previous for the image that the output replaces.

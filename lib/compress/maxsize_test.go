@@ -64,7 +64,7 @@ func TestMaxSize(t *testing.T) {
 				t.Errorf("%s, %v: %d bytes, more than %d", name, s, len(blob), most)
 			}
 			if !bytes.Equal(unpack(t, s.Algorithm, blob), data) {
-				t.Errorf("%s, %v: other bytes came back", name, s)
+				t.Errorf("%s, %v: the data differs after decompression", name, s)
 			}
 			grown = grown || len(blob) > len(data)+len(data)/256+1024
 		}

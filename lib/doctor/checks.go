@@ -37,6 +37,8 @@ type check struct {
 	// bootable is set if the finding matters only for bootable images. sparse is set if scan finds
 	// it.
 	bootable, sparse bool
+	// inImage is the kind of harm if the source is an image and the kind differs from harm.
+	inImage Harm
 	// refused is set if scan reports the finding, as fault.
 	refused bool
 	fault   scan.FaultKind
@@ -192,7 +194,7 @@ var checks = []check{
 		advise: adviseSparse,
 	},
 	{
-		id: "special-files", harm: HarmBuild, refused: true, fault: scan.FaultSpecial,
+		id: "special-files", harm: HarmBuild, inImage: HarmClient, refused: true, fault: scan.FaultSpecial,
 		what:   "sockets, FIFOs or devices, which rarely belong in an image",
 		advise: adviseSpecial,
 	},

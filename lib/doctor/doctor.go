@@ -34,6 +34,7 @@ const (
 	HarmSecret Harm = "secret" // the image reveals a secret of one machine
 	HarmBuild  Harm = "build"  // chunkah build fails
 	HarmSize   Harm = "size"   // the image is far larger than its source
+	HarmClient Harm = "client" // some clients cannot create the files
 )
 
 // Finding is the result of a check that found something.
@@ -234,6 +235,9 @@ func (e *Examiner) Findings() []Finding {
 			found = true
 			f.Places, f.Files, f.Bytes = g.list(), g.files, g.bytes
 			f.Advice, f.Options = c.advise(e, g)
+			if c.inImage != "" && e.opt.Config != nil {
+				f.Harm = c.inImage
+			}
 		} else if c.whole != nil && !e.ignores(c.id) {
 			f, found = c.whole(e, f)
 		}

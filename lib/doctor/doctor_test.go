@@ -13,6 +13,7 @@ import (
 
 	"chunkah/format"
 	"chunkah/lib/chain"
+	"chunkah/lib/oci"
 	"chunkah/lib/pipeline"
 	"chunkah/lib/rootfs"
 	"chunkah/lib/scan"
@@ -214,6 +215,15 @@ file /root/.cache/ms-playwright/browser text=x
 	}
 }
 
+// chunkah build keeps the special files of an image, so they do not stop the build.
+func TestSpecialFilesOfImage(t *testing.T) {
+	e := New(Options{Config: &oci.Config{}})
+	e.Faults([]scan.Fault{{Kind: scan.FaultSpecial, Path: "/dev/null"}})
+	if list := e.Findings(); len(list) != 1 || list[0].Harm != HarmClient {
+		t.Errorf("got %+v", list)
+	}
+}
+
 // Each fault reported by scan becomes a finding.
 func TestFaults(t *testing.T) {
 	e := New(Options{Dir: "/srv/my root"})
@@ -225,6 +235,9 @@ func TestFaults(t *testing.T) {
 	want := []string{"special-files: /dev/null", "unreadable-files: /root", "overlay-whiteouts: /a", "xattr-names: /x y", "overlong-paths: /deep…"}
 	if got := showAll(list); !slices.Equal(got, want) {
 		t.Fatalf("got %q", got)
+	}
+	if list[0].Harm != HarmBuild {
+		t.Errorf("a special file in a directory: %q", list[0].Harm)
 	}
 	if want := []string{"--prune", "/dev/"}; !slices.Equal(list[0].Options, want) {
 		t.Errorf("got %q", list[0].Options)

@@ -1,8 +1,8 @@
 // Package extract writes the file system of an image to a directory or a tar.
 //
-// In a directory, every file is newly created below the open directory. No symlink is followed, and
-// no existing file is changed. Until everything in a directory is complete, only its owner can
-// access it.
+// If the target is a directory, every file is newly created below its open descriptor. No symlink
+// is followed, and no existing file is changed. Until everything in a directory is complete, only
+// its owner can access it.
 //
 // Contents are written only once, to a staging directory in the target directory, while the layers
 // are read (see Directory.Store). Each file is renamed to its final path after all layers are
@@ -162,7 +162,7 @@ func sortLosses(lost map[string][]string) (losses []Loss) {
 }
 
 // run creates directories and their files, then hard links. Directories get their metadata last,
-// because new entries change their times and a mode can prevent them.
+// because new entries change their times, and their modes can forbid new entries.
 func (x *extraction) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)

@@ -176,8 +176,8 @@ func raise(kept, fresh []chain) []chain {
 }
 
 // same lists the groups that are unchanged layers of the previous image, in its order. bottom is
-// the number of groups at the start of this list that are the previous image's lowest layers
-// without a gap.
+// the number of groups at the start of this list that match the previous image's layers one by one,
+// from the lowest layer up.
 func (in *input) same(groups [][]int, prev *Previous) (list []int, bottom int) {
 	home := make([]int, len(in.cs))
 	for i, g := range groups {

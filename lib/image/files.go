@@ -291,7 +291,7 @@ func (a *archive) open(name string) (*file, error) {
 		}
 		at = strings.TrimPrefix(f.link, "/")
 	}
-	return nil, fmt.Errorf("%q in the archive %q needs more than %d links to resolve", name, a.path, maxLinks)
+	return nil, fmt.Errorf("resolving %q in the archive %q follows more than %d links", name, a.path, maxLinks)
 }
 
 // readSmall reads a file of a few kilobytes.
@@ -302,7 +302,7 @@ func readSmall(in files, name string) ([]byte, error) {
 	}
 	defer f.Close()
 	if f.Size() > oci.MaxDocument {
-		return nil, fmt.Errorf("reading %q: is %d bytes, above the limit of %d", name, f.Size(), oci.MaxDocument)
+		return nil, fmt.Errorf("reading %q: the file is %d bytes, above the limit of %d", name, f.Size(), oci.MaxDocument)
 	}
 	data := make([]byte, f.Size())
 	_, err = io.ReadFull(f, data)

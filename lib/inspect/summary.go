@@ -38,7 +38,7 @@ type LayerSummary struct {
 	// Stale is the size in the tar of those files in the layer that upper layers hide. It is
 	// omitted if no files are hidden.
 	Stale int64 `json:"stale_bytes,omitempty"`
-	// HiddenBy divides Stale by the index of the layer that hides the files.
+	// HiddenBy contains the parts of Stale, by the index of the layer that hides the files.
 	HiddenBy map[int]int64 `json:"hidden_by,omitempty"`
 	// Rewritten are layers of the previous image that were not kept when this layer was made.
 	Rewritten []patch.Rewritten `json:"rewritten,omitempty"`

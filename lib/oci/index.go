@@ -80,7 +80,7 @@ func readDocument(path string) ([]byte, error) {
 	case err != nil:
 		return nil, err
 	case info.Size() > MaxDocument:
-		return nil, fmt.Errorf("reading %q: is %d bytes, above the limit of %d", filepath.Base(path), info.Size(), MaxDocument)
+		return nil, fmt.Errorf("reading %q: the file is %d bytes, above the limit of %d", filepath.Base(path), info.Size(), MaxDocument)
 	}
 	return io.ReadAll(io.LimitReader(f, MaxDocument))
 }

@@ -12,7 +12,7 @@ import (
 // marks finds the directories above files. In each section it finds each directory only once.
 type marks struct {
 	t *tree
-	// in is the last section that contained each file, counted from 1.
+	// in contains, for each file, the number of the last section that contained it, from 1.
 	in []int
 }
 

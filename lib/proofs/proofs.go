@@ -23,8 +23,8 @@ import (
 	"chunkah/lib/temp"
 )
 
-// maxSize limits the record, in bytes: 15,000 lines. When the record is full, the older half is
-// dropped.
+// maxSize is the maximum size of the record in bytes, enough for 15,000 lines. When the record is
+// full, the older half is dropped.
 const maxSize = 2 << 20
 
 // A record contains lines of two forms. DIFFID-DIGEST-SIZE means that the blob with this digest and

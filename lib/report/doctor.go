@@ -18,6 +18,7 @@ const maxPlaces = 6
 var harms = map[doctor.Harm]string{
 	doctor.HarmReuse: "reduces layer reuse", doctor.HarmBoot: "breaks booting",
 	doctor.HarmSecret: "leaks a secret", doctor.HarmBuild: "stops the build", doctor.HarmSize: "makes the image large",
+	doctor.HarmClient: "some clients cannot create them",
 }
 
 // Finding prints a finding from chunkah doctor.

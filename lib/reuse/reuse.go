@@ -1,8 +1,8 @@
 // Package reuse computes what clients with the previous image download for an update, and why.
 //
-// Each kind of client has its own rule for which layers it downloads, and all clients unpack by
-// chain (see Client). The files of both images show why a layer is downloaded: some files differ,
-// and the others share a layer with them.
+// Each kind of client has its own rule for which layers it downloads, and each client unpacks a
+// layer again if any layer below it has changed. The files of both images show why a layer is
+// downloaded: some files differ, and the others share a layer with them.
 package reuse
 
 import (
@@ -53,8 +53,9 @@ type Rewritten struct {
 	Reason patch.Reason `json:"reason"`
 }
 
-// Part is one component's part of a downloaded layer. The blob is divided by file sizes. Numbers
-// that require reading the layers can be absent.
+// Part is one component's part of a downloaded layer. The bytes of the blob are divided among the
+// components in proportion to the sizes of their files. Numbers that require reading the layers can
+// be absent.
 type Part struct {
 	Layer int `json:"layer"`
 	// Component is empty for files of unknown components.
@@ -105,7 +106,7 @@ const (
 
 // Compare returns the cost of an update from old to new: totals for all clients, and the downloads
 // of the chosen client by layer and component. An empty client stands for podman and containerd,
-// which download the same. If both images were read, files are compared. Otherwise, only the
+// which download the same layers. If both images were read, files are compared. Otherwise, only the
 // fingerprints of components are compared, if the images contain any.
 func Compare(old, new *inspect.Image, chosen Client) *Step {
 	c := &comparison{old: old, new: new}

@@ -210,7 +210,8 @@ func TestXattrs(t *testing.T) {
 	}
 }
 
-// SELinux labels are dropped by default, since the system that unpacks sets them.
+// SELinux labels are dropped by default, since the system that unpacks the image sets its own
+// labels.
 func TestSELinuxLabels(t *testing.T) {
 	dir := makeTree(t, "f = x")
 	setXattr(t, dir+"/f", "security.selinux", "system_u:object_r:usr_t:s0\x00")

@@ -19,8 +19,8 @@ const (
 	registryHash     = "$2b$05$1QnpzZgkVrlAdnHwZnYbj.827EgrYQMcbOW.iSWzZxpJLgIZPpTR2"
 )
 
-// RegistryOptions specify how clients must connect to a registry. The zero value allows everybody
-// over plain HTTP.
+// RegistryOptions specify how clients must connect to a registry. With the zero value,
+// everybody can connect over plain HTTP.
 type RegistryOptions struct {
 	Password  bool   // only RegistryUser can log in
 	Cert, Key string // files in PEM form, for TLS

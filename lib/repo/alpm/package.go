@@ -215,7 +215,7 @@ func (l *loader) claimFiles(ctx context.Context, p *pkg, listed bool) error {
 	}
 	if listed && len(lost) > 0 {
 		slices.Sort(lost)
-		l.out.Warn("reading %q: is truncated: package %q has %s too", format.Join(p.dir, "files"), p.name, pkgdb.List(lost))
+		l.out.Warn("reading %q: the list is truncated: package %q also has %s", format.Join(p.dir, "files"), p.name, pkgdb.List(lost))
 	}
 	return nil
 }

@@ -173,8 +173,8 @@ func TestListDamage(t *testing.T) {
 	text = strings.Replace(text, `/usr/four\n`, `relative\n/usr/\x00\n/usr/four\n`, 1)
 	check(t, text+"file /usr/one\nfile /usr/two\nfile /usr/three\nfile /usr/four\n",
 		lines("/usr/four dpkg/odd", "/usr/one dpkg/cut", "/usr/three dpkg/empty", "/usr/two dpkg/cut"),
-		`reading "/var/lib/dpkg/info/cut.list": is truncated: there may be more files of package "cut"`,
-		`reading "/var/lib/dpkg/info/empty.list": is truncated`,
+		`reading "/var/lib/dpkg/info/cut.list": the list is truncated: package "cut" can have files that are not listed`,
+		`reading "/var/lib/dpkg/info/empty.list": the list is truncated`,
 		`reading "/var/lib/dpkg/info/odd.list": line 3: "relative": is not an absolute path`,
 		`reading "/var/lib/dpkg/info/odd.list": line 4: "": contains a NUL`)
 }

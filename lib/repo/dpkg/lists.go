@@ -94,7 +94,7 @@ func (p *claimer) claimLists(ctx context.Context) error {
 		if err != nil || whole {
 			return err
 		}
-		p.out.Warn("reading %q: is truncated: there may be more files of package %q than are known", list, p.entry.Name)
+		p.out.Warn("reading %q: the list is truncated: package %q can have files that are not listed", list, p.entry.Name)
 	} else if p.entry.State != stateRemoved && (p.entry.file == "" || sums == "") {
 		p.listless = append(p.listless, p.entry.Name)
 	}

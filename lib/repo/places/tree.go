@@ -49,7 +49,7 @@ func ReadRecord(t *assign.Tree, i int, most int64) (raw []byte, fault, err error
 	case err != nil:
 		return nil, nil, err
 	case int64(len(raw)) > most:
-		return nil, fmt.Errorf("reading %q: is larger than %d bytes", f.Name(), most), nil
+		return nil, fmt.Errorf("reading %q: the file is larger than %d bytes", f.Name(), most), nil
 	}
 	return raw, nil, nil
 }

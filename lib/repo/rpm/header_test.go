@@ -81,7 +81,7 @@ func TestDamagedHeaders(t *testing.T) {
 		"four billion bytes":  {[]byte{0, 0, 0, 1, 255, 255, 255, 255}, "invalid header size 4294967295"},
 		"unknown type":        {build(func(b *headerBuilder) { b.entry(5, 10, 0, 1) }), "tag 5 is damaged"},
 		"no values":           {build(func(b *headerBuilder) { b.entry(5, typeInt32, 0, 0) }), "tag 5 is damaged"},
-		"offset behind end":   {build(func(b *headerBuilder) { b.entry(5, typeInt32, 9, 1) }), "tag 5 is damaged"},
+		"offset beyond the end":   {build(func(b *headerBuilder) { b.entry(5, typeInt32, 9, 1) }), "tag 5 is damaged"},
 		"negative offset":     {build(func(b *headerBuilder) { b.entry(5, typeInt32, 1<<32-16, 1) }), "tag 5 is damaged"},
 		"too many values":     {build(func(b *headerBuilder) { b.entry(5, typeInt64, 0, 1<<29+1) }), "more than the data can contain"},
 		"too many strings":    {build(func(b *headerBuilder) { b.entry(5, typeStringArray, 0, 3) }), "more than the data can contain"},

@@ -26,9 +26,9 @@ const (
 // It does not use the library for rpm databases: if an error ends the rows early, that library
 // returns the rows read so far and no error.
 //
-// SQLite recovers the write-ahead log itself, which requires a writable directory and the files'
-// names. With an exclusive lock, it needs no shared-memory file. After it has read the first page,
-// all files are open, so the copy is removed.
+// SQLite recovers the write-ahead log itself, which requires a writable directory in which the
+// files have their usual names. With an exclusive lock, it needs no shared-memory file. After it
+// has read the first page, all files are open, so the copy is removed.
 func readSQLite(ctx context.Context, c *private, visit visit) (err error) {
 	if err := checkSQLite(c); err != nil {
 		return err
@@ -149,8 +149,8 @@ func prepareSQLite(ctx context.Context, conn *sql.Conn) error {
 }
 
 // checkPages makes SQLite check every page, because a damaged page tree can lose or repeat rows. If
-// the table of packages is undamaged, other damage is returned as indexes, because rpm still lists
-// all packages then.
+// the table of packages is undamaged, damage to its indexes is returned separately, because rpm can
+// still list all packages.
 func checkPages(ctx context.Context, conn *sql.Conn) (indexes, err error) {
 	if indexes = quickCheck(ctx, conn, "1"); indexes == nil {
 		return nil, nil

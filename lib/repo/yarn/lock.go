@@ -24,7 +24,7 @@ type lock struct {
 	workspaces   []*entry          // the packages of the projects themselves
 }
 
-// entry is a package in one version.
+// entry is one version of a package.
 type entry struct {
 	name  string
 	needs []need // in the order of the file, which is sorted by name
