@@ -114,11 +114,43 @@ func printStep(p *Printer, s *reuse.Step, chosen reuse.Client, title string) {
 	p.Linef("what %s downloads, and why:", cmp.Or(string(chosen), "podman or containerd"))
 	t := p.table()
 	t.row("download", "changed", "unchanged", "layer", "  component: why unchanged data is downloaded")
-	for _, part := range bySize(s.Parts) {
+	parts := bySize(s.Parts)
+	shown := min(len(parts), maxParts)
+	for _, part := range parts[:shown] {
 		t.row(sizeText(part.Download), sizeText(part.Changed), sizeText(part.Unchanged), part.Layer, "  "+partText(&part))
+	}
+	if rest := parts[shown:]; len(rest) > 0 {
+		sum := total(rest)
+		t.row(sizeText(sum.Download), sizeText(sum.Changed), sizeText(sum.Unchanged), "-",
+			fmt.Sprintf("  %d more rows, which --json lists", len(rest)))
 	}
 	t.end()
 	printReasons(p, s)
+}
+
+// maxParts is the number of components whose downloads are listed. They are the largest ones: an
+// image can have hundreds.
+const maxParts = 20
+
+// total returns the sums of the sizes in parts. A sum is nil if one of its sizes is unknown.
+func total(parts []reuse.Part) (sum reuse.Part) {
+	var sizes [3]int64
+	known := [3]bool{true, true, true}
+	for i := range parts {
+		for j, n := range []*int64{parts[i].Download, parts[i].Changed, parts[i].Unchanged} {
+			if n == nil {
+				known[j] = false
+				continue
+			}
+			sizes[j] += *n
+		}
+	}
+	for j, to := range []**int64{&sum.Download, &sum.Changed, &sum.Unchanged} {
+		if known[j] {
+			*to = &sizes[j]
+		}
+	}
+	return sum
 }
 
 // rewrittenInOld returns lines that explain why the new image rewrote layers of the old image.
