@@ -85,8 +85,7 @@ func (f *sourceFlags) sourceNames(how string, sources []string, rootfs string) (
 // With Go's default of 100, such a build needs a third more memory than one from a directory of
 // 60,000 files. With this value it needs a sixth more, for 5% more CPU time.
 //
-// It is also used for builds with patch layers, which keep the files of two images in memory. For
-// 45,000 files they need 89 MB instead of 102 MB.
+// It is also used for builds with patch layers, which keep the files of two images in memory.
 const imageGC = 60
 
 // inMemory reports whether the file tree of a source is read into memory.
