@@ -9,6 +9,7 @@ import (
 	"io"
 	"reflect"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"chunkah/format"
@@ -19,17 +20,17 @@ import (
 // memoryTar is a tar in memory.
 type memoryTar struct {
 	io.Reader
-	proven *int
+	proven *atomic.Int64
 }
 
-func (m memoryTar) Proven()      { *m.proven++ }
+func (m memoryTar) Proven()      { m.proven.Add(1) }
 func (m memoryTar) Close() error { return nil }
 
 // imageWithTars returns the packed layers as the previous image. Their tars can be read, after
 // damage has changed them.
-func imageWithTars(t *testing.T, p *packed, src *texts, damage func(tar []byte) io.Reader) (img *Image, proven *int) {
+func imageWithTars(t *testing.T, p *packed, src *texts, damage func(tar []byte) io.Reader) (img *Image, proven *atomic.Int64) {
 	t.Helper()
-	img, proven = imageOf(p), new(int)
+	img, proven = imageOf(p), new(atomic.Int64)
 	for i := range img.Layers {
 		l := &img.Layers[i]
 		var tar bytes.Buffer
@@ -101,14 +102,14 @@ func TestCompareWithTars(t *testing.T) {
 			}
 			want, _ := run(t, opt, clone(test.records)...)
 			reads := now.read.Swap(0)
-			var proven *int
+			var proven *atomic.Int64
 			opt.PreviousImage, proven = imageWithTars(t, first, was, test.damage)
 			got, _ := run(t, opt, clone(test.records)...)
 			if !reflect.DeepEqual(got, want) {
 				t.Errorf("got %+v\nwant %+v", got, want)
 			}
-			if want := max(0, len(opt.PreviousImage.Layers)-test.unproven); *proven != want {
-				t.Errorf("%d tars are proven, want %d", *proven, want)
+			if want := max(0, len(opt.PreviousImage.Layers)-test.unproven); proven.Load() != int64(want) {
+				t.Errorf("%d tars are proven, want %d", proven.Load(), want)
 			}
 			if test.name == "nothing" && now.read.Load() != reads {
 				t.Errorf("%d files were read, want %d", now.read.Load(), reads)
