@@ -58,7 +58,7 @@ func checkError(t *testing.T, err error, records int) {
 	default:
 		t.Errorf("got class %q (%v)", e.Class, err)
 	}
-	// The end record is not returned, so an error after it has a number that is higher by one.
+	// The end record is not returned, so if an error follows it, the number is one higher.
 	if n := e.Record - int64(records); n != 1 && n != 2 {
 		t.Errorf("got an error at record %d after %d records", e.Record, records)
 	}

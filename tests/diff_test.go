@@ -188,8 +188,8 @@ func TestBuildVerifyKeepsTheTag(t *testing.T) {
 	}
 }
 
-// chunkah verify accepts images with many layers made by other tools, and their unpacked files are
-// the same.
+// chunkah verify accepts images with many layers made by other tools, and finds the same files in
+// them as these tools do.
 func TestVerifyForeignImages(t *testing.T) {
 	t.Parallel()
 	clients.Need(t, "root", "podman", "skopeo", "umoci")

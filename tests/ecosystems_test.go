@@ -16,7 +16,7 @@ import (
 	"chunkah/tests/mkroot"
 )
 
-// update is a change of one package of one ecosystem in a root.
+// update is a change to one package in a root.
 type update struct {
 	repo string // the component repo for the ecosystem
 	// change changes the files of the package and of the database in the root.
@@ -159,7 +159,8 @@ func manifestOf(files map[string][]string) string {
 	return strings.Join(append([]string{header}, lines...), "\n") + "\n"
 }
 
-// This root has a manifest and files as chisel writes them, but needs no download of archives.
+// The manifest and files in this root look like those that chisel writes, but the test does not
+// have to download any archives.
 func TestChiselUpdate(t *testing.T) {
 	t.Parallel()
 	clients.Need(t, "zstd")
@@ -207,7 +208,8 @@ func TestCondaUpdate(t *testing.T) {
 		[]string{"opt/conda/*/*zlib*", "opt/conda/conda-meta/history"}})
 }
 
-// opkg is not available as a package in any system of these tests, so the test makes its database.
+// None of the systems that these tests run on has a package of opkg, so the test makes the database
+// itself.
 func TestOpkgUpdate(t *testing.T) {
 	clients.Need(t)
 	root := t.TempDir()

@@ -86,7 +86,7 @@ stages() { chunkah-scan --keep-special-files ` + o.source + ` $1 | chunkah-assig
 	return out.Name()
 }
 
-// settings lists, as scripts, settings that must have no effect on a machine.
+// settings lists, as scripts, settings that must not affect the image that a machine builds.
 var settings = []struct{ name, script string }{
 	{"threads 1", `build -T 1`},
 	{"threads 2", `build -T 2`},

@@ -173,7 +173,7 @@ func TestNothingChanged(t *testing.T) {
 	}
 }
 
-// newBytes returns the share of b that a client with a downloads.
+// newBytes returns the share of image b that a client downloads if it already has image a.
 func newBytes(a, b []string, cs []Component) float64 {
 	size := map[string]int64{}
 	for _, c := range cs {

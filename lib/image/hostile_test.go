@@ -98,8 +98,8 @@ func TestDepth(t *testing.T) {
 	}
 }
 
-// damaged makes an image with two layers, changes its manifest, config or blobs, updates their own
-// digests, and flattens the image.
+// damaged makes an image with two layers, changes its manifest, config or blobs, computes the
+// digests of manifest and config again, and flattens the image.
 func damaged(t *testing.T, change func(m *v1.Manifest, c *v1.Image, blobs mk.Blobs)) error {
 	t.Helper()
 	img := &mk.Image{Layers: []mk.Layer{

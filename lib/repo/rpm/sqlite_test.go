@@ -115,9 +115,9 @@ func TestDamagedIndexes(t *testing.T) {
 // TestForeignSQLite checks that databases that are not from rpm are refused.
 func TestForeignSQLite(t *testing.T) {
 	for name, c := range map[string]struct{ sql, want string }{
-		"view":      {"CREATE VIEW Packages AS WITH RECURSIVE r(hnum, blob) AS (SELECT 1, 'x' UNION ALL SELECT hnum + 1, blob FROM r) SELECT * FROM r", "not rpm's"},
-		"virtual":   {"CREATE VIRTUAL TABLE Packages USING fts5(hnum, blob)", "not rpm's"},
-		"generated": {"CREATE TABLE Packages (hnum INTEGER PRIMARY KEY, blob AS (zeroblob(1 << 20))); INSERT INTO Packages VALUES (1)", "not rpm's"},
+		"view":      {"CREATE VIEW Packages AS WITH RECURSIVE r(hnum, blob) AS (SELECT 1, 'x' UNION ALL SELECT hnum + 1, blob FROM r) SELECT * FROM r", "not a table with the stored columns"},
+		"virtual":   {"CREATE VIRTUAL TABLE Packages USING fts5(hnum, blob)", "not a table with the stored columns"},
+		"generated": {"CREATE TABLE Packages (hnum INTEGER PRIMARY KEY, blob AS (zeroblob(1 << 20))); INSERT INTO Packages VALUES (1)", "not a table with the stored columns"},
 		"computed":  {schema + "CREATE TABLE x (a, b AS (hex(zeroblob(1 << 24))) NOT NULL); INSERT INTO x (a) VALUES (1)", "computed columns"},
 		"no table":  {"CREATE TABLE x (y)", "has no table of packages"},
 		"check":     {"CREATE TABLE Packages (hnum INTEGER PRIMARY KEY, blob CHECK (length(randomblob(hnum)) > 0)); INSERT INTO Packages VALUES (1, 'x')", "truncated"},
