@@ -136,7 +136,7 @@ func prepareSQLite(ctx context.Context, conn *sql.Conn) error {
 		return err
 	}
 	if kind != "table" || plain != 2 {
-		return errors.New("Packages is not a table with the stored columns hnum and blob")
+		return errors.New("the object Packages is not a table with the stored columns hnum and blob")
 	}
 	// Checking all pages and reading any row would compute generated columns, which could take
 	// unlimited time and memory.
