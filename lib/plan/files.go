@@ -21,7 +21,7 @@ const FilesType = "application/vnd.chunkah.files.v1"
 // Limits of the file list. They are higher than any image needs, but low enough to be harmless.
 const (
 	maxFilesBytes = 1 << 30 // decompressed
-	maxWindow     = 8 << 20 // window of the decoder; the encoder uses the same size
+	maxWindow     = 8 << 20 // window of the decoder
 	maxEntries    = 4 << 20
 )
 
@@ -132,9 +132,13 @@ type FilesWriter struct {
 	file  format.File // the last entry
 }
 
+// listWindow is the window of the encoder in bytes. A larger window makes the list of a Debian system
+// no smaller, but the encoder and the decoder each need as much memory as the window has bytes.
+const listWindow = 512 << 10
+
 // NewFilesWriter starts the file list of an image.
 func NewFilesWriter(w io.Writer) (*FilesWriter, error) {
-	z, err := zstd.NewWriter(w, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedDefault), zstd.WithLowerEncoderMem(true))
+	z, err := zstd.NewWriter(w, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedDefault), zstd.WithWindowSize(listWindow), zstd.WithLowerEncoderMem(true))
 	if err != nil {
 		return nil, err
 	}
