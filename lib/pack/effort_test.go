@@ -26,7 +26,7 @@ func (r *records) Next() (format.Record, error) {
 // planOf plans a stream, and returns the amount of work.
 func planOf(t *testing.T, opt Options, list []format.Record) (took int64, err error) {
 	t.Helper()
-	tree, err := read(t.Context(), &records{append([]format.Record{&format.Header{Version: 1}}, list...)})
+	tree, err := readStream(t.Context(), &records{append([]format.Record{&format.Header{Version: 1}}, list...)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -129,7 +129,7 @@ func Run(ctx context.Context, in format.Source, out format.Sink, opt Options) (*
 	if opt.Max < MinMax || opt.Max > MaxMax {
 		return nil, fmt.Errorf("packing into %d layers: must be %d to %d", opt.Max, MinMax, MaxMax)
 	}
-	t, err := read(ctx, in)
+	t, err := readStream(ctx, in)
 	if err != nil {
 		return nil, err
 	}
@@ -140,7 +140,7 @@ func Run(ctx context.Context, in format.Source, out format.Sink, opt Options) (*
 		return nil, err
 	}
 	if opt.Open != nil {
-		err := t.read(ctx, &opt)
+		err := t.readContents(ctx, &opt)
 		if err != nil && !errors.Is(err, errNoSource) {
 			return nil, err
 		}
@@ -201,7 +201,7 @@ func (t *tree) plan(opt Options, report *Report) (*contentsOfLayers, error) {
 	// The newest update is used as the current time. The source date and users' times specify how
 	// old files should look, not when packages were made.
 	groupOpt := group.Options{Max: opt.Max, Previous: opt.PreviousLayout}
-	out, err := t.patch(&groupOpt, &opt, report)
+	out, err := t.chooseLayers(&groupOpt, &opt, report)
 	if err != nil {
 		return nil, err
 	}
@@ -263,8 +263,8 @@ func (t *tree) record(index int64, l group.Layer) *format.Layer {
 	return rec
 }
 
-// read reads a stream and checks that its records are consistent.
-func read(ctx context.Context, in format.Source) (*tree, error) {
+// readStream reads a stream and checks that its records are consistent.
+func readStream(ctx context.Context, in format.Source) (*tree, error) {
 	t := newTree()
 	for rec, err := range format.All(in) {
 		if err != nil {

@@ -113,9 +113,10 @@ func (l *ImageLayer) write(ctx context.Context, out format.Sink, index int64) er
 	return nil
 }
 
-// patch plans layers for everything that no kept layer of the previous image can provide. If there
-// is no usable previous image, it plans the whole tree.
-func (t *tree) patch(opt *group.Options, all *Options, report *Report) (*contentsOfLayers, error) {
+// chooseLayers plans the layers. With --max-stale and a usable previous image, it first decides
+// which of that image's layers are kept, and plans layers only for the files that these do not
+// provide.
+func (t *tree) chooseLayers(opt *group.Options, all *Options, report *Report) (*contentsOfLayers, error) {
 	whole := func() (_ *contentsOfLayers, err error) {
 		out := &contentsOfLayers{above: t, entries: all.MaxStale > 0}
 		out.layers, err = t.group(*opt, all.MaxLayerSize)

@@ -60,10 +60,10 @@ type reading struct {
 	src     Contents // nil until a file is read
 }
 
-// read reads the files of components that have no mtime clamp, and sets the components' contents.
-// It opens the source only if it has to read files. For patch layers it also reads compiled Python
-// and all other files whose digest is not in the stream.
-func (t *tree) read(ctx context.Context, opt *Options) error {
+// readContents reads the files of components that have no mtime clamp, and sets the components'
+// contents. It opens the source only if it has to read files. For patch layers it also reads
+// compiled Python and all other files whose digest is not in the stream.
+func (t *tree) readContents(ctx context.Context, opt *Options) error {
 	r := &reading{tree: t, opt: opt, all: opt.MaxStale > 0}
 	r.partial = opt.Incomplete && opt.Planned == nil && !r.all
 	t.digests = newFileDigests()

@@ -132,8 +132,9 @@ type FilesWriter struct {
 	file  format.File // the last entry
 }
 
-// listWindow is the window of the encoder in bytes. A larger window makes the list of a Debian system
-// no smaller, but the encoder and the decoder each need as much memory as the window has bytes.
+// listWindow is the window of the encoder in bytes. A larger window makes the list of a Debian
+// system no smaller, but the encoder and the decoder each need as much memory as the window has
+// bytes.
 const listWindow = 512 << 10
 
 // NewFilesWriter starts the file list of an image.

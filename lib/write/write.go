@@ -262,7 +262,7 @@ func (w *writer) write(ctx context.Context) error {
 	if err := w.dropEqual(ctx); err != nil {
 		return err
 	}
-	return w.run(ctx)
+	return w.writeLayers(ctx)
 }
 
 // read reads a packed stream and checks it.

@@ -26,11 +26,11 @@ const (
 	annotationStability = "org.chunkah.stability"
 )
 
-// run digests the layers on all cores, starting with the largest layer, and writes each layer as
-// soon as all layers before it in that order are written. In this way, hashing and writing overlap,
-// a layer is written while its files are still in the page cache, and only a few layers are
-// spooled. The output does not depend on the speed of the goroutines.
-func (w *writer) run(ctx context.Context) error {
+// writeLayers digests the layers on all cores, starting with the largest layer, and writes each
+// layer as soon as all layers before it in that order are written. In this way, hashing and writing
+// overlap, a layer is written while its files are still in the page cache, and only a few layers
+// are spooled. The output does not depend on the speed of the goroutines.
+func (w *writer) writeLayers(ctx context.Context) error {
 	order := w.order()
 	w.chooseChunked()
 	if err := w.reserve(order); err != nil {
