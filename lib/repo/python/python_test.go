@@ -82,7 +82,7 @@ func TestDamagedRecord(t *testing.T) {
 		`line 3 of|has no path`,
 		`line 4 of|has no path`,
 		`has 2 more such lines`,
-		`distribution "huge"|/RECORD": is larger`,
+		`distribution "huge"|/RECORD": the file is larger`,
 		`huge-1.dist-info" contains no RECORD`,
 		`distribution "long": line 1|is longer than 8192 bytes`,
 		`nolist-1.dist-info" contains no RECORD`,

@@ -67,7 +67,7 @@ func TestDamagedSpecifications(t *testing.T) {
 		Sparse(home+"/specifications/huge-2.gemspec", maxSpec+1).File(home+"/specifications/.gemspec", "").Mkdir(home + "/specifications/dir-1.gemspec")
 	a := r.Assign(Repo{})
 	a.WantWarnings(
-		`ruby: gem "huge-2": reading "`+home+`/specifications/huge-2.gemspec": is larger`,
+		`ruby: gem "huge-2": reading "`+home+`/specifications/huge-2.gemspec": the file is larger`,
 		`gem "liar-1.0"|specifies the name "other"`,
 	)
 	a.Want(
