@@ -15,7 +15,7 @@ import (
 // lists the files of each package, one NAME, tab and PATH per line. The arguments are the prefix, a
 // directory for all other files, and the version of zlib.
 const rattler = `
-import asyncio, hashlib, io, json, sys, tarfile
+import asyncio, hashlib, io, json, os, sys, tarfile
 from pathlib import Path
 import rattler, rattler.index
 prefix, channel, cache, zlib = Path(sys.argv[1]), Path(sys.argv[2], "channel"), Path(sys.argv[2], "cache"), sys.argv[3]
@@ -43,6 +43,9 @@ for path in sorted((prefix / "conda-meta").glob("*.json")):
     record = rattler.PrefixRecord.from_path(path)
     for file in record.files:
         print(record.name.normalized, prefix / file, sep="\t")
+# rattler's threads can crash Python while it exits normally.
+sys.stdout.flush()
+os._exit(0)
 `
 
 // pixi's library installs and updates packages that this test makes, because no registry that this
