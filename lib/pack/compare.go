@@ -6,7 +6,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-
 	"errors"
 	"hash"
 	"io"
@@ -16,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"chunkah/format"
+	"chunkah/lib/interrupt"
 	"chunkah/lib/layer"
 )
 
@@ -69,16 +69,16 @@ func (r *reading) comparable() (list []*ImageLayer) {
 	if r.opt.PreviousImage == nil {
 		return nil
 	}
-	bytes := make(map[*ImageLayer]int64)
+	sizes := make(map[*ImageLayer]int64)
 	for i := range r.opt.PreviousImage.Layers {
 		if l := &r.opt.PreviousImage.Layers[i]; l.Open != nil {
 			list = append(list, l)
 			for f := range l.Files.All() {
-				bytes[l] += f.Size
+				sizes[l] += f.Size
 			}
 		}
 	}
-	slices.SortStableFunc(list, func(a, b *ImageLayer) int { return cmp.Compare(bytes[b], bytes[a]) })
+	slices.SortStableFunc(list, func(a, b *ImageLayer) int { return cmp.Compare(sizes[b], sizes[a]) })
 	return list
 }
 
@@ -100,7 +100,6 @@ type comparison struct {
 	done  int64  // bytes of the tar that were compared or skipped
 	at    int    // index of the root's file that was found last
 	equal []found
-	ended error // from reading the tar
 	fault error // from reading a file of the root
 }
 
@@ -110,8 +109,8 @@ type found struct {
 	digest format.Digest // of the entry
 }
 
-// errDiffers means that the tars differ. It ends the comparison of a file, or of the whole tar if
-// the tar was not written as package layer writes it.
+// errDiffers means that the tars differ, or that the layer's tar cannot be read. It ends the
+// comparison of a file, or of the whole tar if the tar was not written as package layer writes it.
 var errDiffers = errors.New("the tars differ")
 
 // compare compares files with one layer. A layer that cannot be read is ignored here: if it is
@@ -123,7 +122,7 @@ func (c *comparison) compare(ctx context.Context, l *ImageLayer) error {
 	}
 	defer in.Close()
 	c.sum.Reset()
-	c.in, c.rest, c.done, c.at, c.equal, c.ended, c.fault = in, nil, 0, 0, c.equal[:0], nil, nil
+	c.in, c.rest, c.done, c.at, c.equal, c.fault = interrupt.Reader(ctx, in), nil, 0, 0, c.equal[:0], nil
 	err = layer.WriteOf(ctx, c, l.Files.All(), c)
 	if c.fault != nil || ctx.Err() != nil {
 		return cmp.Or(c.fault, context.Cause(ctx))
@@ -138,11 +137,12 @@ func (c *comparison) compare(ctx context.Context, l *ImageLayer) error {
 	return nil
 }
 
-// Write compares the next bytes of the tar.
+// Write compares the next bytes of the tar. It does not return errors from reading the tar, because
+// the caller would take them for errors from reading the root's file.
 func (c *comparison) Write(p []byte) (n int, err error) {
 	for n < len(p) {
-		if err := c.fill(); err != nil {
-			return n, err
+		if c.fill() != nil {
+			return n, errDiffers
 		}
 		m := min(len(p)-n, len(c.rest))
 		if !bytes.Equal(p[n:n+m], c.rest[:m]) {
@@ -175,7 +175,6 @@ func (c *comparison) fill() error {
 		n, err := c.in.Read(c.buf)
 		c.sum.Write(c.buf[:n])
 		if c.rest = c.buf[:n]; n == 0 && err != nil {
-			c.ended = err
 			return err
 		}
 	}
@@ -189,7 +188,7 @@ func (c *comparison) WriteFile(ctx context.Context, _ io.Writer, entry *format.F
 		f, d := c.files[i], &c.digests.read[i]
 		err := c.file.fill(ctx, d, f, false)
 		switch {
-		case c.ended != nil || errors.Is(err, errDiffers):
+		case errors.Is(err, errDiffers):
 		case err != nil:
 			c.fault = err
 			return 0, err

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"reflect"
 	"strings"
 	"sync/atomic"
@@ -81,7 +82,10 @@ func TestCompareWithTars(t *testing.T) {
 		{"a tar that ends in a file", comparedRoot(), nil, func(tar []byte) io.Reader { return bytes.NewReader(tar[:600]) }, all},
 		{"a longer tar", comparedRoot(), nil, func(tar []byte) io.Reader { return io.MultiReader(bytes.NewReader(tar), strings.NewReader("x")) }, all},
 		{"an unreadable tar", comparedRoot(), nil, func(tar []byte) io.Reader {
-			return io.MultiReader(bytes.NewReader(tar[:1000]), failing{})
+			return io.MultiReader(bytes.NewReader(tar[:1000]), failing{errors.New("unreadable")})
+		}, all},
+		{"a tar that may not be read any more", comparedRoot(), nil, func(tar []byte) io.Reader {
+			return io.MultiReader(bytes.NewReader(tar[:len(tar)/2]), failing{fs.ErrPermission})
 		}, all},
 		{"a damaged header", comparedRoot(), nil, func(tar []byte) io.Reader { return bytes.NewReader(flipped(tar, 0)) }, all},
 		{"damaged contents", comparedRoot(), nil, func(tar []byte) io.Reader { return bytes.NewReader(flipped(tar, 2*512)) }, all},
@@ -124,9 +128,9 @@ func flipped(data []byte, at int) []byte {
 	return data
 }
 
-type failing struct{}
+type failing struct{ err error }
 
-func (failing) Read([]byte) (int, error) { return 0, errors.New("unreadable") }
+func (f failing) Read([]byte) (int, error) { return 0, f.err }
 
 // A file of the root that cannot be read ends the run, even while it is compared.
 func TestCompareFaults(t *testing.T) {
@@ -141,3 +145,31 @@ func TestCompareFaults(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// A signal ends a comparison even in the middle of a large file.
+func TestCompareStops(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	l := &ImageLayer{}
+	l.Files.Append(with(file("/large", ""), func(f *format.File) { f.Size = 1 << 40 }))
+	var tar bytes.Buffer
+	if err := layer.WriteOf(ctx, &tar, l.Files.All(), &texts{of: map[string]string{"/large": "broken"}}); err == nil {
+		t.Fatal("the tar is complete")
+	}
+	reads := 0
+	in := io.MultiReader(&tar, readerFunc(func(p []byte) (int, error) {
+		cancel()
+		if reads++; reads > 2 {
+			return 0, errors.New("read on")
+		}
+		return len(p), nil
+	}))
+	l.Open = func(context.Context) (Tar, error) { return memoryTar{in, new(atomic.Int64)}, nil }
+	c := &comparison{reading: &reading{}, sum: sha256.New(), buf: make([]byte, tarBuffer)}
+	if err := c.compare(ctx, l); !errors.Is(err, context.Canceled) || reads > 1 {
+		t.Errorf("got %v after %d reads", err, reads)
+	}
+}
+
+type readerFunc func(p []byte) (int, error)
+
+func (r readerFunc) Read(p []byte) (int, error) { return r(p) }
