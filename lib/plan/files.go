@@ -278,7 +278,7 @@ func ReadFiles(r io.Reader, name string) (layers map[string]filelist.List, note 
 	var files filelist.List
 	var entries *Entries // of files; nil if the layer has no digest of its entries
 	left := maxEntries
-	wrong := 0
+	count, wrong := 0, 0 // layers
 	done := func() error {
 		if entries == nil {
 			return nil
@@ -299,6 +299,9 @@ func ReadFiles(r io.Reader, name string) (layers map[string]filelist.List, note 
 		case *format.Layer:
 			if err := done(); err != nil {
 				return layers, "", err
+			}
+			if count++; count > maxLayers { // even a layer without files takes memory and time
+				return layers, fmt.Sprintf("%s: more than %d layers: using the %d layers before the damage", name, maxLayers, len(layers)), nil
 			}
 			at, files, entries = rec, filelist.List{}, nil
 			if at.Entries != "" {

@@ -140,6 +140,25 @@ func TestDamagedFiles(t *testing.T) {
 	}
 }
 
+// Each layer takes time and memory, even an empty one. A small list can contain millions of them.
+func TestFilesOfTooManyLayers(t *testing.T) {
+	records := make([]*format.Layer, maxLayers+1)
+	for i := range records {
+		records[i] = &format.Layer{Index: int64(i), Entries: format.EmptyDigest.String()}
+	}
+	files := make([][]*format.File, len(records))
+	for n, want := range map[int]string{
+		maxLayers:     "",
+		maxLayers + 1: "test: more than 4096 layers: using the 1 layers before the damage",
+	} {
+		// All layers have the same digest: that of no entries.
+		got, note, err := ReadFiles(bytes.NewReader(filesOf(t, records[:n], files[:n])), "test")
+		if err != nil || note != want || len(got) != 1 {
+			t.Errorf("%d layers: got %d lists, %q, %v", n, len(got), note, err)
+		}
+	}
+}
+
 // filesIn returns the files that were read for a layer.
 func filesIn(layers map[string]filelist.List, l *format.Layer) iter.Seq[*format.File] {
 	list := layers[l.Entries]
